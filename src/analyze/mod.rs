@@ -1,0 +1,4 @@
+//! Pure questions over a `NodeView`.
+//!
+//! May import model only. No IO, clock, environment, randomness or layout.
+pub mod answer;

@@ -1,0 +1,6 @@
+//! The live readers: sys and wire to model. `live::LiveNode` is the live [`crate::model::view::NodeView`].
+//!
+//! May import model, wire and sys. No judgement, no printing.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+pub mod handle;
+pub mod root;

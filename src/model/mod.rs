@@ -1,0 +1,20 @@
+//! What a node is: pure data of one node at one time, the id types, and [`view::NodeView`].
+//!
+//! Must not import any other layer, nor do IO, read a clock or the environment, nor know
+//! netlink, CRI or command-line types, nor lay text out.
+
+pub mod address;
+pub mod bpf;
+pub mod cni;
+pub mod ids;
+pub mod issue;
+pub mod link;
+pub mod neigh;
+pub mod netns;
+pub mod node;
+pub mod route;
+pub mod sandbox;
+pub mod snapshot;
+pub mod sysctl;
+pub mod text;
+pub mod view;

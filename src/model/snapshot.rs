@@ -1,0 +1,203 @@
+//! A node written down: the other thing that is a [`NodeView`].
+//!
+//! Must not import anything from the crate but its sibling model types.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::bpf::BpfAttachment;
+use super::cni::CniState;
+use super::ids::{IfIndex, NetnsId, Nsid, Pid, SandboxId};
+use super::issue::{Issue, Read, Section, Why};
+use super::link::Link;
+use super::neigh::{FdbEntry, Neighbour};
+use super::netns::{Netns, NetnsName, Process};
+use super::node::NodeInfo;
+use super::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
+use super::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use super::view::NodeView;
+
+/// The format this podnet writes and reads.
+pub const FORMAT: &str = "podnet-snapshot/1";
+
+/// A node at one time, complete enough to answer every command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The version of podnet that wrote it.
+    pub written_by: String,
+    /// Which node.
+    pub node: NodeInfo,
+    /// See [`NodeView::runtime`].
+    pub runtime: Section<RuntimeInfo>,
+    /// All sandboxes.
+    pub sandboxes: Section<Vec<Sandbox>>,
+    /// The processes of each pod.
+    pub pod_processes: BTreeMap<SandboxId, Section<Vec<Process>>>,
+    /// Every process that is in a pod or not in the host namespace, by pid.
+    pub processes: BTreeMap<Pid, Section<Option<Process>>>,
+    /// Every namespace.
+    pub namespaces: Section<Vec<Netns>>,
+    /// The bound names.
+    pub netns_names: Section<Vec<NetnsName>>,
+    /// Socket programs above each pod.
+    pub cgroup_bpf: BTreeMap<SandboxId, Section<Vec<BpfAttachment>>>,
+    /// CNI files.
+    pub cni: Section<CniState>,
+    /// What is in each namespace, by id.
+    pub netns: Vec<NetnsSections>,
+}
+
+/// What is in one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NetnsSections {
+    /// Which.
+    pub id: NetnsId,
+    /// Links.
+    pub links: Section<Vec<Link>>,
+    /// Addresses.
+    pub addresses: Section<Vec<Address>>,
+    /// Neighbours.
+    pub neighbours: Section<Vec<Neighbour>>,
+    /// Forwarding entries.
+    pub fdb: Section<Vec<FdbEntry>>,
+    /// Rules.
+    pub rules: Section<Vec<Rule>>,
+    /// Routes.
+    pub routes: Section<Vec<Route>>,
+    /// Nexthop objects.
+    pub nexthops: Section<Vec<NexthopObject>>,
+    /// Programs by link.
+    pub link_bpf: BTreeMap<IfIndex, Section<Vec<BpfAttachment>>>,
+    /// Sysctls by name.
+    pub sysctls: BTreeMap<String, Section<Option<String>>>,
+    /// What its links' nsids mean.
+    pub nsids: BTreeMap<Nsid, Section<Option<NetnsId>>>,
+}
+
+impl Snapshot {
+    fn netns(&self, id: NetnsId) -> Option<&NetnsSections> {
+        self.netns.iter().find(|sections| sections.id == id)
+    }
+
+    fn section<T: Default>(&self, id: NetnsId, pick: impl Fn(&NetnsSections) -> &Section<T>, what: &str) -> Section<T> {
+        self.netns(id).map_or_else(|| not_recorded(&format!("{what} of {id}")), |found| Arc::clone(pick(found)))
+    }
+}
+
+fn not_recorded<T: Default>(what: &str) -> Section<T> {
+    Read::failed(Issue::incomplete(
+        format!("reading {what}"),
+        Why::NotRecorded { detail: "the snapshot does not hold it".to_owned() },
+    ))
+    .section()
+}
+
+impl NodeView for Snapshot {
+    fn node(&self) -> NodeInfo {
+        self.node.clone()
+    }
+
+    fn runtime(&self) -> Section<RuntimeInfo> {
+        Arc::clone(&self.runtime)
+    }
+
+    fn sandboxes(&self, filter: &SandboxFilter) -> Section<Vec<Sandbox>> {
+        if *filter == SandboxFilter::All {
+            return Arc::clone(&self.sandboxes);
+        }
+        let value = self.sandboxes.value.iter().filter(|sandbox| filter.accepts(sandbox)).cloned().collect();
+        Read { value, issues: self.sandboxes.issues.clone() }.section()
+    }
+
+    fn pod_processes(&self, sandbox: &Sandbox) -> Section<Vec<Process>> {
+        self.pod_processes
+            .get(&sandbox.id)
+            .cloned()
+            .unwrap_or_else(|| not_recorded(&format!("the processes of {}", sandbox.pod)))
+    }
+
+    fn process(&self, pid: Pid) -> Section<Option<Process>> {
+        self.processes.get(&pid).cloned().unwrap_or_else(|| {
+            if self.namespaces.value.iter().any(|netns| netns.pids.contains(&pid)) {
+                not_recorded(&format!("process {pid}"))
+            } else {
+                Read::ok(None).section()
+            }
+        })
+    }
+
+    fn namespaces(&self) -> Section<Vec<Netns>> {
+        Arc::clone(&self.namespaces)
+    }
+
+    fn netns_names(&self) -> Section<Vec<NetnsName>> {
+        Arc::clone(&self.netns_names)
+    }
+
+    fn resolve_nsid(&self, within: NetnsId, nsid: Nsid) -> Section<Option<NetnsId>> {
+        self.netns(within)
+            .and_then(|sections| sections.nsids.get(&nsid).cloned())
+            .unwrap_or_else(|| not_recorded(&format!("nsid {nsid} of {within}")))
+    }
+
+    fn links(&self, netns: NetnsId) -> Section<Vec<Link>> {
+        self.section(netns, |found| &found.links, "links")
+    }
+
+    fn addresses(&self, netns: NetnsId) -> Section<Vec<Address>> {
+        self.section(netns, |found| &found.addresses, "addresses")
+    }
+
+    fn neighbours(&self, netns: NetnsId) -> Section<Vec<Neighbour>> {
+        self.section(netns, |found| &found.neighbours, "neighbours")
+    }
+
+    fn fdb(&self, netns: NetnsId) -> Section<Vec<FdbEntry>> {
+        self.section(netns, |found| &found.fdb, "forwarding entries")
+    }
+
+    fn rules(&self, netns: NetnsId) -> Section<Vec<Rule>> {
+        self.section(netns, |found| &found.rules, "rules")
+    }
+
+    fn routes(&self, netns: NetnsId) -> Section<Vec<Route>> {
+        self.section(netns, |found| &found.routes, "routes")
+    }
+
+    fn nexthops(&self, netns: NetnsId) -> Section<Vec<NexthopObject>> {
+        self.section(netns, |found| &found.nexthops, "nexthop objects")
+    }
+
+    fn link_bpf(&self, netns: NetnsId, link: IfIndex) -> Section<Vec<BpfAttachment>> {
+        self.netns(netns)
+            .and_then(|sections| sections.link_bpf.get(&link).cloned())
+            .unwrap_or_else(|| not_recorded(&format!("programs of link {link} of {netns}")))
+    }
+
+    fn cgroup_bpf(&self, sandbox: &Sandbox) -> Section<Vec<BpfAttachment>> {
+        self.cgroup_bpf
+            .get(&sandbox.id)
+            .cloned()
+            .unwrap_or_else(|| not_recorded(&format!("cgroup programs of {}", sandbox.pod)))
+    }
+
+    fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>> {
+        self.netns(netns)
+            .and_then(|sections| sections.sysctls.get(name).cloned())
+            .unwrap_or_else(|| not_recorded(&format!("sysctl net.{name} of {netns}")))
+    }
+
+    fn cni(&self) -> Section<CniState> {
+        Arc::clone(&self.cni)
+    }
+
+    fn route_witness(&self, _: NetnsId, _: &RouteQuery) -> Option<Arc<Read<Option<RouteWitness>>>> {
+        None
+    }
+}

@@ -1,0 +1,58 @@
+//! The names of the sysctls that matter to a path, below `net.`.
+//!
+//! Must not import anything from the crate but its sibling model types.
+
+use super::text::ByteText;
+
+/// Those of the whole namespace.
+pub const GLOBAL: &[&str] = &[
+    "ipv4.ip_forward",
+    "ipv4.icmp_ratelimit",
+    "ipv4.fib_multipath_hash_policy",
+    "ipv4.fib_multipath_use_neigh",
+    "ipv4.ip_no_pmtu_disc",
+    "ipv4.ip_nonlocal_bind",
+    "ipv4.ip_default_ttl",
+    "ipv4.ip_local_port_range",
+    "ipv4.tcp_l3mdev_accept",
+    "ipv4.udp_l3mdev_accept",
+    "ipv6.bindv6only",
+    "bridge.bridge-nf-call-iptables",
+    "bridge.bridge-nf-call-ip6tables",
+    "bridge.bridge-nf-call-arptables",
+    "netfilter.nf_conntrack_max",
+    "netfilter.nf_conntrack_acct",
+    "netfilter.nf_conntrack_timestamp",
+    "netfilter.nf_conntrack_tcp_be_liberal",
+];
+
+/// Those of each IPv4 interface, and of `all` and `default`.
+pub const IPV4_LINK: &[&str] = &[
+    "forwarding",
+    "rp_filter",
+    "accept_local",
+    "proxy_arp",
+    "proxy_arp_pvlan",
+    "route_localnet",
+    "arp_ignore",
+    "arp_announce",
+    "arp_filter",
+    "send_redirects",
+    "accept_redirects",
+    "src_valid_mark",
+];
+
+/// Those of each IPv6 interface, and of `all` and `default`.
+pub const IPV6_LINK: &[&str] = &["forwarding", "disable_ipv6", "accept_ra", "proxy_ndp", "accept_dad", "use_tempaddr"];
+
+/// The name of an interface's sysctl, in the slash form where the interface's name has a dot.
+///
+/// `None` when the interface's name is no UTF-8 (such a file cannot be named in text).
+pub fn of_link(family: &str, link: &ByteText, setting: &str) -> Option<String> {
+    let link = link.as_str()?;
+    Some(if link.contains('.') {
+        format!("{family}/conf/{link}/{setting}")
+    } else {
+        format!("{family}.conf.{link}.{setting}")
+    })
+}

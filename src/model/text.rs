@@ -1,0 +1,150 @@
+//! Byte strings from the kernel that are nearly always UTF-8: link names, file names.
+//!
+//! Must not import anything from the crate.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Bytes that are nearly always text.
+///
+/// In JSON a plain string when the bytes are UTF-8, else `{"text": "v\\xff", "hex": "76ff"}`: the
+/// readable form with `\xNN` for each byte that is no UTF-8, and the raw bytes beside it.
+/// `Display` writes the readable form; it does *not* escape control characters (rendering does).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ByteText(Vec<u8>);
+
+impl ByteText {
+    /// Takes the bytes as they are.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The raw bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, when the bytes are UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl fmt::Display for ByteText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut readable = String::with_capacity(self.0.len());
+        for chunk in self.0.utf8_chunks() {
+            readable.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                use fmt::Write as _;
+                let _ = write!(readable, "\\x{byte:02x}");
+            }
+        }
+        f.pad(&readable)
+    }
+}
+
+impl From<&str> for ByteText {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for ByteText {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
+impl PartialEq<str> for ByteText {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for ByteText {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+/// Lower-case hex digits of some bytes.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes that `text` spells in hex digits; `None` when it is not hex.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits
+        .chunks(2)
+        .map(|pair| {
+            let text = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(text, 16).ok()
+        })
+        .collect()
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Wire {
+    Plain(String),
+    Raw { text: String, hex: String },
+}
+
+impl Serialize for ByteText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.as_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => Wire::Raw { text: self.to_string(), hex: hex(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Wire::deserialize(deserializer)? {
+            Wire::Plain(text) => Ok(Self::from(text)),
+            Wire::Raw { hex, .. } => {
+                unhex(&hex).map(Self).ok_or_else(|| serde::de::Error::custom(format!("{hex:?} is not hex")))
+            }
+        }
+    }
+}
+
+impl JsonSchema for ByteText {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ByteText".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Wire::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_utf8_keep_their_hex_beside_the_text() {
+        let name = ByteText::new(b"v\xff\x1b[31m".to_vec());
+        let json = serde_json::to_string(&name).unwrap();
+        assert_eq!(json, r#"{"text":"v\\xff\u001b[31m","hex":"76ff1b5b33316d"}"#);
+        assert_eq!(serde_json::from_str::<ByteText>(&json).unwrap(), name);
+    }
+
+    #[test]
+    fn plain_text_is_a_plain_string() {
+        assert_eq!(serde_json::to_string(&ByteText::from("eth0")).unwrap(), r#""eth0""#);
+    }
+}

@@ -1,0 +1,115 @@
+//! Network namespaces: entering, making, naming and telling them apart.
+//!
+//! Must not import anything from the crate. The one thread that enters namespaces lives here; no
+//! other thread ever changes its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The one thread that enters namespaces. It hands back what was opened there: sockets and files.
+///
+/// The thread ends when this is dropped; it never returns to the namespace it came from.
+#[derive(Debug)]
+pub struct NsThread {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl NsThread {
+    /// Starts the thread.
+    pub fn spawn() -> io::Result<Self> {
+        let (jobs, work) = mpsc::channel::<Job>();
+        thread::Builder::new().name("netns".to_owned()).spawn(move || {
+            while let Ok(job) = work.recv() {
+                job();
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Enters `netns` (an open nsfs file) and runs `open` there.
+    ///
+    /// `open` should only open sockets or files (`/proc/thread-self/net/…`, `/proc/sys/net/…`) and
+    /// return them: the thread serves all readers.
+    pub fn within<T: Send + 'static>(
+        &self,
+        netns: impl AsFd,
+        open: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let netns = netns.as_fd().try_clone_to_owned()?;
+        let (answer, result) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move || {
+            let outcome = enter(netns.as_fd()).and_then(|()| open());
+            let _ = answer.send(outcome);
+        });
+        self.jobs.send(job).map_err(|_| io::Error::other("the namespace thread has ended"))?;
+        result.recv().map_err(|_| io::Error::other("the namespace thread has ended"))?
+    }
+}
+
+/// Moves the calling thread into `netns`. For threads that do nothing else afterwards, and for a
+/// process that is about to `exec`.
+pub fn enter(netns: BorrowedFd<'_>) -> io::Result<()> {
+    setns(netns, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)
+}
+
+/// Device and inode of an open nsfs file: the identity of the namespace.
+pub fn identity(netns: &File) -> io::Result<(u64, u64)> {
+    let found = netns.metadata()?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// The namespace's cookie, `SO_NETNS_COOKIE` of any socket made in it; never used twice while the machine runs.
+#[allow(unsafe_code)]
+pub fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut cookie: u64 = 0;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
+    // SAFETY: `cookie` and `length` are valid for writes of the sizes that are named.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if status == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes a new network namespace and binds it at `path`, which must not exist; its folder must.
+pub fn create_bound(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o444).open(path)?;
+    let target = path.to_owned();
+    let made = thread::Builder::new().name("netns-new".to_owned()).spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        mount(Some("/proc/thread-self/ns/net"), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    })?;
+    let outcome = made.join().map_err(|_| io::Error::other("the thread that makes a namespace panicked"))?;
+    if let Err(error) = outcome {
+        let _ = fs::remove_file(path);
+        return Err(error.into());
+    }
+    File::open(path)
+}
+
+/// Undoes [`create_bound`]: takes the binding away and removes the file. Fine when it is already gone.
+pub fn remove_bound(path: &Path) -> io::Result<()> {
+    match umount2(path, MntFlags::MNT_DETACH) {
+        Ok(()) | Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,4 @@
+//! Pure codecs: bytes or text to model. One folder a format family; everything here is fuzzed.
+//!
+//! May import model only. No IO, no sys, no panic.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
