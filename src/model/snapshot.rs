@@ -2,6 +2,8 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
+mod mask;
+mod redact;
 mod take;
 
 use std::collections::{BTreeMap, BTreeSet};
