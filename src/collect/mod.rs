@@ -5,3 +5,4 @@
 pub mod handle;
 pub mod kernel;
 pub mod root;
+pub mod snapshot;
