@@ -38,7 +38,7 @@ fn peer_end(interface: &Interface, peer: &PeerEnd, findings: &mut Vec<Finding>) 
     let (here, there) = (&interface.link, &peer.link);
     match &peer.agreement {
         Agreement::Disagree { why } => {
-            findings.push(Finding::bad(Code::EndsDisagree, format!("the ends of {} do not agree: {why}", here.name)))
+            findings.push(Finding::bad(Code::EndsDisagree, format!("the ends of {} do not agree: {why}", here.name)));
         }
         Agreement::Both | Agreement::OneSide { .. } => {}
     }
