@@ -2,3 +2,4 @@
 //!
 //! May import every layer. Parses no kernel data and analyses nothing.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+pub mod lab;

@@ -4,3 +4,4 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod handle;
 pub mod root;
+pub mod runtime;
