@@ -5,4 +5,5 @@
 pub mod handle;
 pub mod kernel;
 pub mod root;
+pub mod runtime;
 pub mod snapshot;

@@ -3,3 +3,4 @@
 //! May import nothing of the crate but wire's message framing. It moves bytes and fds and knows no meaning.
 pub mod netlink;
 pub mod netns;
+pub mod pidfd;
