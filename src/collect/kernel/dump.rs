@@ -27,14 +27,19 @@ pub(super) struct Dump {
 }
 
 /// Reads one object of a message.
-pub(super) type Decode<T> = fn(&[u8], &mut Vec<AttrError>) -> Option<T>;
+type Decode<'a, T> = dyn Fn(&[u8], &mut Vec<AttrError>) -> Option<T> + 'a;
 
 impl Namespace {
     /// Asks for one or more dumps and decodes them, in the kernel's order. `what` is for issues: "routes".
-    pub(super) fn dump<T>(&self, what: &str, dumps: &[Dump], decode: Decode<T>) -> Read<Vec<T>> {
+    pub(super) fn dump<T>(
+        &self,
+        what: &str,
+        dumps: &[Dump],
+        decode: impl Fn(&[u8], &mut Vec<AttrError>) -> Option<T>,
+    ) -> Read<Vec<T>> {
         let mut read = Read::ok(Vec::new());
         for dump in dumps {
-            let mut part = self.one_dump(what, dump, decode);
+            let mut part = self.one_dump(what, dump, &decode);
             read.value.append(&mut part.value);
             read.issues.append(&mut part.issues);
         }
@@ -43,7 +48,12 @@ impl Namespace {
         read
     }
 
-    fn one_dump<T>(&self, what: &str, dump: &Dump, decode: Decode<T>) -> Read<Vec<T>> {
+    fn one_dump<T>(
+        &self,
+        what: &str,
+        dump: &Dump,
+        decode: &Decode<'_, T>,
+    ) -> Read<Vec<T>> {
         let subject = format!("{what} of {}", self.id());
         let mut last = None;
         for _ in 0..ATTEMPTS {

@@ -3,10 +3,13 @@
 //! May import model, wire and sys. Reads and never judges; a namespace is only ever entered by the
 //! one thread in `sys::netns`, which opens sockets and files there and hands them back.
 
+mod bpf;
 mod dump;
 mod sections;
 mod sysctl;
 mod witness;
+
+pub use bpf::cgroup_programs;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

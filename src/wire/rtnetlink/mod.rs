@@ -12,6 +12,7 @@
 //! model and `wire::netlink`.
 
 pub mod address;
+pub mod filter;
 pub mod kind;
 pub mod link;
 pub mod lookup;
