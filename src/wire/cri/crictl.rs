@@ -1,15 +1,14 @@
-//! crictl's configuration, `/etc/crictl.yaml`: the two keys of it that matter here.
+//! crictl's configuration, `/etc/crictl.yaml`: the key of it that matters here.
 //!
 //! May import model only. This is no YAML parser: the file is a flat list of `key: value` lines, and
-//! that is what is read; a nested or a folded value is left out.
+//! that is what is read; a nested or a folded value is left out. Its `timeout` is not used: it is
+//! crictl's own, often longer than a person wants to wait here.
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Crictl {
     /// `runtime-endpoint`; `None` when it is missing or empty.
     pub runtime_endpoint: Option<String>,
-    /// `timeout`, in seconds; `None` when it is missing, 0 or no number.
-    pub timeout_s: Option<u64>,
 }
 
 /// Reads the lines; what is no such line is passed over.
@@ -20,7 +19,6 @@ pub fn parse(text: &str) -> Crictl {
         let value = scalar(value);
         match unquoted(key.trim_end()) {
             "runtime-endpoint" if !value.is_empty() => found.runtime_endpoint = Some(value.to_owned()),
-            "timeout" => found.timeout_s = value.parse().ok().filter(|seconds| *seconds > 0),
             _ => {}
         }
     }

@@ -154,21 +154,17 @@ fn names_of_log_folders_and_links() {
 
 #[test]
 fn crictls_configuration() {
-    let cases: &[(&str, Option<&str>, Option<u64>)] = &[
-        (
-            "runtime-endpoint: unix:///run/containerd/containerd.sock\ntimeout: 10\n",
-            Some("unix:///run/containerd/containerd.sock"),
-            Some(10),
-        ),
-        ("\"runtime-endpoint\": \"unix:///run/a b.sock\" # why\ndebug: true\n", Some("unix:///run/a b.sock"), None),
-        ("runtime-endpoint: '/run/x.sock'\r\ntimeout: 0\n", Some("/run/x.sock"), None),
-        ("# runtime-endpoint: /run/x.sock\nruntime-endpoint: # none\n", None, None),
-        ("runtime-endpoint: \"\"\ntimeout: soon\n", None, None),
-        ("runtime-endpoint: /run/x.sock # spare\n", Some("/run/x.sock"), None),
-        ("", None, None),
+    let cases: &[(&str, Option<&str>)] = &[
+        ("runtime-endpoint: unix:///run/containerd.sock\ntimeout: 10\n", Some("unix:///run/containerd.sock")),
+        ("\"runtime-endpoint\": \"unix:///run/a b.sock\" # why\ndebug: true\n", Some("unix:///run/a b.sock")),
+        ("runtime-endpoint: '/run/x.sock'\r\ntimeout: 0\n", Some("/run/x.sock")),
+        ("# runtime-endpoint: /run/x.sock\nruntime-endpoint: # none\n", None),
+        ("runtime-endpoint: \"\"\nimage-endpoint: /run/y.sock\n", None),
+        ("runtime-endpoint: /run/x.sock # spare\n", Some("/run/x.sock")),
+        ("", None),
     ];
-    for (text, endpoint, timeout_s) in cases {
-        let expected = crictl::Crictl { runtime_endpoint: endpoint.map(str::to_owned), timeout_s: *timeout_s };
+    for (text, endpoint) in cases {
+        let expected = crictl::Crictl { runtime_endpoint: endpoint.map(str::to_owned) };
         assert_eq!(crictl::parse(text), expected, "{text}");
     }
 }
