@@ -2,3 +2,4 @@
 //!
 //! May import model only. No IO, clock, environment, randomness or layout.
 pub mod answer;
+pub mod fib;
