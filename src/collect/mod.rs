@@ -3,4 +3,5 @@
 //! May import model, wire and sys. No judgement, no printing.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod handle;
+pub mod kernel;
 pub mod root;

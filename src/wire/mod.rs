@@ -2,3 +2,5 @@
 //!
 //! May import model only. No IO, no sys, no panic.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+pub mod netlink;
+pub mod rtnetlink;
