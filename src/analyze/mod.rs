@@ -2,6 +2,7 @@
 //!
 //! May import model only. No IO, clock, environment, randomness or layout.
 pub mod answer;
+pub mod fib;
 pub mod finding;
 pub mod identity;
 pub mod naming;
