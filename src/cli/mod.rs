@@ -6,6 +6,7 @@
 pub mod args;
 pub mod completions;
 pub mod error;
+pub mod lab;
 pub mod man;
 pub mod output;
 pub mod progress;

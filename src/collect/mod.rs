@@ -4,5 +4,8 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod handle;
 pub mod kernel;
+pub mod netns_names;
+pub mod processes;
 pub mod root;
+pub mod runtime;
 pub mod snapshot;
