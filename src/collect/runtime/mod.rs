@@ -1,15 +1,12 @@
-//! The container runtimes: who tells which pods there are.
-//!
-//! May import model, wire and sys.
-pub mod endpoint;
-pub mod lab;
 //! Who is there: the pods of a node, from the container runtime, from `/proc` alone, or from a lab.
 //!
 //! May import model, wire and sys. Types of the runtimes' client crates stay inside this folder.
 
 mod containerd;
+pub mod endpoint;
 mod filter;
 mod from_proc;
+pub mod lab;
 mod resolve;
 
 use std::cell::OnceCell;
@@ -131,49 +128,53 @@ impl Runtime {
         }
     }
 
-    /// The processes of a pod, its pause process included, ascending by pid.
-    ///
-    /// They are those of the pod's cgroup, where its path names the pod; else those of the cgroups of
-    /// its pause process and its containers; else, for a pod with a namespace of its own, those in it.
-    pub fn pod_processes(&self, root: &HostRoot, sandbox: &Sandbox) -> Read<Vec<Process>> {
-        if sandbox.state == SandboxState::NotReady && sandbox.pid.is_none() {
-            return Read::ok(Vec::new());
-        }
-        let mut issues = Vec::new();
-        let containers = sandbox.containers.iter().flatten();
-        let firsts: BTreeSet<Pid> =
-            sandbox.pid.into_iter().chain(containers.filter_map(|container| container.pid)).collect();
-        let mut pids = firsts.clone();
-        if let Some(path) = sandbox.cgroup.as_deref().and_then(pod_path) {
-            let read = processes::in_cgroup(root, path);
+    /// `/proc` alone, because the runtime that was found cannot be used.
+    pub fn without(options: &RuntimeOptions, why: String) -> Self {
+        let why = Issue::incomplete("container runtime", Why::Io { detail: why }).hint(FROM_PROC);
+        Self::Proc(ProcNode { info: RuntimeInfo::default(), why, host_netns: options.host_netns })
+    }
+}
+
+/// The processes of a pod, its pause process included, ascending by pid.
+///
+/// They are those of the pod's cgroup, where its path names the pod; else those of the cgroups of
+/// its pause process and its containers; else, for a pod with a namespace of its own, those in it.
+pub fn pod_processes(root: &HostRoot, sandbox: &Sandbox) -> Read<Vec<Process>> {
+    if sandbox.state == SandboxState::NotReady && sandbox.pid.is_none() {
+        return Read::ok(Vec::new());
+    }
+    let mut issues = Vec::new();
+    let containers = sandbox.containers.iter().flatten();
+    let firsts: BTreeSet<Pid> =
+        sandbox.pid.into_iter().chain(containers.filter_map(|container| container.pid)).collect();
+    let mut pids = firsts.clone();
+    if let Some(path) = sandbox.cgroup.as_deref().and_then(pod_path) {
+        let read = processes::in_cgroup(root, path);
+        pids.extend(read.value);
+        issues.extend(read.issues);
+    } else {
+        for pid in &firsts {
+            let pod = processes::process(root, *pid).value.and_then(|process| process.pod);
+            let Some(path) = pod.filter(|pod| pod.container.is_some()).map(|pod| pod.path) else { continue };
+            let read = processes::in_cgroup(root, &path);
             pids.extend(read.value);
             issues.extend(read.issues);
-        } else {
-            for pid in &firsts {
-                let pod = processes::process(root, *pid).value.and_then(|process| process.pod);
-                let Some(path) = pod.filter(|pod| pod.container.is_some()).map(|pod| pod.path) else { continue };
-                let read = processes::in_cgroup(root, &path);
-                pids.extend(read.value);
-                issues.extend(read.issues);
-            }
         }
-        if let Some(netns) =
-            sandbox.netns.filter(|_| pids == firsts && !sandbox.host_network && sandbox.cgroup.is_none())
-        {
-            let mut swept = processes::sweep(root);
-            pids.extend(swept.value.remove(&netns).unwrap_or_default());
-            issues.append(&mut swept.issues);
-        }
-        let mut value = Vec::new();
-        for pid in pids {
-            let read = processes::process(root, pid);
-            value.extend(read.value);
-            issues.extend(read.issues);
-        }
-        issues.sort();
-        issues.dedup();
-        Read { value, issues }
     }
+    if let Some(netns) = sandbox.netns.filter(|_| pids == firsts && !sandbox.host_network && sandbox.cgroup.is_none()) {
+        let mut swept = processes::sweep(root);
+        pids.extend(swept.value.remove(&netns).unwrap_or_default());
+        issues.append(&mut swept.issues);
+    }
+    let mut value = Vec::new();
+    for pid in pids {
+        let read = processes::process(root, pid);
+        value.extend(read.value);
+        issues.extend(read.issues);
+    }
+    issues.sort();
+    issues.dedup();
+    Read { value, issues }
 }
 
 impl ContainerdNode {
