@@ -4,6 +4,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod handle;
 pub mod kernel;
+pub mod live;
 pub mod netns_names;
 pub mod processes;
 pub mod root;

@@ -87,6 +87,7 @@ struct Hierarchy {
     mount_point: PathBuf,
     /// What of the hierarchy is mounted, `/` in most cases.
     root: String,
+    version_2: bool,
 }
 
 impl Hierarchy {
@@ -133,7 +134,8 @@ fn hierarchies(root: &HostRoot) -> Result<(HostRoot, Vec<Hierarchy>), Box<Issue>
         .iter()
         .filter_map(|mount| {
             let mount_point = PathBuf::from(mount.mount_point.as_str()?);
-            Some((rank(mount)?, Hierarchy { mount_point, root: mount.root.as_str()?.to_owned() }))
+            let version_2 = mount.fs_type == *"cgroup2";
+            Some((rank(mount)?, Hierarchy { mount_point, root: mount.root.as_str()?.to_owned(), version_2 }))
         })
         .collect();
     if ranked.is_empty() {
@@ -181,4 +183,34 @@ fn members(folder: &Dir) -> Vec<Pid> {
     pids.sort_unstable();
     pids.dedup();
     pids
+}
+
+/// The folders of a process's cgroup of version 2 and of all above it, the hierarchy's top first,
+/// each with its path; none where version 2 is not mounted. Programs for sockets hang on these.
+pub(crate) fn above(root: &HostRoot, pid: Pid) -> Read<Vec<(String, File)>> {
+    let (host, hierarchies) = match hierarchies(root) {
+        Ok(found) => found,
+        Err(issue) => return Read::failed(*issue),
+    };
+    let Some(hierarchy) = hierarchies.iter().find(|hierarchy| hierarchy.version_2) else { return Read::ok(Vec::new()) };
+    let what = format!("reading the cgroup of process {pid}");
+    let table = match std::fs::read_to_string(root.proc().join(pid.to_string()).join("cgroup")) {
+        Ok(table) => table,
+        // It ended: its cgroup says nothing any more.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Read::ok(Vec::new()),
+        Err(error) => return Read::failed(Issue::incomplete(what, Why::from_io(&error))),
+    };
+    let Some(path) = table.lines().find_map(|line| line.strip_prefix("0::")) else { return Read::ok(Vec::new()) };
+    let ends = path.match_indices('/').skip(1).map(|(at, _)| at).chain([path.len()]);
+    let paths = std::iter::once("/").chain(ends.filter_map(|end| path.get(..end)).filter(|path| *path != "/"));
+    let mut read = Read::ok(Vec::new());
+    for path in paths {
+        let Some(folder) = hierarchy.folder(path) else { continue };
+        match host.file(&folder) {
+            Ok(opened) => read.value.push((path.to_owned(), opened)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => read.issues.push(Issue::incomplete(format!("opening cgroup {path}"), Why::from_io(&error))),
+        }
+    }
+    read
 }
