@@ -46,7 +46,7 @@ pub struct Global {
     /// Answer from a file that `podnet snapshot` wrote; several are several nodes
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["lab", "host_netns", "proc_root"], help_heading = "Node")]
     pub from: Vec<PathBuf>,
-    /// Answer about a worker of the running lab; without a name, all of its workers
+    /// Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers
     #[arg(
         long, global = true, value_name = "WORKER", num_args = 0..=1, require_equals = true, default_missing_value = "",
         conflicts_with_all = ["host_netns", "proc_root"], help_heading = "Node"
@@ -108,6 +108,14 @@ pub enum Color {
 /// The questions.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link
+    Pods(super::pods::PodsArgs),
+    /// Each interface of a pod, to its other end and what that is plugged into
+    Veth(super::veth::VethArgs),
+    /// Run a program of the node in a pod's network namespace
+    Enter(super::enter::EnterArgs),
+    /// A practice network: the network of a small hand-built cluster, in namespaces on this machine
+    Lab(super::lab::LabArgs),
     /// Write the node to a file that every command can answer from
     Snapshot(super::snapshot::SnapshotArgs),
     /// Print the completions of a shell

@@ -37,8 +37,8 @@ impl Failure {
 
     /// Writes it to stderr.
     pub fn tell(&self) {
-        // `{:#}` joins the causes with colons.
-        tell(&format!("{:#}", self.error), self.hint.as_deref());
+        // Errors of this crate name their causes themselves.
+        tell(&self.error.to_string(), self.hint.as_deref());
     }
 }
 

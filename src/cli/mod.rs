@@ -5,14 +5,17 @@
 
 pub mod args;
 pub mod completions;
+pub mod enter;
 pub mod error;
 pub mod lab;
 pub mod man;
 pub mod output;
+pub mod pods;
 pub mod progress;
 pub mod run;
 pub mod schema;
 pub mod snapshot;
+pub mod veth;
 
 use std::process::ExitCode;
 
@@ -45,6 +48,10 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     let global = &cli.global;
     match &cli.command {
+        Command::Pods(args) => pods::run(global, args),
+        Command::Veth(args) => veth::run(global, args),
+        Command::Enter(args) => enter::run(global, args),
+        Command::Lab(args) => output::lab(global, args),
         Command::Snapshot(args) => snapshot::run(global, args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::args::{Color, Global, Output};
 use super::error::{self, Failure};
+use super::lab::{LabArgs, LabOutput};
 use crate::analyze::answer::Answer;
 use crate::render::json;
 use crate::render::style::Style;
@@ -30,6 +31,15 @@ pub fn write<T: Serialize>(
         error::tell_issues(&answer.issues);
     }
     Ok(answer.exit_code())
+}
+
+/// `podnet lab`, which writes for itself.
+pub fn lab(global: &Global, args: &LabArgs) -> Result<u8, Failure> {
+    let output = LabOutput { json: global.output == Output::Json, style: style(global) };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let code = super::lab::run(args, output, &mut out, &mut io::stderr())?;
+    out.flush()?;
+    Ok(code)
 }
 
 /// Writes text as it is.

@@ -6,11 +6,15 @@ use clap::Args;
 
 use super::error::Failure;
 use super::output;
+use crate::analyze::pods::Pods;
+use crate::analyze::veth::Veth;
+use crate::model::lab_status::LabStatus;
+use crate::render::schema;
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// The command whose JSON output is described; `snapshot` for the file format
+    /// The command whose JSON output is described; snapshot for the file format
     command: String,
 }
 
@@ -26,6 +30,12 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 
 /// Each command that writes JSON, with the schema of its envelope, sorted.
 pub fn schemas() -> Vec<(&'static str, String)> {
-    use crate::render::schema;
-    vec![("snapshot", schema::of_snapshot())]
+    let mut all = vec![
+        ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
+        ("pods", schema::of_answer::<Pods>("pods")),
+        ("snapshot", schema::of_snapshot()),
+        ("veth", schema::of_answer::<Veth>("veth")),
+    ];
+    all.sort();
+    all
 }

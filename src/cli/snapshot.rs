@@ -9,7 +9,6 @@ use clap::Args;
 
 use super::args::Global;
 use super::error::{self, Failure};
-use super::progress::Progress;
 use super::run;
 use crate::collect::snapshot::write::{self, WriteError};
 use crate::model::issue::Level;
@@ -34,9 +33,11 @@ pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
     let [node] = nodes.as_slice() else {
         return Err(Failure::new("a snapshot holds one node").hint("name one worker: --lab=WORKER"));
     };
-    let progress = Progress::start("reading the node");
-    let snapshot = Snapshot::take(node.as_ref(), env!("CARGO_PKG_VERSION"), &mut |done, total| {
-        progress.say(format!("reading the node: {done} of {total} namespaces"));
+    let progress = run::progress(global, "reading the node");
+    let snapshot = Snapshot::take(node.view(), env!("CARGO_PKG_VERSION"), &mut |done, total| {
+        if let Some(progress) = &progress {
+            progress.say(format!("reading the node: {done} of {total} namespaces"));
+        }
     });
     drop(progress);
     let incomplete = snapshot.issues().into_iter().filter(|issue| issue.level == Level::Incomplete).collect::<Vec<_>>();

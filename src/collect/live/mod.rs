@@ -96,6 +96,11 @@ impl LiveNode {
         }
     }
 
+    /// Opens a namespace that was seen while something was asked, for a program to run in it.
+    pub fn open_netns(&self, id: NetnsId) -> Result<NetnsHandle, Box<Issue>> {
+        self.find(id)
+    }
+
     /// Opens a namespace wherever it was seen: cheap places first, a sweep of all processes last.
     fn find(&self, id: NetnsId) -> Result<NetnsHandle, Box<Issue>> {
         if id == self.host.id {
