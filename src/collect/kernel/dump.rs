@@ -48,12 +48,7 @@ impl Namespace {
         read
     }
 
-    fn one_dump<T>(
-        &self,
-        what: &str,
-        dump: &Dump,
-        decode: &Decode<'_, T>,
-    ) -> Read<Vec<T>> {
+    fn one_dump<T>(&self, what: &str, dump: &Dump, decode: &Decode<'_, T>) -> Read<Vec<T>> {
         let subject = format!("{what} of {}", self.id());
         let mut last = None;
         for _ in 0..ATTEMPTS {
