@@ -48,7 +48,8 @@ impl Flow {
             protocol: query.protocol.unwrap_or(0),
             source_port: query.source_port.unwrap_or(0),
             destination_port: query.destination_port.unwrap_or(0),
-            uid: query.uid.unwrap_or(0),
+            // A packet that comes in belongs to nobody: the kernel takes root.
+            uid: query.uid.filter(|_| query.iif.is_none()).unwrap_or(0),
             any_link_state: false,
         }
     }

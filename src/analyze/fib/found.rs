@@ -151,6 +151,14 @@ impl Source {
             Self::OneOf { .. } | Self::None { .. } | Self::Unknown { .. } => None,
         }
     }
+
+    /// All addresses it may be.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        match self {
+            Self::OneOf { addresses, .. } => addresses.clone(),
+            _ => self.address().into_iter().collect(),
+        }
+    }
 }
 
 /// A rule or a route that came into question and lost.
@@ -258,6 +266,7 @@ pub(super) mod errno {
     pub const EXDEV: i32 = 18;
     pub const ENODEV: i32 = 19;
     pub const EINVAL: i32 = 22;
+    pub const EMSGSIZE: i32 = 90;
     pub const ENETUNREACH: i32 = 101;
     pub const EHOSTUNREACH: i32 = 113;
 
@@ -269,6 +278,7 @@ pub(super) mod errno {
             EXDEV => "EXDEV".to_owned(),
             ENODEV => "ENODEV".to_owned(),
             EINVAL => "EINVAL".to_owned(),
+            EMSGSIZE => "EMSGSIZE".to_owned(),
             ENETUNREACH => "ENETUNREACH".to_owned(),
             EHOSTUNREACH => "EHOSTUNREACH".to_owned(),
             other => format!("errno {other}"),

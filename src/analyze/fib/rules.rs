@@ -136,7 +136,7 @@ fn suppressed(facts: &Facts<'_>, rule: &Rule, at: usize, hop: usize) -> Suppress
     // IPv4 looks at the first next hop, IPv6 at the one it took.
     let hop = if route.family == Family::Ipv4 { 0 } else { hop };
     let Some(ifindex) = route.nexthops.get(hop).and_then(|hop| hop.ifindex) else { return Suppressed::No };
-    match link_group(facts, ifindex) {
+    match facts.link(ifindex).map(|link| link.group) {
         Some(found) if found == group => Suppressed::Yes(format!(
             "rule {} does not count routes by links of group {group}, and {} is one",
             rule.priority,
@@ -149,15 +149,6 @@ fn suppressed(facts: &Facts<'_>, rule: &Rule, at: usize, hop: usize) -> Suppress
             facts.link_name(ifindex)
         )),
     }
-}
-
-/// `IFLA_GROUP`, where the reader kept it.
-fn link_group(facts: &Facts<'_>, ifindex: crate::model::ids::IfIndex) -> Option<u32> {
-    const IFLA_GROUP: u16 = 27;
-    let link = facts.link(ifindex)?;
-    let raw = link.unknown.iter().find(|attr| attr.kind == IFLA_GROUP)?;
-    let bytes: [u8; 4] = crate::model::text::unhex(&raw.hex)?.try_into().ok()?;
-    Some(u32::from_ne_bytes(bytes))
 }
 
 enum Match {
@@ -188,9 +179,6 @@ const NO_SELECTORS: [u16; 2] = [11, 18];
 fn mismatch(facts: &Facts<'_>, rule: &Rule, flow: &Flow) -> Option<Mismatch> {
     if let Some(why) = link_mismatch(facts, rule, flow).or_else(|| packet_mismatch(rule, flow)) {
         return Some(Mismatch::Certain(why));
-    }
-    if let Some(why) = tos_unknown(rule, flow) {
-        return Some(Mismatch::Unknown(why));
     }
     let unknown: Vec<String> = rule
         .unknown
@@ -279,7 +267,7 @@ fn packet_mismatch(rule: &Rule, flow: &Flow) -> Option<String> {
         return Some(format!("it wants packets to {dst}, and this one is to {}", flow.dst));
     }
     if let Some(tos) = rule.tos
-        && !tos_matches(flow.family, tos, flow.tos)
+        && !tos_matches(rule, tos, flow.tos)
     {
         return Some(format!("it wants tos {tos:#x}, and the packet's is {:#x}", flow.tos));
     }
@@ -307,21 +295,10 @@ fn packet_mismatch(rule: &Rule, flow: &Flow) -> Option<String> {
 /// The bits that an IPv4 `tos` selector (not a `dscp` one) looks at.
 const TOS_BITS: u8 = 0x1c;
 
-fn tos_matches(family: Family, wanted: u8, found: u8) -> bool {
-    // A selector outside the old bits, or of 0, can only be a dscp one: all six bits count.
-    if family == Family::Ipv6 || wanted & !TOS_BITS != 0 || wanted == 0 {
+fn tos_matches(rule: &Rule, wanted: u8, found: u8) -> bool {
+    if rule.family == Family::Ipv6 || rule.tos_is_dscp {
         wanted & 0xfc == found & 0xfc
     } else {
         wanted == found & TOS_BITS
     }
-}
-
-/// An IPv4 rule's tos within the old bits may be a `tos` selector, which ignores the upper bits of the
-/// packet, or a `dscp` one, which does not.
-fn tos_unknown(rule: &Rule, flow: &Flow) -> Option<String> {
-    let tos = rule.tos?;
-    let ambiguous = rule.family == Family::Ipv4 && tos != 0 && tos & !TOS_BITS == 0 && flow.tos & 0xe0 != 0;
-    ambiguous.then(|| {
-        format!("rule {} selects tos {tos:#x}: whether the packet's upper tos bits count is not known", rule.priority)
-    })
 }

@@ -2,8 +2,9 @@
 //!
 //! May import model only.
 
+use crate::model::ids::TableId;
 use crate::model::issue::{Issue, Why};
-use crate::model::route::{Route, RouteWitness};
+use crate::model::route::{Family, NextHop, Route, RouteWitness};
 
 use super::super::answer::Gathered;
 use super::found::{Lookup, Outcome, Source, Way, Witness, errno};
@@ -12,6 +13,10 @@ use super::found::{Lookup, Outcome, Source, Way, Witness, errno};
 pub(super) fn compare(found: &Lookup, answer: Option<RouteWitness>) -> Witness {
     let Some(witness) = answer else { return Witness { answer: None, agrees: None, differences: Vec::new() } };
     if matches!(found.outcome, Outcome::Unknown { .. }) {
+        return Witness { answer: Some(witness), agrees: None, differences: Vec::new() };
+    }
+    // The answer did not fit (IPv6 multicast that comes in goes to the multicast router, which has none).
+    if witness == (RouteWitness::Refused { errno: errno::EMSGSIZE }) {
         return Witness { answer: Some(witness), agrees: None, differences: Vec::new() };
     }
     let mut differences = Vec::new();
@@ -49,10 +54,26 @@ fn compare_route(ours: &Route, theirs: &Route, differences: &mut Vec<String>) {
         }
     };
     tell("destination", ours.dst.to_string(), theirs.dst.to_string());
-    tell("table", ours.table.to_string(), theirs.table.to_string());
+    // As long as nobody touched the IPv4 rules, local and main are one, and it is called main.
+    let one = ours.family == Family::Ipv4 && ours.table == TableId::LOCAL && theirs.table == TableId::MAIN;
+    if !one {
+        tell("table", ours.table.to_string(), theirs.table.to_string());
+    }
     tell("kind", format!("{:?}", ours.kind), format!("{:?}", theirs.kind));
     tell("tos", ours.tos.to_string(), theirs.tos.to_string());
     tell("metric", ours.metric.to_string(), theirs.metric.to_string());
+    tell("next hops", hops(ours), hops(theirs));
+}
+
+/// In an order of their own: the kernel lists the one it took first.
+fn hops(route: &Route) -> String {
+    let word = |hop: &NextHop| {
+        let link = hop.ifindex.map_or_else(String::new, |link| format!("link {link}"));
+        hop.gateway.map_or_else(|| link.clone(), |gateway| format!("{link} via {gateway}"))
+    };
+    let mut words: Vec<String> = route.nexthops.iter().map(word).collect();
+    words.sort();
+    words.join(", ")
 }
 
 fn compare_way(found: &Lookup, resolved: &Route, differences: &mut Vec<String>) {

@@ -20,6 +20,7 @@ const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_STATS64: u16 = 23;
+const IFLA_GROUP: u16 = 27;
 const IFLA_PROMISCUITY: u16 = 30;
 const IFLA_PHYS_SWITCH_ID: u16 = 36;
 const IFLA_LINK_NETNSID: u16 = 37;
@@ -67,6 +68,7 @@ pub fn link(message: &[u8], errors: &mut Vec<AttrError>) -> Option<Link> {
         alias: None,
         device: None,
         phys_port: None,
+        group: 0,
         promiscuity: 0,
         xdp: Vec::new(),
         unknown: Vec::new(),
@@ -114,6 +116,7 @@ fn take(link: &mut Link, parts: &mut Parts, attr: &Attr<'_>, errors: &mut Vec<At
         }
         IFLA_IFALIAS => link.alias = Some(ByteText::new(attr.text())),
         IFLA_STATS64 => put(&mut link.stats, stats(attr), errors),
+        IFLA_GROUP => put(&mut link.group, attr.u32(), errors),
         IFLA_PROMISCUITY => put(&mut link.promiscuity, attr.u32(), errors),
         IFLA_PHYS_SWITCH_ID => parts.switch = Some(hex(attr.payload)),
         IFLA_LINK_NETNSID => fill(&mut link.link_nsid, attr.i32().map(Nsid), errors),

@@ -72,6 +72,7 @@ pub fn rule(message: &[u8], errors: &mut Vec<AttrError>) -> Option<Rule> {
         oif: draft.oif,
         mark,
         tos,
+        tos_is_dscp: draft.dscp.is_some(),
         protocol: draft.protocol.filter(|number| *number != 0),
         source_ports: draft.source_ports,
         destination_ports: draft.destination_ports,

@@ -25,7 +25,7 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
     };
     let everybody = dst.is_multicast() || dst.is_broadcast();
     if let Some(src) = src {
-        if src.is_multicast() || src.is_broadcast() || src.octets()[0] == 0 {
+        if src.is_multicast() || src.is_broadcast() {
             return refused(errno::EINVAL, format!("{src} cannot be a source address"));
         }
         let holder = local_device(facts, src);
@@ -36,7 +36,7 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
             return on_link(facts, flow, holder, dst, "to everybody on the link that holds the source address");
         }
         if holder.is_none() {
-            return refused(errno::EINVAL, format!("the source {src} is no address of this namespace"));
+            return refused(errno::ENETUNREACH, format!("the source {src} is no address of this namespace"));
         }
     }
     let mut flow = flow.clone();
@@ -99,6 +99,12 @@ fn routed(facts: &Facts<'_>, flow: &Flow, dst: Ipv4Addr, misses: &mut Misses) ->
             }
             answer.ways = ways(facts, flow, at, hop, &mut answer);
             answer.outcome = Outcome::Sent;
+            // Such packets go to the link, whatever gateway the route names.
+            if dst.is_broadcast() || (dst.is_multicast() && route.dst.prefix_len() < 4) {
+                for way in &mut answer.ways {
+                    way.gateway = None;
+                }
+            }
             if dst.octets()[0] == 0 {
                 return Answer {
                     rule: answer.rule,

@@ -36,6 +36,22 @@ pub(super) fn select(facts: &Facts<'_>, link: IfIndex, dst: Ipv6Addr) -> Source 
             candidates.push((rank, address, own));
         }
     }
+    let chosen = choose(facts, &candidates);
+    // Home addresses count only in a kernel with Mobile IPv6, which nothing tells.
+    if candidates.iter().any(|(rank, ..)| rank.home) {
+        let plain: Vec<_> = candidates.iter().map(|(rank, a, own)| (Rank { home: false, ..*rank }, *a, *own)).collect();
+        let mut addresses = [chosen.addresses(), choose(facts, &plain).addresses()].concat();
+        addresses.sort_unstable();
+        addresses.dedup();
+        if addresses.len() > 1 {
+            let why = "whether this kernel prefers home addresses (Mobile IPv6) is not known".to_owned();
+            return Source::OneOf { addresses, why };
+        }
+    }
+    chosen
+}
+
+fn choose(facts: &Facts<'_>, candidates: &[(Rank, &Address, Ipv6Addr)]) -> Source {
     let Some(best) = candidates.iter().map(|(rank, ..)| *rank).max() else {
         return Source::None { why: "no link that may be used has an IPv6 address".to_owned() };
     };
