@@ -8,6 +8,7 @@ use std::io::Write;
 use clap::{ArgAction, Args, Subcommand};
 
 use crate::lab::{self, LabError, UpRequest};
+use crate::model::issue::{Issue, Why};
 use crate::model::lab::{DEFAULT_NAME, LabState};
 use crate::model::lab_status::LabStatus;
 use crate::render;
@@ -115,7 +116,7 @@ pub fn run(args: &LabArgs, output: LabOutput, out: &mut dyn Write, err: &mut dyn
             tell(&state, out)?;
             Ok(0)
         }
-        LabCommand::Status(status) => self::status(status, output, out),
+        LabCommand::Status(status) => self::status(status, output, out, err),
         LabCommand::Exec(exec) => {
             let state = lab::load(&exec.name.name)?;
             match lab::exec(&lab::target(&state, &exec.target)?, &exec.command)? {}
@@ -158,25 +159,41 @@ fn tell(state: &LabState, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "podnet lab status{name} tells more, podnet lab down{name} removes it")
 }
 
-fn status(args: &StatusArgs, output: LabOutput, out: &mut dyn Write) -> anyhow::Result<u8> {
+fn status(args: &StatusArgs, output: LabOutput, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let names = match &args.name {
         Some(name) => vec![name.clone()],
         None => lab::names()?,
     };
     let mut labs = Vec::new();
+    let mut issues = Vec::new();
     for name in names {
         match lab::load(&name) {
             Ok(state) => labs.push(lab::status(&state)),
+            Err(error) if args.name.is_some() => return Err(error.into()),
             // Removed since the folder was listed, or not yet planned.
-            Err(LabError::Absent { .. }) if args.name.is_none() => {}
-            Err(error) => return Err(error.into()),
+            Err(LabError::Absent { .. }) => {}
+            // One lab that cannot be read does not hide the others.
+            Err(error) => {
+                let detail = error.to_string();
+                issues.push(Issue::incomplete(format!("reading the lab {name}"), Why::Malformed { detail }));
+            }
         }
     }
     let status = LabStatus { labs };
     if output.json {
-        render::lab::json(&status, &[], out)?;
+        render::lab::json(&status, &issues, out)?;
     } else {
         render::lab::table(&status, output.style, out)?;
     }
-    Ok(u8::from(status.labs.iter().any(|lab| !lab.broken.is_empty())))
+    for issue in &issues {
+        writeln!(err, "podnet: {}: {}", issue.what, render::style::escape(issue.why.detail()))?;
+    }
+    let broken = status.labs.iter().any(|lab| !lab.broken.is_empty());
+    Ok(if broken {
+        1
+    } else if issues.is_empty() {
+        0
+    } else {
+        3
+    })
 }

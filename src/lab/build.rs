@@ -201,11 +201,11 @@ impl Build<'_> {
             LabStepKind::Links => links::worker(&self.thread, &self.state, self.worker(step)?),
             LabStepKind::PodLinks => self.pod_links(step),
             LabStepKind::Rules if step.subject == self.state.gateway.name => {
-                self.rules(&self.state.gateway.netns, rules::gateway())
+                self.rules(&self.state.gateway.netns, &rules::gateway())
             }
             LabStepKind::Rules => {
                 let worker = self.worker(step)?;
-                self.rules(&worker.netns, rules::masquerade(worker))
+                self.rules(&worker.netns, &rules::masquerade(worker))
             }
             LabStepKind::Pauses => self.processes(step, &Role::Pause),
             LabStepKind::Apps if step.subject == self.state.outside.name => self.outside(),
@@ -217,7 +217,7 @@ impl Build<'_> {
         self.state.worker(&step.subject).ok_or_else(|| LabError::Usage(format!("no worker {:?}", step.subject)))
     }
 
-    fn rules(&self, netns: &str, text: String) -> Result<(), LabError> {
+    fn rules(&self, netns: &str, text: &str) -> Result<(), LabError> {
         rules::restore(&self.thread, netns, &self.restore, &self.folder.path().join(LOCK_FILE), text)
     }
 
@@ -281,7 +281,7 @@ impl Build<'_> {
     }
 
     fn outside(&mut self) -> Result<(), LabError> {
-        let mut started = self.start(self.state.outside.name.clone())?;
+        let mut started = self.start(&self.state.outside.name)?;
         self.state.outside.app = Some(started.process);
         self.folder.write(&self.state)?;
         let name = self.state.outside.name.clone();
@@ -296,9 +296,9 @@ impl Build<'_> {
         started.ready().context(|| format!("the process of {name}"))
     }
 
-    fn start(&self, shown: String) -> Result<Started, LabError> {
+    fn start(&self, shown: &str) -> Result<Started, LabError> {
         let program = &self.request.program;
-        Started::new(program, &shown).context(|| format!("starting {} as {shown}", program.display()))
+        Started::new(program, shown, &self.state.name).context(|| format!("starting {} as {shown}", program.display()))
     }
 }
 
@@ -316,10 +316,10 @@ impl Role {
         }
     }
 
-    fn shown(&self, pod: &LabPod) -> String {
+    fn shown<'a>(&self, pod: &'a LabPod) -> &'a str {
         match self {
-            Self::Pause => "/pause".to_owned(),
-            Self::App => pod.container.name.clone(),
+            Self::Pause => "/pause",
+            Self::App => &pod.container.name,
         }
     }
 

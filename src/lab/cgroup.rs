@@ -106,10 +106,9 @@ mod tests {
     fn the_unified_hierarchy_comes_first_then_systemds_then_any() {
         let mount = |mountinfo: &str| place(mountinfo, "a").expect("found").mount;
         assert_eq!(mount(HYBRID), "/sys/fs/cgroup/unified");
-        let legacy: String = HYBRID.lines().take(3).map(|line| format!("{line}\n")).collect();
-        assert_eq!(mount(&legacy), "/sys/fs/cgroup/systemd");
-        let bare: String = HYBRID.lines().take(2).map(|line| format!("{line}\n")).collect();
-        assert_eq!(mount(&bare), "/sys/fs/cgroup/cpu");
+        let first = |count| HYBRID.lines().take(count).collect::<Vec<_>>().join("\n");
+        assert_eq!(mount(&first(3)), "/sys/fs/cgroup/systemd");
+        assert_eq!(mount(&first(2)), "/sys/fs/cgroup/cpu");
     }
 
     #[test]

@@ -27,8 +27,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn folder(&self, path: &str, mode: u32) -> Result<(), LabError> {
         let path = self.root.join(path);
-        let made = DirBuilder::new().recursive(true).mode(mode).create(&path);
-        made.context(|| format!("making {}", path.display()))
+        let outcome = DirBuilder::new().recursive(true).mode(mode).create(&path);
+        outcome.context(|| format!("making {}", path.display()))
     }
 
     fn file(&self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), LabError> {

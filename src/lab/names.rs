@@ -2,6 +2,8 @@
 //!
 //! Must not import anything from the crate.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha256, Sha512};
 
 /// The letters that Kubernetes puts into generated names (no vowels, no look-alikes).
@@ -14,7 +16,10 @@ pub fn seed(parts: &[&str]) -> [u8; 32] {
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A uuid with the version and variant bits of a random one.

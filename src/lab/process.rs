@@ -24,6 +24,9 @@ use crate::wire::pid_stat;
 /// The arguments that make podnet such a process.
 const ARGUMENTS: [&str; 2] = ["lab", "process"];
 
+/// Names the lab in the environment of its processes, for people who look at them.
+const LAB_VARIABLE: &str = "PODNET_LAB_NAME";
+
 /// The longest orders.
 const ORDERS_BYTES: u64 = 64 * 1024;
 
@@ -53,12 +56,13 @@ pub struct Started {
 }
 
 impl Started {
-    /// Starts podnet from `program`, which shows itself as `shown`.
-    pub fn new(program: &Path, shown: &str) -> io::Result<Self> {
+    /// Starts podnet from `program`, which shows itself as `shown` and bears the lab's name in its environment.
+    pub fn new(program: &Path, shown: &str, lab: &str) -> io::Result<Self> {
         let child = Command::new(program)
             .arg0(shown)
             .args(ARGUMENTS)
             .env_clear()
+            .env(LAB_VARIABLE, lab)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

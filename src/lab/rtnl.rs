@@ -25,7 +25,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use super::error::LabError;
 use crate::sys::netns::NsThread;
 
-/// The largest answer to one link's RTM_GETLINK that is taken.
+/// The largest answer to one link's `RTM_GETLINK` that is taken.
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// A veth pair to be made: one end here, the other in another namespace.

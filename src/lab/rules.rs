@@ -23,8 +23,11 @@ const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 /// Finds the program.
 pub fn program() -> Result<PathBuf, LabError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(FOLDERS.iter().map(PathBuf::from))
+    find(std::env::split_paths(&path).chain(FOLDERS.iter().map(PathBuf::from)))
+}
+
+fn find(folders: impl Iterator<Item = PathBuf>) -> Result<PathBuf, LabError> {
+    folders
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(PROGRAM))
         .find(|program| program.is_file())
@@ -55,7 +58,7 @@ pub fn masquerade(worker: &LabWorker) -> String {
 }
 
 /// Loads rules into a namespace. `lock` is the file that the legacy back end locks, in the lab's folder.
-pub fn restore(thread: &NsThread, netns: &str, program: &Path, lock: &Path, text: String) -> Result<(), LabError> {
+pub fn restore(thread: &NsThread, netns: &str, program: &Path, lock: &Path, text: &str) -> Result<(), LabError> {
     let file = File::open(netns).context(|| format!("opening {netns}"))?;
     let mut command = Command::new(program);
     command
@@ -81,4 +84,18 @@ pub fn restore(thread: &NsThread, netns: &str, program: &Path, lock: &Path, text
         program: format!("{} in {netns}", program.display()),
         output: format!("{said} ({})", output.status),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_told_with_its_package() {
+        let error = find(["/nonexistent", "relative"].map(PathBuf::from).into_iter()).expect_err("not there");
+        assert_eq!(
+            error.to_string(),
+            "the program iptables-restore is not installed; Debian and Ubuntu have it in the package iptables: apt-get install iptables"
+        );
+    }
 }
