@@ -13,9 +13,10 @@ pub mod cri;
 pub mod image;
 pub mod oracle;
 pub mod pod;
+pub mod podnet;
 pub mod process;
 pub mod worker;
 
 pub use cni::CniConf;
-pub use pod::{Pod, PodSpec};
+pub use pod::PodSpec;
 pub use worker::Worker;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,7 +12,7 @@ use super::cni::CniConf;
 use super::cri::Cri;
 use super::image::{IMAGE, built};
 use super::pod::{Pod, PodSpec};
-use super::process::{command, eventually, output, stdout};
+use super::process::{command, eventually, stdout};
 
 /// Where containerd listens, as the worker sees it.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
@@ -249,17 +249,16 @@ impl Worker {
             .expect("containerd");
         *self.containerd.lock().expect("containerd") = Some(child);
         eventually("containerd", || {
-            self.still_running()?;
+            self.assert_runs();
             Cri::connect(&self.socket())?.ready()
         });
     }
 
     /// Panics at once, with the log, when containerd ended.
-    fn still_running(&self) -> Result<(), String> {
+    fn assert_runs(&self) {
         let mut child = self.containerd.lock().expect("containerd");
         let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
         assert!(ended.is_none(), "containerd ended: {}", self.log());
-        Ok(())
     }
 
     fn log(&self) -> String {
@@ -360,16 +359,4 @@ fn remove_stale() {
             }
         }
     }
-}
-
-/// What a command gave, as text, for a message.
-pub fn told(command: &mut Command) -> (Output, String) {
-    let output = output(command);
-    let text = format!(
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    (output, text)
 }
