@@ -44,7 +44,7 @@ impl Ran {
     /// The words of all issues, one a line.
     pub fn issues(&self) -> String {
         let issues = self.json["issues"].as_array().cloned().unwrap_or_default();
-        issues.iter().map(|issue| format!("{issue}\n")).collect()
+        issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 }
 
