@@ -3,4 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod harness;
+mod hostile;
+mod ifindex;
+mod plugins;
+mod races;
+mod runtime;
+mod shape;
+mod snapshot;

@@ -18,5 +18,6 @@ pub mod process;
 pub mod worker;
 
 pub use cni::CniConf;
-pub use pod::PodSpec;
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use pod::{Pod, PodSpec};
 pub use worker::Worker;
