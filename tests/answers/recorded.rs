@@ -25,7 +25,11 @@ fn the_snapshot_in_the_fixtures_is_what_the_recordings_say() {
     assert_eq!(serde_json::from_str::<Snapshot>(&stored).unwrap(), worker_0());
 }
 
-fn text<T>(answer: &Answer<T>, write: fn(&Answer<T>, Style, &mut dyn std::io::Write) -> std::io::Result<()>, style: Style) -> String {
+fn text<T>(
+    answer: &Answer<T>,
+    write: fn(&Answer<T>, Style, &mut dyn std::io::Write) -> std::io::Result<()>,
+    style: Style,
+) -> String {
     let mut out = Vec::new();
     write(answer, style, &mut out).unwrap();
     String::from_utf8(out).unwrap()

@@ -23,7 +23,8 @@ fn number<T: TryFrom<u64>>(value: &Value, key: &str) -> Option<T> {
 }
 
 fn lower(value: &Value) -> Vec<String> {
-    let mut words: Vec<_> = value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_lowercase()).collect();
+    let mut words: Vec<_> =
+        value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_lowercase()).collect();
     words.sort();
     words
 }
@@ -33,7 +34,10 @@ fn list(value: &Value) -> &[Value] {
 }
 
 pub fn names(links: &Value) -> Names {
-    list(links).iter().map(|link| (text(link, "ifname").unwrap().to_owned(), IfIndex(number(link, "ifindex").unwrap()))).collect()
+    list(links)
+        .iter()
+        .map(|link| (text(link, "ifname").unwrap().to_owned(), IfIndex(number(link, "ifindex").unwrap())))
+        .collect()
 }
 
 pub fn links(links: &Value) -> Vec<Link> {
@@ -274,7 +278,13 @@ fn route(entry: &Value, names: &Names) -> Route {
         net if net.contains('/') => net.parse().unwrap(),
         address => IpNet::from(address.parse::<IpAddr>().unwrap()),
     };
-    let hop = NextHop { ifindex: text(entry, "dev").map(|name| names[name]), gateway, weight: 1, flags: Vec::new(), encap: None };
+    let hop = NextHop {
+        ifindex: text(entry, "dev").map(|name| names[name]),
+        gateway,
+        weight: 1,
+        flags: Vec::new(),
+        encap: None,
+    };
     Route {
         family: if v6 { Family::Ipv6 } else { Family::Ipv4 },
         table: table(entry),

@@ -9,9 +9,7 @@ use podnet::model::ids::{ContainerId, MacAddr, NetnsId, Nsid, Pid, SandboxId};
 use podnet::model::issue::{Issue, Read, Section, Why};
 use podnet::model::netns::{Netns, NetnsName, PodCgroup, Process};
 use podnet::model::node::NodeInfo;
-use podnet::model::sandbox::{
-    CniInterface, Container, PodName, RuntimeInfo, Sandbox, SandboxSource, SandboxState,
-};
+use podnet::model::sandbox::{CniInterface, Container, PodName, RuntimeInfo, Sandbox, SandboxSource, SandboxState};
 use podnet::model::snapshot::{FORMAT, NetnsSections, Snapshot};
 use serde_json::Value;
 
@@ -51,9 +49,7 @@ pub fn worker_0() -> Snapshot {
     let pod_processes = sandboxes
         .iter()
         .map(|sandbox| {
-            let of_pod = |process: &&Process| {
-                process.pod.as_ref().is_some_and(|pod| pod.pod_uid == sandbox.pod.uid)
-            };
+            let of_pod = |process: &&Process| process.pod.as_ref().is_some_and(|pod| pod.pod_uid == sandbox.pod.uid);
             (sandbox.id.clone(), ok(processes.values().filter(of_pod).cloned().collect::<Vec<_>>()))
         })
         .collect();
