@@ -48,6 +48,8 @@ pub enum Code {
     BothEndsInOneNetns,
     /// The other end is neither in the pod's nor in the host's namespace.
     ThirdNetns,
+    /// The bridge that the other end is a port of is down.
+    BridgeDown,
     /// A bridge port that passes no frames.
     PortNotForwarding,
     /// The other end is plugged into nothing and no route leads to it.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::answer::Gathered;
 use crate::model::ids::{IfIndex, NetnsId, Nsid};
+use crate::model::issue::{Issue, Why};
 use crate::model::link::{Link, LinkKind};
 use crate::model::view::NodeView;
 
@@ -87,6 +88,17 @@ pub enum LostReason {
 }
 
 impl Lost {
+    /// The issue for a cell that is unknown because of it. What went, or came, while it was read
+    /// is only worth a note.
+    pub fn issue(&self, link: &Link, netns: NetnsId) -> Issue {
+        let what = format!("telling the other end of {} of {netns}", link.name);
+        match self.reason {
+            LostReason::NoSuchLink => Issue::note(what, Why::Gone { detail: self.words() }),
+            LostReason::Unreadable => Issue::incomplete(what, Why::Io { detail: self.words() }),
+            _ => Issue::incomplete(what, Why::Unsupported { detail: self.words() }),
+        }
+    }
+
     /// The reason as a sentence's end.
     pub fn words(&self) -> String {
         let nsid = self.nsid.map_or_else(|| "this namespace".to_owned(), |nsid| format!("nsid {nsid}"));

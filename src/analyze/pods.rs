@@ -16,12 +16,12 @@ use serde::Serialize;
 use super::answer::{Answer, Gathered, node_label};
 use super::identity::{newest, pod_key};
 use super::naming::{LinkRef, NetnsNames};
-use super::peer::{self, Agreement, LostReason, OtherEnd};
+use super::peer::{self, Agreement, OtherEnd};
 use super::selector::Selector;
 use super::trace::uplink::{Chosen, Lookup, way};
-use crate::model::address::Scope;
+use crate::model::address::{Address, Scope};
 use crate::model::ids::{MacAddr, NetnsId, Pid, SandboxId};
-use crate::model::issue::{Issue, Level, Why};
+use crate::model::issue::{Issue, Why};
 use crate::model::link::{Link, LinkKind, OperState};
 use crate::model::route::Family;
 use crate::model::sandbox::{Container, PodName, RuntimeInfo, Sandbox, SandboxFilter, SandboxState};
@@ -94,6 +94,10 @@ pub struct PodRow {
     pub host_network: bool,
     /// The addresses the runtime remembers; `None` where only it would know.
     pub ips: Option<Vec<IpAddr>>,
+    /// The node's addresses, which a hostNetwork pod shares: those of global scope of the links
+    /// that its default routes leave by, IPv4 first; empty for other pods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub node_addresses: Vec<IpAddr>,
     /// Its interfaces without loopback, by ifindex; empty for a hostNetwork pod; `None` when they could not be read.
     pub interfaces: Option<Vec<PodInterface>>,
     /// Its labels; `None` where only the runtime would know.
@@ -250,8 +254,7 @@ fn row(
         let section = node.pod_processes(sandbox);
         own.take(&section).iter().map(|process| process.pid).collect()
     });
-    gathered.issues.append(&mut own.issues);
-    Some(PodRow {
+    let row = PodRow {
         node: None,
         pod: sandbox.pod.clone(),
         sandbox: sandbox.id.clone(),
@@ -264,10 +267,34 @@ fn row(
         netns_name: netns.filter(|_| !sandbox.host_network).and_then(|id| names.of(id)),
         host_network: sandbox.host_network,
         ips: sandbox.ips.clone(),
+        node_addresses: if sandbox.host_network { node_addresses(node, &mut own) } else { Vec::new() },
         interfaces,
         labels: sandbox.labels.clone(),
         containers: sandbox.containers.clone(),
-    })
+    };
+    gathered.issues.append(&mut own.issues);
+    Some(row)
+}
+
+/// The addresses by which others reach the node itself.
+fn node_addresses(node: &dyn NodeView, own: &mut Gathered) -> Vec<IpAddr> {
+    let host = node.node().host_netns;
+    let held = node.addresses(host);
+    let held: &Vec<Address> = own.take(&held);
+    let mut found: Vec<IpAddr> = Vec::new();
+    for family in Family::ALL {
+        // Which route it is decides no cell but this one: what is unknown of it is left out.
+        let way = way(node, host, &Lookup { dst: None, family, src: None, iif: None }, &mut Gathered::default());
+        let links = way.route().map(|chosen| chosen.links.as_slice()).unwrap_or_default();
+        found.extend(
+            held.iter()
+                .filter(|address| address.scope == Scope::Universe && !address.has_flag("deprecated"))
+                .filter(|address| links.iter().any(|link| link.ifindex == address.ifindex))
+                .map(|address| address.address.addr())
+                .filter(|address| Family::of(*address) == family),
+        );
+    }
+    found
 }
 
 /// The interfaces of a pod's namespace: `None` when the namespace went while it was read,
@@ -337,9 +364,7 @@ fn interface(
         OtherEnd::Device => row.plugged = Outlet::Device,
         OtherEnd::Nowhere => {}
         OtherEnd::Lost(lost) => {
-            let level = if lost.reason == LostReason::NoSuchLink { Level::Note } else { Level::Incomplete };
-            let what = format!("telling the other end of {} of {netns}", link.name);
-            own.issue(Issue { level, what, why: Why::Gone { detail: lost.words() }, hint: None });
+            own.issue(lost.issue(link, netns));
             row.plugged = Outlet::Unknown;
             if row.state == LinksState::Ok {
                 row.state = LinksState::Unknown { why: "other end unknown".to_owned() };

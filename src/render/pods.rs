@@ -2,6 +2,7 @@
 //!
 //! May import model and analyze's answer types only.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::analyze::answer::Answer;
@@ -100,6 +101,7 @@ fn next_line(row: &PodRow, interface: &PodInterface, several: bool, style: Style
 fn addresses(row: &PodRow, interface: Option<&PodInterface>) -> String {
     let texts: Vec<String> = match interface {
         Some(interface) => interface.addresses.iter().map(ToString::to_string).collect(),
+        None if row.host_network => row.node_addresses.iter().map(ToString::to_string).collect(),
         None => match &row.ips {
             Some(ips) => ips.iter().map(ToString::to_string).collect(),
             None => return UNKNOWN.to_owned(),
@@ -159,11 +161,15 @@ fn wide_cells(row: &PodRow, interface: Option<&PodInterface>) -> [String; 8] {
                 )
             },
         ),
-        row.labels.as_ref().map_or_else(
-            || UNKNOWN.to_owned(),
-            |labels| joined(labels.iter().map(|(key, value)| escape(&format!("{key}={value}"))).collect()),
-        ),
+        row.labels.as_ref().map_or_else(|| UNKNOWN.to_owned(), |labels| joined(own_labels(labels))),
     ]
+}
+
+/// The labels without those that the kubelet and the runtime put there: they repeat other columns.
+fn own_labels(labels: &BTreeMap<String, String>) -> Vec<String> {
+    let others = |key: &str| !key.starts_with("io.kubernetes.") && !key.starts_with("io.cri-containerd.");
+    let own = labels.iter().filter(|(key, _)| others(key));
+    own.map(|(key, value)| escape(&format!("{key}={value}"))).collect()
 }
 
 fn links(row: &PodRow, interface: Option<&PodInterface>, style: Style) -> String {

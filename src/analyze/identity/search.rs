@@ -119,7 +119,31 @@ impl<'a, 'q> Search<'a, 'q> {
         if !held.is_empty() {
             return held;
         }
-        if shared.is_empty() { rest } else { shared }
+        if !shared.is_empty() {
+            return shared;
+        }
+        let of_node = self.by_node_address(ip);
+        if of_node.is_empty() { rest } else { of_node }
+    }
+
+    /// The hostNetwork pods of a node that has the address itself.
+    fn by_node_address(&mut self, ip: IpAddr) -> Vec<Match> {
+        let mut matches = Vec::new();
+        for node in 0..self.nodes.len() {
+            let view = self.nodes[node];
+            let section = view.addresses(view.node().host_netns);
+            if !self.gathered.take(&section).iter().any(|address| address.address.addr() == ip) {
+                continue;
+            }
+            self.because = format!(": {ip} is an address of the node {} itself", view.node().name);
+            matches.extend(
+                self.sandboxes(node, &SandboxFilter::All)
+                    .into_iter()
+                    .filter(|sandbox| sandbox.host_network && sandbox.state == SandboxState::Ready)
+                    .map(|sandbox| Match { node, sandbox, itself: false }),
+            );
+        }
+        matches
     }
 
     fn by_held_address(&mut self, ip: IpAddr) -> Vec<Match> {

@@ -115,10 +115,11 @@ pub fn way(node: &dyn NodeView, netns: NetnsId, lookup: &Lookup<'_>, gathered: &
             }
         }
     }
-    if rules.is_empty() {
-        return Way::Unknown { why: "the rules could not be read".to_owned() };
+    if rules.iter().any(|rule| rule.family == lookup.family) {
+        return Way::None;
     }
-    Way::None
+    // A namespace always has the rules that the kernel made, unless the family is missing altogether.
+    Way::Unknown { why: "no rules of that family were read".to_owned() }
 }
 
 fn chosen(node: &dyn NodeView, netns: NetnsId, rule: &Rule, route: &Route, gathered: &mut Gathered) -> Chosen {

@@ -10,11 +10,24 @@ use crate::analyze::veth::plugged::Plugged;
 use crate::model::link::{Link, OperState, PortState};
 
 /// The findings of one interface, outwards from the pod.
-pub(super) fn interface(interface: &Interface) -> Vec<Finding> {
+pub fn interface(interface: &Interface) -> Vec<Finding> {
+    let mut findings = near(interface);
+    findings.extend(far(interface));
+    findings
+}
+
+/// Those of the pod's own end.
+pub fn near(interface: &Interface) -> Vec<Finding> {
     let mut findings: Vec<Finding> = link_state(&interface.link, "").into_iter().collect();
     if interface.addresses.is_empty() && interface.link.controller.is_none() {
         findings.push(Finding::odd(Code::NoAddress, format!("{} has no address", interface.link.name)));
     }
+    findings
+}
+
+/// Those of the other end and what it is plugged into.
+pub fn far(interface: &Interface) -> Vec<Finding> {
+    let mut findings = Vec::new();
     match &interface.other_end {
         End::Peer(peer) => peer_end(interface, peer, &mut findings),
         End::Parent(parent) => findings.extend(link_state(&parent.link, ", the link below,")),
@@ -62,7 +75,7 @@ fn peer_end(interface: &Interface, peer: &PeerEnd, findings: &mut Vec<Finding>) 
     match &peer.plugged {
         Plugged::Bridge(plug) => {
             if !plug.bridge_up {
-                findings.push(Finding::bad(Code::LinkDown, format!("the bridge {} is down", plug.bridge.name)));
+                findings.push(Finding::bad(Code::BridgeDown, format!("the bridge {} is down", plug.bridge.name)));
             }
             if let Some(port) = plug.port.as_ref().filter(|port| port.state != PortState::Forwarding) {
                 let state = format!("{:?}", port.state).to_lowercase();

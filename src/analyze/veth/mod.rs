@@ -3,7 +3,7 @@
 //! May import model and its siblings only. Looks at the pod's namespace and at those its links
 //! lead to, never at all namespaces.
 
-mod judge;
+pub mod judge;
 pub mod plugged;
 #[cfg(test)]
 mod tests;
@@ -15,11 +15,11 @@ use super::answer::{Answer, Gathered};
 use super::finding::{Code, Finding, Weight};
 use super::identity::{FindError, Found, PodQuery, find_pod};
 use super::naming::{LinkRef, NetnsNames, NetnsRef, NetnsRole, PodHead};
-use super::peer::{self, Agreement, Lost, LostReason};
+use super::peer::{self, Agreement, Lost};
 use crate::model::address::{Address, Scope};
 use crate::model::bpf::BpfAttachment;
 use crate::model::ids::{NetnsId, Nsid};
-use crate::model::issue::{Issue, Why};
+use crate::model::issue::Level;
 use crate::model::link::{Link, LinkKind};
 use crate::model::view::NodeView;
 use plugged::Plugged;
@@ -199,21 +199,14 @@ fn interface(
         peer::OtherEnd::Lost(lost) => {
             // The host's own uplink may well be a pair whose other end is none of the node's business.
             if netns != host {
-                gathered.issue(unknown_end(link, &lost));
+                let mut issue = lost.issue(link, netns);
+                issue.level = Level::Incomplete;
+                gathered.issue(issue);
             }
             End::Lost(lost)
         }
     };
     Interface { link: link.clone(), addresses, programs, other_end }
-}
-
-/// The issue for another end that cannot be told.
-fn unknown_end(link: &Link, lost: &Lost) -> Issue {
-    let what = format!("telling the other end of {}", link.name);
-    match lost.reason {
-        LostReason::NoSuchLink => Issue::incomplete(what, Why::Gone { detail: lost.words() }),
-        _ => Issue::incomplete(what, Why::Unsupported { detail: lost.words() }),
-    }
 }
 
 /// The programs on a link: those rtnetlink tells and those asked for apart.
