@@ -14,7 +14,7 @@ use super::output;
 use super::progress::Progress;
 use crate::analyze::answer::Answer;
 use crate::analyze::identity::{FindError, PodQuery};
-use crate::collect::live::{LabOptions, LiveNode, LiveOptions};
+use crate::collect::live::{LabOptions, LiveNode, LiveOptions, OpenError};
 use crate::collect::snapshot::{self, SnapshotError};
 use crate::model::lab::DEFAULT_NAME;
 use crate::model::sandbox::SandboxFilter;
@@ -54,7 +54,8 @@ pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
     if let Some(wanted) = &global.lab {
         let (lab, worker) = lab_and_worker(wanted);
         let options = LabOptions { lab: lab.to_owned(), worker: worker.map(str::to_owned), now };
-        return Ok(LiveNode::open_lab(&options)?.into_iter().map(live).collect());
+        let nodes = LiveNode::open_lab(&options).map_err(unopened)?;
+        return Ok(nodes.into_iter().map(live).collect());
     }
     let options = LiveOptions {
         proc_root: global.proc_root.clone(),
@@ -64,7 +65,18 @@ pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
         timeout: global.timeout,
         now,
     };
-    Ok(vec![live(LiveNode::open(&options)?)])
+    Ok(vec![live(LiveNode::open(&options).map_err(unopened)?)])
+}
+
+fn unopened(error: OpenError) -> Failure {
+    let hint = match &error {
+        OpenError::HostNetns { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "run as root, or with CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_NET_ADMIN"
+        }
+        OpenError::Lab(_) => "`podnet lab status` lists the labs, `podnet lab up` makes one",
+        _ => return Failure::from(error),
+    };
+    Failure::from(error).hint(hint)
 }
 
 /// `WORKER`, `LAB/WORKER`, `LAB/` or nothing: the lab's name, and one worker's unless all are meant.

@@ -6,7 +6,10 @@ use clap::Args;
 
 use super::error::Failure;
 use super::output;
+use crate::analyze::bridge::Bridges;
+use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
+use crate::analyze::trace::Trace;
 use crate::analyze::veth::Veth;
 use crate::model::lab_status::LabStatus;
 use crate::render::schema;
@@ -31,6 +34,9 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 /// Each command that writes JSON, with the schema of its envelope, sorted.
 pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
+        ("bridge", schema::of_answer::<Bridges>("bridge")),
+        ("netns", schema::of_answer::<Namespaces>("netns")),
+        ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
         ("pods", schema::of_answer::<Pods>("pods")),
         ("snapshot", schema::of_snapshot()),
