@@ -3,6 +3,7 @@
 mod bpf;
 mod live;
 mod loader;
+mod namespace;
 mod oracle;
 mod testbed;
 mod topology;
