@@ -2,3 +2,4 @@
 //!
 //! May import nothing of the crate but wire's message framing. It moves bytes and fds and knows no meaning.
 pub mod netns;
+pub mod uts;

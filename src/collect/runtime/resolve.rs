@@ -50,6 +50,11 @@ pub(super) fn sort(sandboxes: &mut [Sandbox]) {
     });
 }
 
+fn unanswered(why: Why, pod: &PodName, found: bool) -> Issue {
+    let issue = Issue::incomplete(format!("containerd's task of {pod}"), why);
+    if found { issue.hint("its pid is from /proc") } else { issue }
+}
+
 /// `/proc`, and the cgroups once they are needed.
 struct Known<'a> {
     root: &'a HostRoot,
@@ -90,9 +95,8 @@ impl Known<'_> {
                 (pause, state)
             }
             Task::Unanswered(why) => {
-                let what = format!("containerd's task of {pod}");
-                issues.extend(why.clone().map(|why| Issue::incomplete(what, why).hint("its pid was found in /proc")));
                 let pause = self.first_process(&id, None).and_then(|pid| self.process(pid, &mut issues));
+                issues.push(unanswered(why.clone(), &pod, pause.is_some()));
                 let state = if pause.is_some() { SandboxState::Ready } else { SandboxState::Unknown };
                 (pause, state)
             }
@@ -144,9 +148,9 @@ impl Known<'_> {
             Task::Running(pid) if shared.is_some() && netns_id_of(self.root, Pid(pid)).ok() == shared => Some(Pid(pid)),
             Task::Running(pid) => self.believed(&record.id, pid, None, pod, issues).map(|process| process.pid),
             Task::Unanswered(why) => {
-                let what = format!("containerd's task of a container of {pod}");
-                issues.extend(why.map(|why| Issue::incomplete(what, why).hint("its pid was found in /proc")));
-                self.first_process(&record.id, None)
+                let pid = self.first_process(&record.id, None);
+                issues.push(unanswered(why, pod, pid.is_some()));
+                pid
             }
         };
         let image = Some(record.image).filter(|image| !image.is_empty());
