@@ -51,7 +51,7 @@ pub(super) fn sandboxes(root: &HostRoot, host: Option<NetnsId>, filter: &Sandbox
     }
     join_shimless(&mut pods);
     let node = Node { root, host, logs };
-    let mut value: Vec<_> = pods.into_iter().filter_map(|(key, members)| node.sandbox(key, members)).collect();
+    let mut value: Vec<_> = pods.into_iter().filter_map(|(key, members)| node.sandbox(&key, members)).collect();
     value.retain(|sandbox| filter.accepts(sandbox));
     super::resolve::sort(&mut value);
     issues.sort();
@@ -104,8 +104,12 @@ fn members(root: &HostRoot, issues: &mut Vec<Issue>) -> Vec<Member> {
         let Some(ContainerId(id)) = cgroup.pod.container else { continue };
         for pid in cgroup.pids {
             let mut read = process(root, pid);
-            issues.append(&mut read.issues);
             let Some(found) = read.value else { continue };
+            // A zombie is in no namespace any more.
+            if found.netns.is_none() && read.issues.is_empty() {
+                continue;
+            }
+            issues.append(&mut read.issues);
             let age = (found.start_ticks, found.pid);
             if by_id.get(&id).is_some_and(|known| (known.first.start_ticks, known.first.pid) <= age) {
                 continue;
@@ -187,8 +191,8 @@ struct Node<'a> {
 }
 
 impl Node<'_> {
-    fn sandbox(&self, key: PodKey, mut members: Vec<Member>) -> Option<Sandbox> {
-        members.sort_by(|a, b| (a.first.start_ticks, a.first.pid).cmp(&(b.first.start_ticks, b.first.pid)));
+    fn sandbox(&self, key: &PodKey, mut members: Vec<Member>) -> Option<Sandbox> {
+        members.sort_by_key(|member| (member.first.start_ticks, member.first.pid));
         let from_shim = members.iter().find_map(|member| member.shims_sandbox.clone());
         let named = key.uid.as_ref().and_then(|uid| self.logs.pods.get(uid));
         let mut bundles = BTreeMap::new();
@@ -215,7 +219,7 @@ impl Node<'_> {
         let host_network = netns.is_some() && netns == host;
         let mut issues = Vec::new();
         let pod = named.cloned().unwrap_or_else(|| {
-            let told = self.name_from(&key, &id, &members, &bundles);
+            let told = self.name_from(key, &id, &members, &bundles);
             if told.name.is_none() && !host_network { self.name_from_hostname(told, anyone, &mut issues) } else { told }
         });
         if pod.name.is_none() {

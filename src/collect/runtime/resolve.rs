@@ -16,6 +16,7 @@ use crate::model::ids::{ContainerId, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netns::Process;
 use crate::model::sandbox::{Container, PodName, Sandbox, SandboxSource, SandboxState};
+use crate::wire::cri::sandbox::SandboxMetadata;
 
 /// The sandboxes of a listing, in the order that `NodeView::sandboxes` promises.
 pub(super) fn sandboxes(root: &HostRoot, endpoint: &str, listing: Listing) -> Read<Vec<Sandbox>> {
@@ -74,7 +75,7 @@ impl Known<'_> {
         let known = metadata.is_ok();
         let metadata = metadata.unwrap_or_else(|error| {
             issues.push(Issue::incomplete(format!("sandbox {id}"), Why::Malformed { detail: error }));
-            Default::default()
+            SandboxMetadata::default()
         });
         labels.retain(|key, _| !key.starts_with("io.cri-containerd."));
         let pod = PodName {
@@ -213,3 +214,6 @@ impl Known<'_> {
         read.value
     }
 }
+
+#[cfg(test)]
+mod tests;
