@@ -3,6 +3,7 @@
 //! May import model, wire and sys. No judgement, no printing.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod handle;
+mod mounts;
 pub mod netns_names;
 pub mod processes;
 pub mod root;
