@@ -5,5 +5,6 @@ mod live;
 mod loader;
 mod namespace;
 mod oracle;
+mod race;
 mod testbed;
 mod topology;
