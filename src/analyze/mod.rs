@@ -2,3 +2,14 @@
 //!
 //! May import model only. No IO, clock, environment, randomness or layout.
 pub mod answer;
+pub mod bridge;
+pub mod fib;
+pub mod finding;
+pub mod identity;
+pub mod naming;
+pub mod netns;
+pub mod peer;
+pub mod pods;
+pub mod selector;
+pub mod trace;
+pub mod veth;

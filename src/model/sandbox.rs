@@ -54,7 +54,7 @@ pub struct Sandbox {
 }
 
 /// A pod's names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PodName {
     /// `None` where only the UTS name was found.
     pub namespace: Option<String>,

@@ -1,0 +1,1 @@
+//! Small nodes built by hand.

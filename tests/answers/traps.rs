@@ -1,0 +1,1 @@
+//! Answers on nodes built by hand.
