@@ -269,7 +269,8 @@ fn select(
                 let name = row.names.first().map_or_else(|| row.id.to_string(), |name| name.name.to_string());
                 row.node.as_ref().map_or_else(|| name.clone(), |node| format!("{name} on {node}"))
             };
-            let candidates = several.iter().map(|at| name(&rows[*at])).collect();
+            let mut candidates: Vec<String> = several.iter().map(|at| name(&rows[*at])).collect();
+            candidates.sort();
             Err(NetnsError::Ambiguous { asked: which.to_owned(), candidates })
         }
     }

@@ -10,3 +10,4 @@ pub mod processes;
 pub mod root;
 pub mod runtime;
 pub mod snapshot;
+mod mounts;

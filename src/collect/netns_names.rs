@@ -5,24 +5,22 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
+use crate::collect::mounts;
 use crate::collect::root::HostRoot;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netns::NetnsName;
 use crate::model::text::ByteText;
-use crate::wire::proc::mountinfo;
 
 /// The folders of `ip netns` (and CNI), and of docker; where `/var/run` is a link they are one.
 const FOLDERS: [&str; 4] = ["/run/netns", "/var/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
-const MOUNTINFO_LIMIT: u64 = 64 * 1024 * 1024;
 /// More left-over files than this are told as a number.
 const STALE_TOLD: usize = 16;
 
@@ -31,12 +29,8 @@ const STALE_TOLD: usize = 16;
 ///
 /// A file in those folders that no namespace is bound to (left over from one that is gone) is a note.
 pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
-    let mut issues = Vec::new();
+    let Read { value: mounts, mut issues } = mounts::of_types(root, &["nsfs"]);
     let mut found: BTreeMap<PathBuf, NetnsId> = BTreeMap::new();
-    let mounts = mounts(root).unwrap_or_else(|issue| {
-        issues.push(*issue);
-        Vec::new()
-    });
     // nsfs holds other kinds of namespaces too; only mountinfo tells which kind a bound file is.
     let mut kinds: HashMap<u64, bool> = HashMap::new();
     for mount in &mounts {
@@ -107,16 +101,6 @@ pub(crate) fn namespace_at(root: &HostRoot, path: &Path) -> io::Result<Option<Ne
     }
     let found = file.metadata()?;
     Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
-}
-
-fn mounts(root: &HostRoot) -> Result<Vec<mountinfo::Mount>, Box<Issue>> {
-    let table = if root.proc() == Path::new("/proc") { "self/mountinfo" } else { "1/mountinfo" };
-    let table = root.proc().join(table);
-    let mut bytes = Vec::new();
-    File::open(&table)
-        .and_then(|file| file.take(MOUNTINFO_LIMIT).read_to_end(&mut bytes))
-        .map_err(|error| Box::new(Issue::incomplete(format!("reading {}", table.display()), Why::from_io(&error))))?;
-    Ok(mountinfo::parse(&bytes, &["nsfs"]).0)
 }
 
 fn stale_issues(stale: &[PathBuf]) -> Vec<Issue> {

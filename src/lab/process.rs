@@ -19,7 +19,7 @@ use super::server::{Answers, Server};
 use crate::model::ids::Pid;
 use crate::model::lab::LabProcess;
 use crate::sys::pidfd::PidFd;
-use crate::wire::pid_stat;
+use crate::wire::proc::stat;
 
 /// The arguments that make podnet such a process.
 const ARGUMENTS: [&str; 2] = ["lab", "process"];
@@ -183,9 +183,9 @@ pub fn end(processes: &[LabProcess]) -> Vec<String> {
     left
 }
 
-fn stat(pid: u32) -> io::Result<Option<pid_stat::PidStat>> {
+fn stat(pid: u32) -> io::Result<Option<stat::Stat>> {
     match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(line) => Ok(pid_stat::parse(&line)),
+        Ok(line) => Ok(stat::parse(&line).ok()),
         // ESRCH: it ended between opening and reading.
         Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
         Err(error) => Err(error),

@@ -30,8 +30,9 @@ pub fn write(answer: &Answer<Trace>, style: Style, out: &mut dyn Write) -> io::R
     let Trace { headline, steps, pod } = &answer.data;
     writeln!(out, "{}\n", style.strong(&escape(headline)))?;
     let mut story = Story::default();
+    let host_told = steps.iter().any(|step| matches!(step.what, StepKind::Host(_)));
     for step in steps {
-        tell(step, style, &mut story);
+        tell(step, host_told, style, &mut story);
         for finding in step.findings.iter().filter(|finding| !told_in_its_line(finding)) {
             story.step(1, "", words::finding(finding, style), "");
         }
@@ -48,7 +49,7 @@ fn told_in_its_line(finding: &Finding) -> bool {
     finding.code == Code::Hairpin
 }
 
-fn tell(step: &Step, style: Style, story: &mut Story) {
+fn tell(step: &Step, host_told: bool, style: Style, story: &mut Story) {
     match &step.what {
         StepKind::Pod(pod) => tell_pod(pod, style, story),
         StepKind::Interface(interface) => tell_interface(interface, style, story),
@@ -63,7 +64,7 @@ fn tell(step: &Step, style: Style, story: &mut Story) {
             story.step(0, "veth", text, "");
         }
         StepKind::Bridge(bridge) => tell_bridge(bridge, &step.findings, style, story),
-        StepKind::Routed(plug) => tell_routed(plug, style, story),
+        StepKind::Routed(plug) => tell_routed(plug, host_told, style, story),
         StepKind::Controller { controller, controller_kind } => {
             let name = or_unknown(controller.as_ref().map(|controller| &controller.name));
             story.step(0, "under", format!("{name} ({})", escape(controller_kind)), "");
@@ -185,7 +186,7 @@ fn tell_gateway(gateway: &Gateway) -> String {
         None => format!("{} (the pod has not asked for it yet)", gateway.address),
     };
     match &gateway.owner {
-        None => format!("{known}, none of this node's links"),
+        None => known,
         Some(owner) => {
             let link = escape(&owner.link.name.to_string());
             match owner.kind {
@@ -229,7 +230,7 @@ fn tell_bridge(step: &BridgeStep, findings: &[Finding], style: Style, story: &mu
     let plug = &step.plug;
     let state = plug.port.as_ref().map_or_else(|| UNKNOWN.to_owned(), |port| port_state(port.state, style));
     let bridge = escape(&plug.bridge.name.to_string());
-    let mut text = format!("{bridge}  port {} {state}", escape(&step.port.name.to_string()));
+    let mut text = format!("{bridge}  port {} {state}", escape(&step.port_link.name.to_string()));
     let hairpin = findings.iter().find(|finding| finding.code == Code::Hairpin);
     match (hairpin, &plug.port) {
         (Some(finding), _) => text = format!("{text}; {}", escape(&finding.text)),
@@ -248,10 +249,11 @@ fn tell_bridge(step: &BridgeStep, findings: &[Finding], style: Style, story: &mu
     }
 }
 
-fn tell_routed(plug: &RoutedPlug, style: Style, story: &mut Story) {
+/// The way to the pod is the way back of the host's step, where there is one.
+fn tell_routed(plug: &RoutedPlug, host_told: bool, style: Style, story: &mut Story) {
     let arp = plug.proxy_arp.map_or(UNKNOWN, switch);
     story.step(0, "routed", format!("port of no bridge; proxy ARP {arp}"), "");
-    for way in &plug.ways {
+    for way in plug.ways.iter().filter(|_| !host_told) {
         tell_way_back(way, "to pod", style, story);
     }
 }

@@ -105,12 +105,13 @@ fn write_programs(programs: &[BpfAttachment], margin: &str, out: &mut dyn Write)
 fn place_and_number(netns: &NetnsRef, nsid: Option<Nsid>) -> String {
     match (netns.role, nsid) {
         (NetnsRole::Pod, _) | (_, None) => place(netns),
+        (_, Some(Nsid(..=-1))) => format!("{} ({})", place(netns), netns.id),
         (_, Some(nsid)) => format!("{} (nsid {nsid} there is {})", place(netns), netns.id),
     }
 }
 
 fn peer_end(near: &Link, peer: &PeerEnd, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let PeerEnd { netns, nsid, link, agreement, programs, plugged } = peer;
+    let PeerEnd { netns, nsid, link, agreement, programs, plugged, .. } = peer;
     let mut parts = vec![format!("peer {} ifindex {}", escape(&link.name.to_string()), link.ifindex)];
     if link.kind.name() != near.kind.name() || matches!(link.kind, LinkKind::Netkit { .. }) {
         parts.push(link_kind(&link.kind));
@@ -126,12 +127,13 @@ fn peer_end(near: &Link, peer: &PeerEnd, style: Style, out: &mut dyn Write) -> i
     counters(link, "       ", style, out)?;
     write_programs(programs, "       ", out)?;
     match plugged {
-        Plugged::Bridge(plug) => bridge(plug, style, out),
-        Plugged::Controller { controller, controller_kind } => {
+        None => Ok(()),
+        Some(Plugged::Bridge(plug)) => bridge(plug, style, out),
+        Some(Plugged::Controller { controller, controller_kind }) => {
             let name = or_unknown(controller.as_ref().map(|controller| &controller.name));
             writeln!(out, "       └─ under {name} ({})", escape(controller_kind))
         }
-        Plugged::Routed(plug) => routed(plug, netns, style, out),
+        Some(Plugged::Routed(plug)) => routed(plug, netns, style, out),
     }
 }
 

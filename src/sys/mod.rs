@@ -6,3 +6,4 @@ pub mod limits;
 pub mod netlink;
 pub mod netns;
 pub mod pidfd;
+pub mod uts;

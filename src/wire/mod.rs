@@ -4,6 +4,5 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 pub mod cri;
 pub mod netlink;
-pub mod pid_stat;
 pub mod proc;
 pub mod rtnetlink;

@@ -27,7 +27,7 @@ pub fn assert_identity(worker: &Worker, row: &Value, pod: &Pod) {
     let pid = worker.pause_pid(pod);
     let (dev, ino) = worker.netns_of(pid);
     assert_eq!(
-        (&row["sandbox"], &row["pause_pid"], &row["netns"]["id"], &row["uid"]),
+        (&row["sandbox"], &row["pause_pid"], &row["netns"], &row["uid"]),
         (&json!(pod.sandbox), &json!(pid), &json!({ "dev": dev, "ino": ino }), &json!(pod.uid)),
         "{row:#}"
     );
@@ -36,9 +36,56 @@ pub fn assert_identity(worker: &Worker, row: &Value, pod: &Pod) {
 /// All of a pod that has a namespace of its own: identity, both ends of each veth, ports, routes.
 pub fn assert_pod(worker: &Worker, pod: &Pod) {
     let pods = worker.podnet_json(&["pods"]);
-    assert_identity(worker, row(pods.data(&[0]), pod), pod);
+    let row = row(pods.data(&[0]), pod);
+    assert_identity(worker, row, pod);
+    assert_row_links(worker, row, pod);
     assert_links(worker, pod);
     assert_routes(worker, pod);
+}
+
+/// The interfaces in a row of `pods`: names, numbers, addresses and where they come out.
+fn assert_row_links(worker: &Worker, row: &Value, pod: &Pod) {
+    let inside = worker.ip_in(worker.pause_pid(pod), "-d addr");
+    let host = worker.ip("-d link");
+    let links = inside.as_array().expect("links").iter().filter(|link| link["link_type"] != "loopback");
+    let expected: Vec<Value> = links
+        .map(|link| {
+            let addresses = link["addr_info"].as_array().expect("addresses").iter();
+            let global: Vec<_> =
+                addresses.filter(|address| address["scope"] == "global").map(|a| &a["local"]).collect();
+            let other = host.as_array().expect("links").iter().find(|other| other["ifindex"] == link["link_index"]);
+            let other = other.expect("the other end");
+            json!([
+                link["ifname"],
+                link["ifindex"],
+                link["linkinfo"]["info_kind"],
+                link["address"],
+                global,
+                other["ifname"],
+                other["ifindex"],
+                other.get("master")
+            ])
+        })
+        .collect();
+    let told = row["interfaces"].as_array().expect("interfaces").iter();
+    let told: Vec<Value> = told
+        .map(|link| {
+            assert_eq!(link["state"], json!({ "links": "ok" }), "{link:#}");
+            assert_eq!(link["host_link_netns"], netns_id(worker, 1));
+            let other = &link["host_link"];
+            json!([
+                link["name"],
+                link["ifindex"],
+                link["kind"],
+                link["mac"],
+                link["addresses"],
+                other["name"],
+                other["ifindex"],
+                link["plugged"]["controller"].get("name")
+            ])
+        })
+        .collect();
+    assert_eq!(told, expected);
 }
 
 /// Both ends of each interface, and the port behind it.

@@ -7,6 +7,7 @@ mod check;
 mod harness;
 mod hostile;
 mod ifindex;
+mod naming;
 mod plugins;
 mod races;
 mod runtime;

@@ -59,7 +59,7 @@ fn pods_two_hundred_times_while_pods_are_made_and_removed() {
         // A cell is this pod's or empty, never another's.
         let own = |cell: &Value, truth: u64| cell.is_null() || cell.as_u64() == Some(truth);
         assert!(own(&row["pause_pid"], u64::from(*pid)), "{row:#} is not {pid}");
-        assert!(own(&row["netns"]["id"]["ino"], *inode), "{row:#} is not {inode}");
+        assert!(own(&row["netns"]["ino"], *inode), "{row:#} is not {inode}");
         let ips = row["ips"].as_array().cloned().unwrap_or_default();
         assert!(ips.iter().all(|ip| ip == address), "{row:#} is not {address}");
     }

@@ -26,7 +26,7 @@ fn truth(worker: &Worker, pods: &[Pod]) -> Vec<(u32, Value)> {
 fn assert_from_proc(data: &Value, pods: &[Pod], truth: &[(u32, Value)]) {
     for (pod, (pid, netns)) in pods.iter().zip(truth) {
         let own = row(data, pod);
-        assert_eq!((&own["pause_pid"], &own["netns"]["id"]), (&Value::from(*pid), netns), "{own:#}");
+        assert_eq!((&own["pause_pid"], &own["netns"]), (&Value::from(*pid), netns), "{own:#}");
         assert_eq!(own["uid"], pod.uid.as_str());
     }
     assert_eq!(rows(data).len(), pods.len(), "{data:#}");

@@ -85,7 +85,7 @@ fn common(random: &mut Random, query: &mut RouteQuery) {
     if random.one_in(4) {
         query.tos = *random.pick(&[0x04, 0x08, 0x10, 0x44, 0xe0]);
     }
-    if random.one_in(3) {
+    if !random.one_in(4) {
         query.protocol = Some(*random.pick(&[6, 17]));
         query.source_port = Some(*random.pick(&[80, 1500, 40000]));
         query.destination_port = Some(*random.pick(&[80, 1500, 40000]));
@@ -125,8 +125,9 @@ impl Tally {
             println!("{wrong}");
         }
         assert!(self.wrong.is_empty(), "{} of {} look-ups differ", self.wrong.len(), self.asked);
-        let unknown: usize = self.unknown.values().sum();
-        assert!(unknown * 10 < self.asked, "{unknown} of {} are unknown: {:?}", self.asked, self.unknown);
+        let unknown: usize =
+            self.unknown.iter().filter(|(why, _)| !why.starts_with("rule ")).map(|(_, count)| count).sum();
+        assert!(unknown * 20 < self.asked, "{unknown} of {} are unknown: {:?}", self.asked, self.unknown);
     }
 }
 

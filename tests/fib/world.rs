@@ -375,7 +375,8 @@ fn ways4(random: &mut Random, routed: bool) -> String {
     } else if routed && random.one_in(12) {
         format!("via inet6 fe80::21 dev {}", random.pick(&LINKS))
     } else {
-        let scope = if routed { *random.pick(&["", "", " scope link", " scope global", " scope host"]) } else { "" };
+        // Not "scope host": a gateway that is reached by such a route is ignored, which no dump tells.
+        let scope = if routed { *random.pick(&["", "", " scope link", " scope global"]) } else { "" };
         format!("dev {}{scope}", random.pick(&LINKS))
     }
 }

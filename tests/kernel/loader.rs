@@ -65,8 +65,9 @@ fn pin(program: &OwnedFd, path: &Path) {
 }
 
 fn put_u64(attr: &mut Attr, at: usize, value: u64) {
-    attr[at] = value as u32;
-    attr[at + 1] = (value >> 32) as u32;
+    let bytes = value.to_ne_bytes();
+    attr[at] = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
+    attr[at + 1] = u32::from_ne_bytes(bytes[4..].try_into().unwrap());
 }
 
 fn call(command: libc::c_int, attr: &Attr) -> libc::c_int {

@@ -3,6 +3,8 @@
 mod bpf;
 mod live;
 mod loader;
+mod namespace;
 mod oracle;
+mod race;
 mod testbed;
 mod topology;

@@ -65,9 +65,15 @@ impl Worker {
 
     /// podnet beside the worker, in other namespaces, with the worker's `/proc` as `--proc-root`, as JSON.
     pub fn podnet_beside(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(PODNET);
-        command.args(["-o", "json", "--proc-root"]).arg(self.proc_root()).args(arguments);
-        run(&mut command)
+        let proc = self.proc_root();
+        let mut argv = vec!["--proc-root", proc.to_str().expect("a path in UTF-8")];
+        argv.extend(arguments);
+        self.podnet_outside(&argv)
+    }
+
+    /// podnet in the test's own namespaces, as JSON; only these arguments tell it of the worker.
+    pub fn podnet_outside(&self, arguments: &[&str]) -> Ran {
+        run(Command::new(PODNET).args(["-o", "json"]).args(arguments))
     }
 }
 

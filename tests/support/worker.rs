@@ -58,7 +58,7 @@ pub struct Worker {
     /// The network beyond the uplink.
     fabric: Node,
     cri: Mutex<Option<Cri>>,
-    containerd: Mutex<Option<Child>>,
+    containerd: Mutex<Option<u32>>,
 }
 
 /// A process 1 with the program that holds it.
@@ -224,8 +224,7 @@ impl Worker {
 
     /// Containerd's pid on the worker.
     pub fn containerd_pid(&self) -> u32 {
-        let pids = self.exec(&["pidof", "containerd"]);
-        pids.trim().parse().expect("one containerd")
+        self.containerd.lock().expect("containerd").expect("a worker with a runtime")
     }
 
     fn make(&self, cri: &mut Cri, spec: &PodSpec) -> Pod {
@@ -238,27 +237,17 @@ impl Worker {
         act(cri.as_mut().expect("a worker with a runtime"))
     }
 
+    /// Starts it as a child of the worker's process 1, not of ours: the kernel takes the worker down
+    /// only when each of its processes was waited for, and ours may be stopped, or dead.
     fn start_containerd(&self) {
-        let log = fs::File::create(self.path("/var/log/containerd.log")).expect("a log");
-        let child = self
-            .command(&["containerd"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("containerd");
-        *self.containerd.lock().expect("containerd") = Some(child);
+        let start = "containerd >/var/log/containerd.log 2>&1 </dev/null & echo $!";
+        let pid = self.exec(&["sh", "-c", start]);
+        let pid: u32 = pid.trim().parse().expect("containerd's pid");
+        *self.containerd.lock().expect("containerd") = Some(pid);
         eventually("containerd", || {
-            self.assert_runs();
+            assert!(self.path(&format!("/proc/{pid}")).exists(), "containerd ended: {}", self.log());
             Cri::connect(&self.socket())?.ready()
         });
-    }
-
-    /// Panics at once, with the log, when containerd ended.
-    fn assert_runs(&self) {
-        let mut child = self.containerd.lock().expect("containerd");
-        let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-        assert!(ended.is_none(), "containerd ended: {}", self.log());
     }
 
     fn log(&self) -> String {
@@ -272,9 +261,6 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.init.end();
         self.fabric.end();
-        if let Ok(Some(mut child)) = self.containerd.lock().map(|mut child| child.take()) {
-            let _ = child.wait();
-        }
         remove_cgroups(&self.name);
     }
 }

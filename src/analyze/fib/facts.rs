@@ -90,9 +90,12 @@ impl<'a> Facts<'a> {
         self.addresses.value.iter().filter(move |address| address.ifindex == link)
     }
 
-    /// Whether some link holds exactly that address.
-    pub fn holder(&self, wanted: IpAddr) -> Option<IfIndex> {
-        self.addresses.value.iter().find(|address| address.address.addr() == wanted).map(|address| address.ifindex)
+    /// The links that hold exactly that address.
+    pub fn holders(&self, wanted: IpAddr) -> Vec<IfIndex> {
+        let held = self.addresses.value.iter().filter(|address| address.address.addr() == wanted);
+        let mut links: Vec<IfIndex> = held.map(|address| address.ifindex).collect();
+        links.dedup();
+        links
     }
 
     pub fn link(&self, ifindex: IfIndex) -> Option<&Link> {

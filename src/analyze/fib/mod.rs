@@ -3,8 +3,8 @@
 //!
 //! May import model only. It works on what the node told; the kernel's own answer, where there is
 //! one, is compared with it and never used in its place. Not visible, and so not part of an answer:
-//! exceptions that the kernel learned (redirects, path MTU), a changed `ip addrlabel` table, and
-//! `use_oif_addrs_only`.
+//! exceptions that the kernel learned (redirects, path MTU), a changed `ip addrlabel` table,
+//! `use_oif_addrs_only`, and gateways that were themselves resolved by a route of scope host.
 
 mod facts;
 mod flow;

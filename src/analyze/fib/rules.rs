@@ -180,6 +180,9 @@ fn mismatch(facts: &Facts<'_>, rule: &Rule, flow: &Flow) -> Option<Mismatch> {
     if let Some(why) = link_mismatch(facts, rule, flow).or_else(|| packet_mismatch(rule, flow)) {
         return Some(Mismatch::Certain(why));
     }
+    if let Some(why) = not_given(rule, flow) {
+        return Some(Mismatch::Unknown(why));
+    }
     let unknown: Vec<String> = rule
         .unknown
         .iter()
@@ -272,24 +275,45 @@ fn packet_mismatch(rule: &Rule, flow: &Flow) -> Option<String> {
         return Some(format!("it wants tos {tos:#x}, and the packet's is {:#x}", flow.tos));
     }
     if let Some(protocol) = rule.protocol
+        && flow.protocol != 0
         && protocol != flow.protocol
     {
-        let found = if flow.protocol == 0 { "none is given".to_owned() } else { format!("it is {}", flow.protocol) };
-        return Some(format!("it wants ip protocol {protocol}, and {found}"));
+        return Some(format!("it wants ip protocol {protocol}, and the packet's is {}", flow.protocol));
     }
-    let ports = [
-        ("source", rule.source_ports, flow.source_port),
-        ("destination", rule.destination_ports, flow.destination_port),
-    ];
-    for (side, range, found) in ports {
+    for (side, range, found) in ports(rule, flow) {
         if let Some((first, last)) = range
+            && (found != 0 || !may_have_ports(flow))
             && !(first..=last).contains(&found)
         {
-            let found = if found == 0 { "none is given".to_owned() } else { format!("it is {found}") };
-            return Some(format!("it wants {side} ports {first} to {last}, and {found}"));
+            return Some(format!("it wants {side} ports {first} to {last}, and the packet's is {found}"));
         }
     }
     None
+}
+
+type Ports = (&'static str, Option<(u16, u16)>, u16);
+
+fn ports(rule: &Rule, flow: &Flow) -> [Ports; 2] {
+    [("source", rule.source_ports, flow.source_port), ("destination", rule.destination_ports, flow.destination_port)]
+}
+
+/// Whether the packet has ports, given or not: TCP, UDP, DCCP, SCTP, UDP-Lite, or no protocol given.
+fn may_have_ports(flow: &Flow) -> bool {
+    matches!(flow.protocol, 0 | 6 | 17 | 33 | 132 | 136)
+}
+
+/// What a rule selects by and the look-up does not name, though every packet has it.
+fn not_given(rule: &Rule, flow: &Flow) -> Option<String> {
+    let what = if rule.protocol.is_some() && flow.protocol == 0 {
+        "ip protocol"
+    } else {
+        let missing = ports(rule, flow).into_iter().find(|(_, range, found)| range.is_some() && *found == 0)?;
+        if !may_have_ports(flow) {
+            return None;
+        }
+        if missing.0 == "source" { "source port" } else { "destination port" }
+    };
+    Some(format!("rule {} selects by {what}, which the look-up does not name", rule.priority))
 }
 
 /// The bits that an IPv4 `tos` selector (not a `dscp` one) looks at.

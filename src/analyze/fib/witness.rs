@@ -4,7 +4,7 @@
 
 use crate::model::ids::TableId;
 use crate::model::issue::{Issue, Why};
-use crate::model::route::{Family, NextHop, Route, RouteWitness};
+use crate::model::route::{Family, NextHop, Route, RouteKind, RouteWitness};
 
 use super::super::answer::Gathered;
 use super::found::{Lookup, Outcome, Source, Way, Witness, errno};
@@ -34,7 +34,7 @@ pub(super) fn compare(found: &Lookup, answer: Option<RouteWitness>) -> Witness {
         }
         (_, RouteWitness::Found { resolved, matched }) => {
             if let (Some(ours), Some(theirs)) = (&found.route, matched) {
-                compare_route(ours, theirs, &mut differences);
+                compare_route(found.kind, ours, theirs, &mut differences);
             }
             compare_way(found, resolved, &mut differences);
         }
@@ -47,7 +47,7 @@ fn same_error(ours: i32, theirs: i32) -> bool {
     ours == theirs || (ours == errno::EXDEV && theirs == errno::EINVAL)
 }
 
-fn compare_route(ours: &Route, theirs: &Route, differences: &mut Vec<String>) {
+fn compare_route(kind: Option<RouteKind>, ours: &Route, theirs: &Route, differences: &mut Vec<String>) {
     let mut tell = |what: &str, ours: String, theirs: String| {
         if ours != theirs {
             differences.push(format!("the route's {what}: podnet {ours}, the kernel {theirs}"));
@@ -59,7 +59,8 @@ fn compare_route(ours: &Route, theirs: &Route, differences: &mut Vec<String>) {
     if !one {
         tell("table", ours.table.to_string(), theirs.table.to_string());
     }
-    tell("kind", format!("{:?}", ours.kind), format!("{:?}", theirs.kind));
+    // The kernel tells what the destination is, which may be narrower than what the route is.
+    tell("kind", format!("{:?}", kind.unwrap_or(ours.kind)), format!("{:?}", theirs.kind));
     tell("tos", ours.tos.to_string(), theirs.tos.to_string());
     tell("metric", ours.metric.to_string(), theirs.metric.to_string());
     tell("next hops", hops(ours), hops(theirs));

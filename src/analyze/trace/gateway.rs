@@ -104,7 +104,7 @@ fn owner(
     let owner = |kind, link: &Link| Owner { kind, link: LinkRef::of(link), mac: link.mac.clone() };
     // A link-local address may stand on many links: the one the pod is plugged into counts first.
     let plug = match &peer.plugged {
-        Plugged::Bridge(plug) => plug.bridge.ifindex,
+        Some(Plugged::Bridge(plug)) => plug.bridge.ifindex,
         _ => peer.link.ifindex,
     };
     let mut holders: Vec<_> = addresses.iter().filter(|held| held.address.addr() == address).collect();

@@ -125,8 +125,8 @@ pub struct VethStep {
 /// A bridge on the road.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BridgeStep {
-    /// The port: the pair's other end.
-    pub port: LinkRef,
+    /// The port's link: the pair's other end.
+    pub port_link: LinkRef,
     /// The bridge and the port's settings.
     #[serde(flatten)]
     pub plug: BridgePlug,
@@ -211,11 +211,12 @@ impl Road<'_, '_> {
             Some(Owner { kind: OwnerKind::LearnedOnPort, link, .. }) => Some(link.clone()),
             _ => None,
         });
+        let stranger = gateways.iter().find(|gateway| gateway.owner.is_none()).map(|gateway| gateway.address);
         let step = InterfaceStep { link, addresses, programs, routes: here, gateways };
         self.push(StepKind::Interface(Box::new(step)), findings);
         match other_end {
             End::Peer(peer) => {
-                let veth::PeerEnd { netns: place, nsid, link: far, agreement, programs, plugged } = *peer;
+                let veth::PeerEnd { netns: place, nsid, link: far, agreement, programs, plugged, .. } = *peer;
                 let role = place.role;
                 let port = LinkRef::of(&far);
                 let (at_veth, at_plug) = beyond.into_iter().partition(|finding| !about_the_plug(finding.code));
@@ -225,6 +226,8 @@ impl Road<'_, '_> {
                 if role == NetnsRole::Pod || !agrees {
                     return;
                 }
+                let Some(plugged) = plugged else { return };
+                let bridged = matches!(plugged, Plugged::Bridge(_));
                 let into = self.plugged(port, plugged, at_plug);
                 if role != NetnsRole::Host || families.is_empty() {
                     return;
@@ -232,6 +235,11 @@ impl Road<'_, '_> {
                 if let Some(port) = on_a_port {
                     // The gateway is beyond the bridge: the host forwards frames, not packets.
                     return self.wire_by(&port);
+                }
+                if let Some(address) = stranger.filter(|_| bridged) {
+                    let detail = format!("the gateway {address} is none of this node's addresses, and not known to it");
+                    let what = "telling the way on from the bridge";
+                    return self.gathered.issue(Issue::incomplete(what, Why::Unsupported { detail }));
                 }
                 let into = into.unwrap_or_else(|| LinkRef::of(&far));
                 self.host(Some(&into), &global, &families, self.bridge_netfilter());
@@ -256,7 +264,7 @@ impl Road<'_, '_> {
             Plugged::Bridge(plug) => {
                 let bridge = plug.bridge.clone();
                 findings.extend(judge_bridge(&plug));
-                self.push(StepKind::Bridge(Box::new(BridgeStep { port, plug: *plug })), findings);
+                self.push(StepKind::Bridge(Box::new(BridgeStep { port_link: port, plug: *plug })), findings);
                 Some(bridge)
             }
             Plugged::Routed(plug) => {

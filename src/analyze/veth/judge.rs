@@ -73,7 +73,7 @@ fn peer_end(interface: &Interface, peer: &PeerEnd, findings: &mut Vec<Finding>) 
         NetnsRole::Host => {}
     }
     match &peer.plugged {
-        Plugged::Bridge(plug) => {
+        Some(Plugged::Bridge(plug)) => {
             if !plug.bridge_up {
                 findings.push(Finding::bad(Code::BridgeDown, format!("the bridge {} is down", plug.bridge.name)));
             }
@@ -83,17 +83,19 @@ fn peer_end(interface: &Interface, peer: &PeerEnd, findings: &mut Vec<Finding>) 
                 findings.push(Finding::bad(Code::PortNotForwarding, text));
             }
         }
-        Plugged::Routed(plug) => {
+        Some(Plugged::Routed(plug)) => {
             for way in plug.ways.iter().filter(|way| way.leads_here == Some(false)) {
                 let text = format!("no route to {} leads to {}", way.address, there.name);
                 // A program on the link may do without a route.
-                findings.push(if peer.programs.is_empty() && interface.programs.is_empty() {
-                    Finding::bad(Code::NotPlugged, text)
-                } else {
+                findings.push(if !peer.programs.is_empty() || !interface.programs.is_empty() {
                     Finding::note(Code::NotPlugged, format!("{text}; a program may redirect its packets"))
+                } else if peer.programs_incomplete {
+                    Finding::odd(Code::NotPlugged, format!("{text}, unless a program that could not be asked for does"))
+                } else {
+                    Finding::bad(Code::NotPlugged, text)
                 });
             }
         }
-        Plugged::Controller { .. } => {}
+        Some(Plugged::Controller { .. }) | None => {}
     }
 }

@@ -84,8 +84,11 @@ pub struct PeerEnd {
     pub agreement: Agreement,
     /// The programs attached to it.
     pub programs: Vec<BpfAttachment>,
-    /// What it is plugged into.
-    pub plugged: Plugged,
+    /// Whether more programs may be attached than are listed: some could not be asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub programs_incomplete: bool,
+    /// What it is plugged into; `None` where both ends are in the pod's namespace and under no controller.
+    pub plugged: Option<Plugged>,
 }
 
 /// The link below a stacked one.
@@ -172,11 +175,14 @@ fn interface(
     let programs = programs(node, netns, link, gathered);
     let other_end = match peer::other_end(node, netns, link, gathered) {
         peer::OtherEnd::Peer { netns: within, link: other, agreement } => {
-            let plugged = plugged::plugged(node, within, &other, &addresses, gathered);
+            let here = within == netns && other.controller.is_none();
+            let plugged = (!here).then(|| plugged::plugged(node, within, &other, &addresses, gathered));
+            let listed = node.link_bpf(within, other.ifindex);
             End::Peer(Box::new(PeerEnd {
                 netns: at(within),
                 nsid: link.link_nsid,
                 programs: self::programs(node, within, &other, gathered),
+                programs_incomplete: listed.issues.iter().any(|issue| issue.level == Level::Incomplete),
                 link: *other,
                 agreement,
                 plugged,

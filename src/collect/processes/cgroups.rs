@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use crate::collect::mounts;
 use crate::collect::root::HostRoot;
 use crate::model::ids::Pid;
 use crate::model::issue::{Issue, Read, Why};
@@ -22,8 +23,6 @@ use crate::wire::proc::{cgroup, mountinfo};
 const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
 /// Deeper than any runtime nests; a hostile container may nest its own.
 const DEPTH: usize = 24;
-/// mountinfo of a node with thousands of overlay mounts is some megabytes.
-const MOUNTINFO_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The processes of one cgroup and of all below it, ascending. `path` is as `/proc/PID/cgroup` has it.
 ///
@@ -31,7 +30,7 @@ const MOUNTINFO_LIMIT: u64 = 64 * 1024 * 1024;
 pub fn in_cgroup(root: &HostRoot, path: &str) -> Read<Vec<Pid>> {
     let (host, hierarchies) = match hierarchies(root) {
         Ok(found) => found,
-        Err(issue) => return Read::failed(*issue),
+        Err(issues) => return Read { value: Vec::new(), issues },
     };
     for hierarchy in &hierarchies {
         let Some(folder) = hierarchy.folder(path) else { continue };
@@ -59,7 +58,7 @@ pub(crate) struct ContainerCgroup {
 pub(crate) fn containers(root: &HostRoot) -> Read<Vec<ContainerCgroup>> {
     let (host, hierarchies) = match hierarchies(root) {
         Ok(found) => found,
-        Err(issue) => return Read::failed(*issue),
+        Err(issues) => return Read { value: Vec::new(), issues },
     };
     let mut found = Vec::new();
     for hierarchy in &hierarchies {
@@ -111,17 +110,11 @@ impl Hierarchy {
 /// that has the containers.
 ///
 /// They belong to the machine, not to the node's files: a lab worker's root folder has none.
-fn hierarchies(root: &HostRoot) -> Result<(HostRoot, Vec<Hierarchy>), Box<Issue>> {
-    let table = if root.proc() == Path::new("/proc") { "self/mountinfo" } else { "1/mountinfo" };
-    let table = root.proc().join(table);
-    let failed =
-        |error: &io::Error| Box::new(Issue::incomplete(format!("reading {}", table.display()), Why::from_io(error)));
-    let host = HostRoot::open(root.proc()).map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    File::open(&table)
-        .and_then(|file| file.take(MOUNTINFO_LIMIT).read_to_end(&mut bytes))
-        .map_err(|error| failed(&error))?;
-    let (mounts, _) = mountinfo::parse(&bytes, &["cgroup", "cgroup2"]);
+fn hierarchies(root: &HostRoot) -> Result<(HostRoot, Vec<Hierarchy>), Vec<Issue>> {
+    let mounts = mounts::of_types(root, &["cgroup", "cgroup2"]);
+    let host = HostRoot::open(root.proc()).map_err(|error| {
+        vec![Issue::incomplete(format!("opening the root of {}", root.proc().display()), Why::from_io(&error))]
+    })?;
     let wanted = ["pids", "memory", "cpu", "name=systemd"];
     let rank = |mount: &mountinfo::Mount| {
         if mount.fs_type == *"cgroup2" {
@@ -131,6 +124,7 @@ fn hierarchies(root: &HostRoot) -> Result<(HostRoot, Vec<Hierarchy>), Box<Issue>
         }
     };
     let mut ranked: Vec<_> = mounts
+        .value
         .iter()
         .filter_map(|mount| {
             let mount_point = PathBuf::from(mount.mount_point.as_str()?);
@@ -140,7 +134,8 @@ fn hierarchies(root: &HostRoot) -> Result<(HostRoot, Vec<Hierarchy>), Box<Issue>
         .collect();
     if ranked.is_empty() {
         let why = Why::Unsupported { detail: "no cgroup hierarchy is mounted".to_owned() };
-        return Err(Box::new(Issue::incomplete(format!("reading {}", table.display()), why)));
+        let none = Issue::incomplete("the cgroups of pods", why);
+        return Err(if mounts.issues.is_empty() { vec![none] } else { mounts.issues });
     }
     ranked.sort_by_key(|(rank, _)| *rank);
     Ok((host, ranked.into_iter().map(|(_, hierarchy)| hierarchy).collect()))

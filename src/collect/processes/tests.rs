@@ -3,6 +3,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use super::*;
+use crate::model::issue::Level;
 use crate::sys;
 
 struct Ended(Child);
@@ -91,7 +92,6 @@ fn processes_that_may_not_be_looked_at_are_one_issue() {
         let denied: Vec<_> = denied.iter().copied().map(Pid).collect();
         denied_issue(&root(), &denied).map(|issue| (issue.level, issue.what))
     };
-    use crate::model::issue::Level;
     assert_eq!(what(&[]), None);
     assert_eq!(what(&[1]), Some((Level::Note, "reading /proc/1/ns/net".to_owned())));
     assert_eq!(what(&[7]), Some((Level::Incomplete, "reading /proc/7/ns/net".to_owned())));

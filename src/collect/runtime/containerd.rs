@@ -82,8 +82,8 @@ pub(super) enum Task {
     Running(u32),
     /// It was made but not started, or it ended.
     Stopped,
-    /// containerd could not tell; without a reason where it is the same for all, and told once.
-    Unanswered(Option<Why>),
+    /// containerd could not tell.
+    Unanswered(Why),
 }
 
 /// One sandbox.
@@ -166,25 +166,42 @@ impl Containerd {
         })
     }
 
+    /// A stopped shim holds the list of all tasks for 2 s a container: when the list is late, each task
+    /// is asked for by itself as well, and what comes first is taken.
     async fn all(&self) -> Result<Listing, CallError> {
-        let tasks = tokio::spawn(all_tasks(self.channel.clone(), self.timeout + ALL_TASKS_EXTRA));
+        let mut calls = JoinSet::new();
+        calls.spawn(all_tasks(self.channel.clone(), self.timeout + ALL_TASKS_EXTRA));
         let store = tokio::spawn(stored_sandboxes(self.channel.clone(), Vec::new(), self.timeout));
         let mut listing = self.containers(Vec::new()).await?;
         merge_store(&mut listing, store.await);
-        match tasks.await.unwrap_or_else(|error| Err(CallError::Refused(error.to_string()))) {
-            Ok(mut tasks) => {
-                for sandbox in listing.sandboxes.values_mut() {
-                    sandbox.task = tasks.remove(&sandbox.id).unwrap_or(Task::None);
-                }
-                for container in listing.containers.values_mut() {
-                    container.task = tasks.remove(&container.id).unwrap_or(Task::None);
-                }
+        let mut pending: BTreeSet<String> =
+            listing.sandboxes.keys().chain(listing.containers.keys()).cloned().collect();
+        let mut first = tokio::time::timeout(self.timeout, calls.join_next()).await.ok().flatten();
+        if !matches!(first, Some(Ok(Answer::All(Ok(_))))) {
+            for id in &pending {
+                calls.spawn(one_task(self.channel.clone(), id.clone(), self.timeout));
             }
-            Err(error) => {
-                let unanswered = Task::Unanswered(None);
-                listing.sandboxes.values_mut().for_each(|sandbox| sandbox.task = unanswered.clone());
-                listing.containers.values_mut().for_each(|container| container.task = unanswered.clone());
-                listing.failed.push(("the list of all tasks", error));
+        }
+        while let Some(answer) = match first.take() {
+            Some(answer) => Some(answer),
+            None => calls.join_next().await,
+        } {
+            match answer {
+                Ok(Answer::All(Ok(mut tasks))) => {
+                    for id in pending {
+                        let task = tasks.remove(&id).unwrap_or(Task::None);
+                        listing.set_task(&id, task);
+                    }
+                    break;
+                }
+                Ok(Answer::One(id, task)) => {
+                    pending.remove(&id);
+                    listing.set_task(&id, task);
+                    if pending.is_empty() {
+                        break;
+                    }
+                }
+                Ok(Answer::All(Err(_))) | Err(_) => {}
             }
         }
         Ok(listing)
@@ -205,11 +222,8 @@ impl Containerd {
             calls.spawn(one_task(self.channel.clone(), id.clone(), self.timeout));
         }
         while let Some(answer) = calls.join_next().await {
-            let Ok((id, task)) = answer else { continue };
-            if let Some(sandbox) = listing.sandboxes.get_mut(&id) {
-                sandbox.task = task;
-            } else if let Some(container) = listing.containers.get_mut(&id) {
-                container.task = task;
+            if let Ok(Answer::One(id, task)) = answer {
+                listing.set_task(&id, task);
             }
         }
         Ok(listing)
@@ -235,7 +249,23 @@ impl Containerd {
     }
 }
 
+/// The answer of one of several calls that run at once.
+enum Answer {
+    /// All tasks by id.
+    All(Result<HashMap<String, Task>, CallError>),
+    /// One task.
+    One(String, Task),
+}
+
 impl Listing {
+    fn set_task(&mut self, id: &str, task: Task) {
+        if let Some(sandbox) = self.sandboxes.get_mut(id) {
+            sandbox.task = task;
+        } else if let Some(container) = self.containers.get_mut(id) {
+            container.task = task;
+        }
+    }
+
     fn take(&mut self, found: api::Container) {
         let extension = |name: &str| found.extensions.get(name).map(|any| any.value.as_slice());
         match found.labels.get("io.cri-containerd.kind").map(String::as_str) {
@@ -342,35 +372,36 @@ async fn stored_sandboxes(
     Ok(records.collect())
 }
 
-async fn all_tasks(channel: Channel, timeout: Duration) -> Result<HashMap<String, Task>, CallError> {
+async fn all_tasks(channel: Channel, timeout: Duration) -> Answer {
     let mut client = api::tasks_client::TasksClient::new(channel).max_decoding_message_size(RECEIVE_LIMIT);
     let request = in_namespace(api::ListTasksRequest::default());
-    let answer =
-        tokio::time::timeout(timeout, client.list(request)).await.map_err(|_| CallError::Timeout(timeout))??;
-    let tasks = answer.into_inner().tasks.into_iter();
-    Ok(tasks.map(|task| (task.id.clone(), state(task.status(), task.pid))).collect())
+    Answer::All(match tokio::time::timeout(timeout, client.list(request)).await {
+        Ok(Ok(answer)) => {
+            let tasks = answer.into_inner().tasks.into_iter();
+            Ok(tasks.map(|task| (task.id.clone(), state(task.status(), task.pid))).collect())
+        }
+        Ok(Err(status)) => Err(status.into()),
+        Err(_) => Err(CallError::Timeout(timeout)),
+    })
 }
 
-async fn one_task(channel: Channel, id: String, timeout: Duration) -> (String, Task) {
+async fn one_task(channel: Channel, id: String, timeout: Duration) -> Answer {
     let mut client = api::tasks_client::TasksClient::new(channel);
     let request = in_namespace(api::GetRequest { container_id: id.clone(), exec_id: String::new() });
-    let answer = match tokio::time::timeout(timeout, client.get(request)).await {
-        Ok(answer) => answer.map_err(CallError::from),
-        Err(_) => Err(CallError::Timeout(timeout)),
+    let task = match tokio::time::timeout(timeout, client.get(request)).await {
+        Ok(Ok(answer)) => answer.into_inner().process.map_or(Task::None, |task| state(task.status(), task.pid)),
+        Ok(Err(status)) if status.code() == Code::NotFound => Task::None,
+        Ok(Err(status)) => Task::Unanswered(CallError::from(status).why()),
+        Err(_) => Task::Unanswered(CallError::Timeout(timeout).why()),
     };
-    let task = match answer {
-        Ok(answer) => answer.into_inner().process.map_or(Task::None, |task| state(task.status(), task.pid)),
-        Err(CallError::Answer { kind: Code::NotFound, .. }) => Task::None,
-        Err(error) => Task::Unanswered(Some(error.why())),
-    };
-    (id, task)
+    Answer::One(id, task)
 }
 
 fn state(status: TaskStatus, pid: u32) -> Task {
     match status {
         TaskStatus::Running | TaskStatus::Paused | TaskStatus::Pausing if pid != 0 => Task::Running(pid),
         TaskStatus::Created | TaskStatus::Stopped => Task::Stopped,
-        _ => Task::Unanswered(Some(Why::Timeout { detail: "its shim did not answer containerd".to_owned() })),
+        _ => Task::Unanswered(Why::Timeout { detail: "its shim did not answer containerd".to_owned() }),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::collect::root::HostRoot;
@@ -89,7 +89,7 @@ pub(super) fn find(flag: Option<&str>, env: Option<&str>, root: &HostRoot) -> Re
     {
         let path = path_of(endpoint)
             .ok_or_else(|| EndpointError::Scheme { source_of_it: by.to_owned(), endpoint: endpoint.to_owned() })?;
-        let socket = open(root, &path).map_err(|error| EndpointError::Unusable {
+        let socket = open_named(root, &path).map_err(|error| EndpointError::Unusable {
             source_of_it: by.to_owned(),
             path: path.display().to_string(),
             error,
@@ -122,8 +122,23 @@ fn path_of(endpoint: &str) -> Option<PathBuf> {
     path.starts_with('/').then(|| PathBuf::from(path))
 }
 
+/// A path through `/proc/PID/root`, to a node in a container, leads out of any root; where podnet
+/// reads its own machine the user may mean just that.
+fn open_named(root: &HostRoot, path: &Path) -> io::Result<File> {
+    match open(root, path) {
+        Err(error) if error.raw_os_error() == Some(libc::EXDEV) && root.proc() == Path::new("/proc") => {
+            let flags = libc::O_PATH | libc::O_CLOEXEC;
+            socket(File::options().read(true).custom_flags(flags).open(path)?)
+        }
+        result => result,
+    }
+}
+
 fn open(root: &HostRoot, path: &Path) -> io::Result<File> {
-    let handle = root.handle(path)?;
+    socket(root.handle(path)?)
+}
+
+fn socket(handle: File) -> io::Result<File> {
     if handle.metadata()?.file_type().is_socket() {
         Ok(handle)
     } else {

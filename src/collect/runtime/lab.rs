@@ -12,7 +12,7 @@ use crate::model::ids::Pid;
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::lab::{LabPod, LabProcess, LabState, LabWorker, STATE_FILE, STATE_ROOT, check_name};
 use crate::model::sandbox::{Container, PodName, RuntimeInfo, Sandbox, SandboxSource, SandboxState};
-use crate::wire::pid_stat;
+use crate::wire::proc::stat;
 
 /// The largest state file that is read.
 const STATE_BYTES: u64 = 16 * 1024 * 1024;
@@ -150,7 +150,7 @@ fn alive(process: LabProcess, proc: &Path) -> io::Result<bool> {
     let Pid(pid) = process.pid;
     match std::fs::read(proc.join(pid.to_string()).join("stat")) {
         Ok(line) => {
-            Ok(pid_stat::parse(&line).is_some_and(|stat| stat.alive() && stat.start_ticks == process.start_ticks))
+            Ok(stat::parse(&line).is_ok_and(|stat| stat.alive() && stat.start_ticks == process.start_ticks))
         }
         // ESRCH: it ended between opening and reading.
         Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => Ok(false),

@@ -210,13 +210,15 @@ fn unanswered(path: &str, error: &CallError) -> Issue {
 
 fn no_runtime(looked_at: &[(String, std::io::Error)]) -> Issue {
     let telling = looked_at.iter().find(|(_, error)| error.kind() != std::io::ErrorKind::NotFound);
-    let issue = match telling {
-        Some((path, error)) => Issue::incomplete(format!("container runtime at {path}"), Why::from_io(error)),
-        None => {
-            let places: Vec<_> = looked_at.iter().map(|(path, _)| path.as_str()).collect();
-            let detail = format!("none of its known sockets is here: {}", places.join(", "));
-            Issue::incomplete("container runtime", Why::Unsupported { detail })
-        }
+    let issue = if let Some((path, error)) = telling {
+        Issue::incomplete(format!("container runtime at {path}"), Why::from_io(error))
+    } else {
+        let places: Vec<_> = looked_at.iter().map(|(path, _)| path.as_str()).collect();
+        let detail = format!("none of its known sockets is here: {}", places.join(", "));
+        Issue::incomplete("container runtime", Why::Unsupported { detail })
     };
     issue.hint(format!("name it with --runtime-endpoint; {FROM_PROC}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use crate::model::ids::{ContainerId, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netns::Process;
 use crate::model::sandbox::{Container, PodName, Sandbox, SandboxSource, SandboxState};
+use crate::wire::cri::sandbox::SandboxMetadata;
 
 /// The sandboxes of a listing, in the order that `NodeView::sandboxes` promises.
 pub(super) fn sandboxes(root: &HostRoot, endpoint: &str, listing: Listing) -> Read<Vec<Sandbox>> {
@@ -50,6 +51,11 @@ pub(super) fn sort(sandboxes: &mut [Sandbox]) {
     });
 }
 
+fn unanswered(why: Why, pod: &PodName, found: bool) -> Issue {
+    let issue = Issue::incomplete(format!("containerd's task of {pod}"), why);
+    if found { issue.hint("its pid is from /proc") } else { issue }
+}
+
 /// `/proc`, and the cgroups once they are needed.
 struct Known<'a> {
     root: &'a HostRoot,
@@ -69,7 +75,7 @@ impl Known<'_> {
         let known = metadata.is_ok();
         let metadata = metadata.unwrap_or_else(|error| {
             issues.push(Issue::incomplete(format!("sandbox {id}"), Why::Malformed { detail: error }));
-            Default::default()
+            SandboxMetadata::default()
         });
         labels.retain(|key, _| !key.starts_with("io.cri-containerd."));
         let pod = PodName {
@@ -90,9 +96,8 @@ impl Known<'_> {
                 (pause, state)
             }
             Task::Unanswered(why) => {
-                let what = format!("containerd's task of {pod}");
-                issues.extend(why.clone().map(|why| Issue::incomplete(what, why).hint("its pid was found in /proc")));
                 let pause = self.first_process(&id, None).and_then(|pid| self.process(pid, &mut issues));
+                issues.push(unanswered(why.clone(), &pod, pause.is_some()));
                 let state = if pause.is_some() { SandboxState::Ready } else { SandboxState::Unknown };
                 (pause, state)
             }
@@ -144,9 +149,9 @@ impl Known<'_> {
             Task::Running(pid) if shared.is_some() && netns_id_of(self.root, Pid(pid)).ok() == shared => Some(Pid(pid)),
             Task::Running(pid) => self.believed(&record.id, pid, None, pod, issues).map(|process| process.pid),
             Task::Unanswered(why) => {
-                let what = format!("containerd's task of a container of {pod}");
-                issues.extend(why.map(|why| Issue::incomplete(what, why).hint("its pid was found in /proc")));
-                self.first_process(&record.id, None)
+                let pid = self.first_process(&record.id, None);
+                issues.push(unanswered(why, pod, pid.is_some()));
+                pid
             }
         };
         let image = Some(record.image).filter(|image| !image.is_empty());
@@ -209,3 +214,6 @@ impl Known<'_> {
         read.value
     }
 }
+
+#[cfg(test)]
+mod tests;

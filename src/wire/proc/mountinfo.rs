@@ -81,7 +81,7 @@ fn mount(line_number: usize, line: &[u8], fs_types: &[&str]) -> Result<Option<Mo
     }))
 }
 
-/// The kernel writes space, tab, line break and backslash as `\` and three octal digits (`mangle` in fs/proc_namespace.c).
+/// The kernel writes space, tab, line break and backslash as `\` and three octal digits (`mangle` in `fs/proc_namespace.c`).
 fn unescape(field: &[u8]) -> ByteText {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;

@@ -21,6 +21,13 @@ pub struct Stat {
     pub start_ticks: u64,
 }
 
+impl Stat {
+    /// Whether it still runs: a zombie has ended, only nobody has waited for it.
+    pub fn alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
 /// Parses the file. `comm` ends at the *last* parenthesis: a process may put others into its name.
 pub fn parse(bytes: &[u8]) -> Result<Stat, TextError> {
     let wrong = |item, expected| TextError { line: 1, item, expected };

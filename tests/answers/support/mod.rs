@@ -3,3 +3,4 @@
 pub mod built;
 pub mod json;
 pub mod recorded;
+pub mod told;

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::model::ids::{IfIndex, TableId};
+use crate::model::ids::IfIndex;
 use crate::model::route::{Family, Route, RouteKind};
 
 use super::super::facts::{Facts, LOOPBACK};
@@ -37,10 +37,10 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
     if dst.is_broadcast() || (src.is_unspecified() && dst.is_unspecified()) {
         return broadcast(facts, flow, src, dst, None);
     }
-    if src.octets()[0] == 0 {
+    if src.is_unspecified() {
         return refused(errno::EINVAL, format!("a packet that comes in needs a source, and {src} is none"));
     }
-    if dst.octets()[0] == 0 {
+    if dst.is_unspecified() {
         return refused(errno::EINVAL, format!("a packet cannot go to {dst}"));
     }
     for (address, word) in [(dst, "to"), (src, "from")] {
@@ -136,7 +136,7 @@ fn given(flow: &Flow, way: Way) -> Way {
 
 fn broadcast(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, dst: Ipv4Addr, route: Option<&Route>) -> Answer {
     let mut answer = Answer { kind: Some(RouteKind::Broadcast), ..Answer::default() };
-    if src.octets()[0] != 0
+    if !src.is_unspecified()
         && let Some(problem) = source_problem(facts, flow, src, None)
     {
         return problem.onto(answer);
@@ -187,10 +187,10 @@ fn source_problem(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, out: Option<IfI
             return None;
         }
         if !local_routes_were_added(facts) && !rules_were_added(facts) {
-            return facts.holder(IpAddr::V4(src)).map(|holder| {
+            return facts.holders(IpAddr::V4(src)).first().map(|holder| {
                 let why = format!(
                     "the source {src} is this namespace's own (on {}), and accept_local is off",
-                    facts.link_name(holder)
+                    facts.link_name(*holder)
                 );
                 Problem::new(errno::EINVAL, why)
             });
@@ -273,10 +273,8 @@ fn rules_were_added(facts: &Facts<'_>) -> bool {
 }
 
 fn local_routes_were_added(facts: &Facts<'_>) -> bool {
-    facts.routes().iter().any(|route| {
-        route.family == Family::Ipv4
-            && route.table == TableId::LOCAL
-            && route.kind == RouteKind::Local
-            && route.origin != "kernel"
-    })
+    facts
+        .routes()
+        .iter()
+        .any(|route| route.family == Family::Ipv4 && route.kind == RouteKind::Local && route.origin != "kernel")
 }

@@ -14,7 +14,7 @@ use super::super::flow::Flow;
 use super::super::found::{Misses, Outcome, Source, Way, errno};
 use super::super::rules::{Pick, Verdict};
 use super::super::{Answer, refused};
-use super::{decide, source, table};
+use super::{decide, rules_are_the_first_ones, source, table};
 
 /// Works the look-up out.
 pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Misses) -> Answer {
@@ -28,18 +28,24 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
         if src.is_multicast() || src.is_broadcast() {
             return refused(errno::EINVAL, format!("{src} cannot be a source address"));
         }
-        let holder = local_device(facts, src);
-        if flow.oif.is_none() && everybody {
-            let Some(holder) = holder else {
-                return refused(errno::ENETUNREACH, format!("the source {src} is no address of this namespace"));
-            };
-            return on_link(facts, flow, holder, dst, "to everybody on the link that holds the source address");
+        let holders = match local_devices(facts, src) {
+            Ok(holders) => holders,
+            Err(why) => return Answer::unknown(why),
+        };
+        if flow.oif.is_none() && everybody && holders.len() > 1 {
+            let names: Vec<String> = holders.iter().map(|link| facts.link_name(*link)).collect();
+            return Answer::unknown(format!(
+                "it leaves by the link that holds the source {src}, and {} do",
+                names.join(" and ")
+            ));
         }
-        if holder.is_none() {
+        let Some(holder) = holders.first() else {
             return refused(errno::ENETUNREACH, format!("the source {src} is no address of this namespace"));
+        };
+        if flow.oif.is_none() && everybody {
+            return on_link(facts, flow, *holder, dst, "to everybody on the link that holds the source address");
         }
     }
-    let mut flow = flow.clone();
     if let Some(oif) = flow.oif {
         let Some(link) = facts.link(oif) else {
             return refused(errno::ENODEV, format!("there is no link {oif}"));
@@ -49,19 +55,30 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
         }
         let [a, b, c, _] = dst.octets();
         if (a, b, c) == (224, 0, 0) || dst.is_broadcast() || flow.protocol == 2 {
-            return on_link(facts, &flow, oif, dst, "to everybody on the link it is bound to");
+            return on_link(facts, flow, oif, dst, "to everybody on the link it is bound to");
         }
-        if src.is_none()
-            && dst.is_multicast()
-            && let Some(found) = source::select(facts, oif, None, Scope::Universe).address()
-        {
-            flow.src = Some(found);
+        if src.is_none() && dst.is_multicast() {
+            return multicast(facts, flow, oif, dst, misses);
         }
     }
     if dst.is_unspecified() {
         return Answer::unknown("0.0.0.0 as a destination means this machine itself".to_owned());
     }
-    routed(facts, &flow, dst, misses)
+    routed(facts, flow, dst, misses)
+}
+
+/// A bound socket's multicast gets its source before it is routed.
+fn multicast(facts: &Facts<'_>, flow: &Flow, oif: IfIndex, dst: Ipv4Addr, misses: &mut Misses) -> Answer {
+    let source = source::select(facts, oif, None, Scope::Universe);
+    let candidates = source.addresses();
+    let flow = Flow { src: candidates.first().copied().or(flow.src), ..flow.clone() };
+    let mut answer = routed(facts, &flow, dst, misses);
+    if !candidates.is_empty() {
+        for way in &mut answer.ways {
+            way.source = source.clone();
+        }
+    }
+    answer
 }
 
 fn routed(facts: &Facts<'_>, flow: &Flow, dst: Ipv4Addr, misses: &mut Misses) -> Answer {
@@ -105,7 +122,7 @@ fn routed(facts: &Facts<'_>, flow: &Flow, dst: Ipv4Addr, misses: &mut Misses) ->
                     way.gateway = None;
                 }
             }
-            if dst.octets()[0] == 0 {
+            if dst.is_unspecified() {
                 return Answer {
                     rule: answer.rule,
                     table: answer.table,
@@ -180,18 +197,27 @@ fn on_link(facts: &Facts<'_>, flow: &Flow, link: IfIndex, dst: Ipv4Addr, why: &s
     answer
 }
 
-/// Mirrors `__ip_dev_find`: the link of an address, or of a local route that holds it.
-pub(super) fn local_device(facts: &Facts<'_>, address: Ipv4Addr) -> Option<IfIndex> {
-    if let Some(holder) = facts.holder(IpAddr::V4(address)) {
-        return Some(holder);
+/// Mirrors `__ip_dev_find`: the links of an address, else that of a local route that holds it. An
+/// error says why it cannot be told.
+fn local_devices(facts: &Facts<'_>, address: Ipv4Addr) -> Result<Vec<IfIndex>, String> {
+    let holders = facts.holders(IpAddr::V4(address));
+    if !holders.is_empty() {
+        return Ok(holders);
     }
     let query = crate::model::route::RouteQuery::to(IpAddr::V4(address));
-    match table::pick(facts, &[TableId::LOCAL], &Flow::of(&query), &mut Misses::default()) {
+    let by_route = |tables: &[TableId]| match table::pick(facts, tables, &Flow::of(&query), &mut Misses::default()) {
         Pick::Route { at, hop } if facts.routes()[at].kind == RouteKind::Local => {
             facts.routes()[at].nexthops.get(hop).and_then(|hop| hop.ifindex).or(Some(LOOPBACK))
         }
         _ => None,
+    };
+    let apart = by_route(&[TableId::LOCAL]);
+    if rules_are_the_first_ones(facts) && by_route(&[TableId::LOCAL, TableId::MAIN]) != apart {
+        return Err(format!(
+            "whether {address} counts as an address of this namespace hangs on whether its rules were ever changed"
+        ));
     }
+    Ok(apart.into_iter().collect())
 }
 
 /// Mirrors `fib_select_path`.

@@ -33,8 +33,8 @@ impl Node {
     }
 }
 
-fn told(path: &str, by: &str, explicit: bool) -> Option<(String, String, bool)> {
-    Some((path.to_owned(), by.to_owned(), explicit))
+fn told(path: &str, by: &str, explicit: bool) -> (String, String, bool) {
+    (path.to_owned(), by.to_owned(), explicit)
 }
 
 #[test]
@@ -42,16 +42,19 @@ fn the_flag_beats_the_environment_beats_crictl_beats_the_known_places() {
     let node = node();
     assert_eq!(node.find(None, None), None);
     node.listen("/run/k3s/containerd/containerd.sock");
-    assert_eq!(node.find(None, None), told("/run/k3s/containerd/containerd.sock", "known place", false));
+    assert_eq!(node.find(None, None), Some(told("/run/k3s/containerd/containerd.sock", "known place", false)));
     node.listen("/srv/c.sock");
     node.write("/etc/crictl.yaml", "runtime-endpoint: unix:///srv/c.sock\ntimeout: 7\n");
-    assert_eq!(node.find(None, None), told("/srv/c.sock", "/etc/crictl.yaml", false));
+    assert_eq!(node.find(None, None), Some(told("/srv/c.sock", "/etc/crictl.yaml", false)));
     node.listen("/srv/e.sock");
-    assert_eq!(node.find(None, Some("unix:///srv/e.sock")), told("/srv/e.sock", "CONTAINER_RUNTIME_ENDPOINT", true));
+    assert_eq!(
+        node.find(None, Some("unix:///srv/e.sock")),
+        Some(told("/srv/e.sock", "CONTAINER_RUNTIME_ENDPOINT", true))
+    );
     node.listen("/srv/f.sock");
     assert_eq!(
         node.find(Some("/srv/f.sock"), Some("unix:///srv/e.sock")),
-        told("/srv/f.sock", "--runtime-endpoint", true)
+        Some(told("/srv/f.sock", "--runtime-endpoint", true))
     );
 }
 
@@ -60,7 +63,7 @@ fn crictls_socket_that_is_gone_leads_on_to_the_known_places() {
     let node = node();
     node.write("/etc/crictl.yaml", "runtime-endpoint: unix:///srv/gone.sock\n");
     node.listen("/run/containerd/containerd.sock");
-    assert_eq!(node.find(None, None), told("/run/containerd/containerd.sock", "known place", false));
+    assert_eq!(node.find(None, None), Some(told("/run/containerd/containerd.sock", "known place", false)));
 }
 
 #[test]
