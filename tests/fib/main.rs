@@ -149,7 +149,7 @@ fn seeds() -> Vec<u64> {
     match std::env::var("PODNET_FIB_SEED") {
         Ok(seed) => vec![seed.parse().expect("a number")],
         Err(_) => {
-            let count = std::env::var("PODNET_FIB_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(8);
+            let count = std::env::var("PODNET_FIB_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
             (1..=count).collect()
         }
     }

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::model::address::Scope;
 use crate::model::ids::IfIndex;
 use crate::model::route::{Family, RouteQuery};
 
@@ -28,6 +29,8 @@ pub(super) struct Flow {
     pub source_port: u16,
     pub destination_port: u16,
     pub uid: u32,
+    /// Routes of a wider scope do not count.
+    pub scope: Scope,
     /// Whether a link without carrier counts all the same (the second look of the reverse path filter).
     pub any_link_state: bool,
 }
@@ -50,6 +53,7 @@ impl Flow {
             destination_port: query.destination_port.unwrap_or(0),
             // A packet that comes in belongs to nobody: the kernel takes root.
             uid: query.uid.filter(|_| query.iif.is_none()).unwrap_or(0),
+            scope: Scope::Universe,
             any_link_state: false,
         }
     }

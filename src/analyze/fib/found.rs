@@ -200,6 +200,8 @@ pub enum Reason {
     HigherMetric,
     /// The type of service differs, or another route names it and this one does not.
     Tos,
+    /// Its scope is wider than the one asked for.
+    Scope,
     /// The next hop is dead, or its link is down.
     Dead,
     /// It leaves by another link than asked for.

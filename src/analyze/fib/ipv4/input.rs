@@ -12,7 +12,7 @@ use super::super::flow::Flow;
 use super::super::found::{Misses, Outcome, Source, Way, errno};
 use super::super::rules::Verdict;
 use super::super::{Answer, refused};
-use super::output::narrow;
+use super::output::{drop_local_gateways, narrow};
 use super::{decide, source};
 
 /// Works the look-up out.
@@ -117,6 +117,7 @@ fn routed(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, dst: Ipv4Addr, misses: 
     } else {
         answer.ways = route.nexthops.get(hop).map(|hop| given(flow, facts.way(hop))).into_iter().collect();
     }
+    drop_local_gateways(facts, route.table, &mut answer);
     let out: Vec<IfIndex> =
         answer.ways.iter().filter(|way| way.unusable.is_none()).filter_map(|way| way.ifindex).collect();
     let problems: Vec<Option<Problem>> = out.iter().map(|out| source_problem(facts, flow, src, Some(*out))).collect();

@@ -135,6 +135,34 @@ fn routed(facts: &Facts<'_>, flow: &Flow, dst: Ipv4Addr, misses: &mut Misses) ->
     }
 }
 
+/// A gateway that is not itself on the link (the namespace's own address, mostly) is not used: the
+/// destination then counts as on the link. Mirrors `fib_check_nh_v4_gw` and `rt_set_nexthop`; the
+/// kernel found out when the route was made, podnet looks at what is there now.
+pub(super) fn drop_local_gateways(facts: &Facts<'_>, table: TableId, answer: &mut Answer) {
+    for way in &mut answer.ways {
+        let (Some(gateway @ IpAddr::V4(_)), Some(link), false) = (way.gateway, way.ifindex, way.onlink) else {
+            continue;
+        };
+        let query = crate::model::route::RouteQuery { oif: Some(link), ..crate::model::route::RouteQuery::to(gateway) };
+        let flow = Flow { scope: Scope::Link, any_link_state: true, ..Flow::of(&query) };
+        let mut unseen = Misses::default();
+        let own = if table == TableId::MAIN { Pick::Nothing } else { table::pick(facts, &[table], &flow, &mut unseen) };
+        let at = match own {
+            Pick::Route { at, .. } => Some(at),
+            _ => match decide(facts, &flow, &mut unseen).verdict {
+                Verdict::Route { at, .. } => Some(at),
+                _ => None,
+            },
+        };
+        if at.is_some_and(|at| facts.routes()[at].scope.number() > Scope::Link.number()) {
+            way.gateway = None;
+            answer
+                .notes
+                .push(format!("the gateway {gateway} is this namespace's own: the destination counts as on the link"));
+        }
+    }
+}
+
 /// Mirrors the type that `__mkroute_output` gives.
 fn kind(found: RouteKind, dst: Ipv4Addr) -> RouteKind {
     if dst.is_broadcast() {

@@ -2,7 +2,6 @@
 //!
 //! May import model only.
 
-use crate::model::address::Scope;
 use crate::model::ids::TableId;
 use crate::model::route::{Family, NextHop, Route, RouteKind};
 
@@ -10,9 +9,6 @@ use super::super::facts::{Facts, hop_flag};
 use super::super::flow::Flow;
 use super::super::found::{Misses, Reason, errno};
 use super::super::rules::Pick;
-
-/// The narrowest scope a look-up asks for; only sockets that ask for "on the link" want more.
-const ASKED_SCOPE: Scope = Scope::Universe;
 
 /// Looks a destination up in one table, or in several that the kernel keeps as one.
 pub(in super::super) fn pick(facts: &Facts<'_>, tables: &[TableId], flow: &Flow, misses: &mut Misses) -> Pick {
@@ -69,8 +65,9 @@ fn judge(facts: &Facts<'_>, route: &Route, flow: &Flow) -> Result<usize, Refusal
         let why = format!("it is for tos {:#x}, and the packet's is {:#x}", route.tos, flow.tos);
         return Err(Refusal::Loses(Reason::Tos, why));
     }
-    if route.scope.number() < ASKED_SCOPE.number() {
-        return Err(Refusal::Loses(Reason::OtherLink, "its scope is too wide".to_owned()));
+    if route.scope.number() < flow.scope.number() {
+        let why = format!("its scope {:?} is wider than {:?}, which is asked for", route.scope, flow.scope);
+        return Err(Refusal::Loses(Reason::Scope, why.to_lowercase()));
     }
     if let Some(errno) = error_of(route.kind) {
         return Err(Refusal::Ends(errno));
