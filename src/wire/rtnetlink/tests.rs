@@ -230,7 +230,7 @@ fn routes_that_this_kernel_lacks() {
     let gateway = "fe80::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
     let via = [&10u16.to_ne_bytes()[..], &gateway].concat();
     let label = attr(1, &[0, 6, 0x41, 0]);
-    let way = [attr(18, &via), attr(21, &1u16.to_ne_bytes()), attr(22 | 0x8000, &label)].concat();
+    let way = [attr(18, &via), attr(21, &1u16.to_ne_bytes()), nest(22, std::slice::from_ref(&label))].concat();
     let mut nexthop = u16::try_from(8 + way.len()).unwrap().to_ne_bytes().to_vec();
     nexthop.extend_from_slice(&[4 | 16, 2]);
     nexthop.extend_from_slice(&3u32.to_ne_bytes());
@@ -405,13 +405,13 @@ fn agrees(message: &[u8], other: &RouteNetlinkMessage) -> bool {
             for attribute in &theirs.attributes {
                 match attribute {
                     NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
-                        assert_eq!(ours.address, *address)
+                        assert_eq!(ours.address, *address);
                     }
                     NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
-                        assert_eq!(ours.address, *address)
+                        assert_eq!(ours.address, *address);
                     }
                     NeighbourAttribute::LinkLayerAddress(mac) => {
-                        assert_eq!(ours.mac.as_ref().map(|mac| &mac.0), Some(mac))
+                        assert_eq!(ours.mac.as_ref().map(|mac| &mac.0), Some(mac));
                     }
                     _ => {}
                 }
@@ -440,10 +440,10 @@ fn agrees(message: &[u8], other: &RouteNetlinkMessage) -> bool {
                     RouteAttribute::Table(table) => assert_eq!(ours.table.0, *table),
                     RouteAttribute::Priority(metric) => assert_eq!(ours.metric, *metric),
                     RouteAttribute::Oif(index) => {
-                        assert_eq!(ours.nexthops[0].ifindex.map(|index| index.0), Some(*index))
+                        assert_eq!(ours.nexthops[0].ifindex.map(|index| index.0), Some(*index));
                     }
                     RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => {
-                        assert_eq!(ours.nexthops[0].gateway, Some((*gateway).into()))
+                        assert_eq!(ours.nexthops[0].gateway, Some((*gateway).into()));
                     }
                     RouteAttribute::MultiPath(ways) => {
                         let theirs: Vec<(u32, u16)> =
