@@ -2,5 +2,6 @@
 //!
 //! May import model only. No IO, no sys, no panic.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+pub mod cni;
 pub mod netlink;
 pub mod rtnetlink;
