@@ -3,6 +3,8 @@
 //! May import model only. No IO, clock, environment, randomness or layout.
 pub mod answer;
 pub mod bridge;
+pub mod cni;
+mod cni_words;
 pub mod fib;
 pub mod finding;
 pub mod identity;

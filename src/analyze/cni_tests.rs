@@ -1,0 +1,1 @@
+//! Which file wins, and whose leases are whose.
