@@ -3,6 +3,7 @@
 //! May import model only. No IO, clock, environment, randomness or layout.
 pub mod answer;
 pub mod bridge;
+pub mod fib;
 pub mod finding;
 pub mod identity;
 pub mod naming;

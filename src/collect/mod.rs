@@ -3,4 +3,11 @@
 //! May import model, wire and sys. No judgement, no printing.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod handle;
+pub mod kernel;
+pub mod live;
+pub mod netns_names;
+pub mod processes;
 pub mod root;
+pub mod runtime;
+pub mod snapshot;
+mod mounts;

@@ -63,6 +63,9 @@ pub struct Link {
     /// `IFLA_PHYS_SWITCH_ID` or `IFLA_PHYS_PORT_NAME`, of SR-IOV representors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phys_port: Option<String>,
+    /// `IFLA_GROUP`; 0 unless somebody set it. Rules may pass over routes by links of a group.
+    #[serde(default)]
+    pub group: u32,
     /// `IFLA_PROMISCUITY`: how many ask for all frames.
     #[serde(default)]
     pub promiscuity: u32,

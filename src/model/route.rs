@@ -63,6 +63,10 @@ pub struct Rule {
     /// `tos` of the header, or `FRA_DSCP` shifted to its place; `None` matches all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tos: Option<u8>,
+    /// Whether `tos` came as `FRA_DSCP`, which compares all six bits; the header's own compares the
+    /// old tos bits alone in IPv4.
+    #[serde(default)]
+    pub tos_is_dscp: bool,
     /// `FRA_IP_PROTO`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u8>,

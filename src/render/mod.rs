@@ -2,8 +2,11 @@
 //!
 //! May import model and analyze's answer types only. No IO, TTY, environment or DNS; it decides nothing.
 pub mod bridge;
+pub mod json;
+pub mod lab;
 pub mod netns;
 pub mod pods;
+pub mod schema;
 pub mod story;
 pub mod style;
 pub mod table;

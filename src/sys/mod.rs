@@ -1,4 +1,9 @@
 //! The only unsafe and the only raw system calls: namespaces, netlink sockets, bpf, cgroups.
 //!
 //! May import nothing of the crate but wire's message framing. It moves bytes and fds and knows no meaning.
+pub mod bpf;
+pub mod limits;
+pub mod netlink;
 pub mod netns;
+pub mod pidfd;
+pub mod uts;

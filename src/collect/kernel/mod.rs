@@ -1,0 +1,104 @@
+//! What the kernel says of one network namespace: links, addresses, routes and the rest, live.
+//!
+//! May import model, wire and sys. Reads and never judges; a namespace is only ever entered by the
+//! one thread in `sys::netns`, which opens sockets and files there and hands them back.
+
+mod bpf;
+mod dump;
+mod sections;
+mod sysctl;
+mod witness;
+
+pub use bpf::cgroup_programs;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::collect::handle::NetnsHandle;
+use crate::model::ids::{NetnsId, Nsid};
+use crate::sys::netlink::{NetlinkError, NetlinkSocket, ROUTE};
+use crate::sys::netns::{self, NsThread};
+use crate::wire::rtnetlink::nsid;
+
+/// The way into network namespaces.
+#[derive(Debug)]
+pub struct Kernel {
+    thread: Arc<NsThread>,
+}
+
+impl Kernel {
+    /// Starts the thread that enters namespaces.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { thread: Arc::new(NsThread::spawn()?) })
+    }
+
+    /// A reader of one namespace. Nothing is opened before the first question.
+    pub fn open(&self, netns: &NetnsHandle) -> Namespace {
+        Namespace { thread: Arc::clone(&self.thread), netns: netns.clone(), socket: Mutex::new(None) }
+    }
+}
+
+/// The live reader of one network namespace. Each method asks the kernel anew.
+#[derive(Debug)]
+pub struct Namespace {
+    thread: Arc<NsThread>,
+    netns: NetnsHandle,
+    socket: Mutex<Option<NetlinkSocket>>,
+}
+
+impl Namespace {
+    /// Which namespace it reads.
+    pub fn id(&self) -> NetnsId {
+        self.netns.id
+    }
+
+    /// The number this namespace uses for `target`; `None` when it has none yet (asking assigns none).
+    pub fn nsid_of(&self, target: &NetnsHandle) -> io::Result<Option<Nsid>> {
+        use std::os::fd::AsRawFd;
+        let request = nsid::query(target.file.as_raw_fd());
+        let reply = self.with_socket(|socket| socket.ask(&request)).map_err(dump::into_io)?;
+        let Some(reply) = reply else { return Ok(None) };
+        let mut errors = Vec::new();
+        let found = nsid::nsid(&reply.payload, &mut errors);
+        match errors.into_iter().next() {
+            Some(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            None => Ok(found),
+        }
+    }
+
+    /// The namespace's cookie (`SO_NETNS_COOKIE`), which is never used twice while the machine runs.
+    pub fn cookie(&self) -> io::Result<u64> {
+        let mut slot = self.slot();
+        netns::cookie(std::os::fd::AsFd::as_fd(self.opened(&mut slot)?))
+    }
+
+    /// Runs one exchange on the namespace's rtnetlink socket, which the first caller opens.
+    fn with_socket<T>(
+        &self,
+        exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
+    ) -> Result<T, NetlinkError> {
+        let mut slot = self.slot();
+        let socket = self
+            .opened(&mut slot)
+            .map_err(|source| NetlinkError::Io { operation: "opening a socket in the namespace", source })?;
+        let outcome = exchange(socket);
+        if matches!(outcome, Err(NetlinkError::Timeout(_) | NetlinkError::Frame(_) | NetlinkError::Io { .. })) {
+            // What is left in its queue is not worth sorting out: the next caller gets a new one.
+            *slot = None;
+        }
+        outcome
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<NetlinkSocket>> {
+        // A panic elsewhere leaves the socket whole: answers are told apart by their sequence number.
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened<'a>(&self, slot: &'a mut Option<NetlinkSocket>) -> io::Result<&'a mut NetlinkSocket> {
+        let socket = match slot.take() {
+            Some(socket) => socket,
+            None => self.thread.within(&*self.netns.file, || NetlinkSocket::open(ROUTE))?,
+        };
+        Ok(slot.insert(socket))
+    }
+}

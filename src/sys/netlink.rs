@@ -1,0 +1,252 @@
+//! A blocking netlink socket: sends a request, checks that each answer is meant for it, hands messages on.
+//!
+//! May import wire's message framing and nothing else of the crate. It knows no protocol above netlink.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::time::TimeVal;
+use thiserror::Error;
+
+use crate::wire::netlink::answer::{self, Refusal};
+use crate::wire::netlink::frame::{self, FLAG_DUMP_INTERRUPTED, FrameError, Message};
+use crate::wire::netlink::request::Request;
+
+/// The kernel fills at most 32 KiB of a dump at a time; single messages may be longer.
+const BUFFER: usize = 64 * 1024;
+/// No message of any protocol read here comes near this.
+const BUFFER_LIMIT: usize = 4 * 1024 * 1024;
+/// How long the kernel may take for one datagram: it answers while it holds the rtnl lock.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `NETLINK_ROUTE`
+pub const ROUTE: isize = 0;
+/// `NETLINK_NETFILTER`
+pub const NETFILTER: isize = 12;
+
+/// What went wrong with a request, by what can be done about it.
+#[derive(Debug, Error)]
+pub enum NetlinkError {
+    /// It is incomplete or inconsistent, and may succeed when it is asked again.
+    #[error("{0}")]
+    Disturbed(Disturbance),
+    /// The kernel refused.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// No answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The kernel's bytes are no messages.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// The socket failed.
+    #[error("{operation}: {source}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Why a dump is not one whole state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Disturbance {
+    /// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile.
+    #[error("it changed while it was dumped")]
+    Changed,
+    /// `ENOBUFS` or `NLMSG_OVERRUN`: the kernel dropped messages.
+    #[error("the kernel dropped messages of the dump")]
+    Overrun,
+    /// A datagram was longer than the buffer, which has grown since.
+    #[error("a message was longer than the buffer")]
+    Truncated,
+    /// The kernel is still busy with an earlier dump on this socket.
+    #[error("an earlier dump on this socket has not ended")]
+    Busy,
+}
+
+/// One answer to a request for one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// `nlmsg_type`.
+    pub kind: u16,
+    /// What follows the header.
+    pub payload: Vec<u8>,
+}
+
+/// A socket of the network namespace in which it was opened, wherever it is used.
+#[derive(Debug)]
+pub struct NetlinkSocket {
+    socket: Socket,
+    port: u32,
+    sequence: u32,
+    buffer: Vec<u8>,
+    timeout: Duration,
+}
+
+impl NetlinkSocket {
+    /// Opens a socket of a protocol ([`ROUTE`], [`NETFILTER`]) in the calling thread's network namespace.
+    ///
+    /// Strict checking and extended acknowledgements are switched on where the kernel knows them (4.20, 4.12).
+    pub fn open(protocol: isize) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol)?;
+        let port = socket.bind_auto()?.port_number();
+        socket.connect(&SocketAddr::new(0, 0))?;
+        let _ = socket.set_ext_ack(true);
+        let _ = socket.set_netlink_get_strict_chk(true);
+        let mut opened = Self { socket, port, sequence: 0, buffer: vec![0; BUFFER], timeout: TIMEOUT };
+        opened.set_timeout(TIMEOUT)?;
+        Ok(opened)
+    }
+
+    /// How long to wait for each datagram.
+    pub fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        let seconds = i64::try_from(timeout.as_secs()).map_err(io::Error::other)?;
+        let value = TimeVal::new(seconds, i64::from(timeout.subsec_micros()));
+        setsockopt(&self.socket, ReceiveTimeout, &value)?;
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    /// Asks for one thing. `None`: the kernel acknowledged without data.
+    pub fn ask(&mut self, request: &Request) -> Result<Option<Reply>, NetlinkError> {
+        let sequence = self.send(request)?;
+        loop {
+            let length = self.receive()?;
+            let Some(length) = length else { return Err(NetlinkError::Disturbed(Disturbance::Truncated)) };
+            for message in frame::messages(self.buffer.get(..length).unwrap_or_default()) {
+                let message = message?;
+                if message.sequence != sequence || message.port != self.port {
+                    continue;
+                }
+                return match message.kind {
+                    frame::NOOP => continue,
+                    frame::ERROR => match answer::refusal(&message) {
+                        Some(refusal) if refusal.errno == 0 => Ok(None),
+                        Some(refusal) => Err(NetlinkError::Refused(refusal)),
+                        None => Err(FrameError::Header { at: 0, left: message.payload.len() }.into()),
+                    },
+                    kind => Ok(Some(Reply { kind, payload: message.payload.to_vec() })),
+                };
+            }
+        }
+    }
+
+    /// Asks for all, once: each message of the dump is handed to `each`.
+    ///
+    /// On [`NetlinkError::Disturbed`] the dump has been read to its end all the same, so that
+    /// what `each` saw is the best that this attempt could give.
+    pub fn dump(&mut self, request: &Request, each: &mut dyn FnMut(&Message<'_>)) -> Result<(), NetlinkError> {
+        let sequence = self.send(request)?;
+        let mut disturbed = None;
+        loop {
+            let length = match self.receive() {
+                Ok(Some(length)) => length,
+                Ok(None) => {
+                    disturbed = Some(Disturbance::Truncated);
+                    continue;
+                }
+                Err(NetlinkError::Disturbed(why)) => {
+                    disturbed = Some(why);
+                    continue;
+                }
+                // After lost messages the end may be lost too: then the loss is what to tell.
+                Err(NetlinkError::Timeout(_)) if disturbed.is_some() => break,
+                Err(other) => return Err(other),
+            };
+            if self.walk(length, sequence, &mut disturbed, each)? {
+                break;
+            }
+        }
+        disturbed.map_or(Ok(()), |why| Err(NetlinkError::Disturbed(why)))
+    }
+
+    /// Hands one datagram's messages on; true at the end of the dump.
+    fn walk(
+        &self,
+        length: usize,
+        sequence: u32,
+        disturbed: &mut Option<Disturbance>,
+        each: &mut dyn FnMut(&Message<'_>),
+    ) -> Result<bool, NetlinkError> {
+        for message in frame::messages(self.buffer.get(..length).unwrap_or_default()) {
+            let message = message?;
+            if message.sequence != sequence || message.port != self.port {
+                continue;
+            }
+            if message.flags & FLAG_DUMP_INTERRUPTED != 0 {
+                disturbed.get_or_insert(Disturbance::Changed);
+            }
+            let refusal = match message.kind {
+                frame::NOOP => continue,
+                frame::OVERRUN => {
+                    *disturbed = Some(Disturbance::Overrun);
+                    continue;
+                }
+                frame::DONE => answer::done(&message),
+                frame::ERROR => {
+                    answer::refusal(&message).ok_or(FrameError::Header { at: 0, left: message.payload.len() })?
+                }
+                _ => {
+                    each(&message);
+                    continue;
+                }
+            };
+            return match refusal.errno {
+                0 => Ok(true),
+                libc::EBUSY => Err(NetlinkError::Disturbed(Disturbance::Busy)),
+                // Some dumps answer so when the thing they walk over went away: the same as a change.
+                libc::EINTR | libc::EAGAIN => Err(NetlinkError::Disturbed(Disturbance::Changed)),
+                _ => Err(NetlinkError::Refused(refusal)),
+            };
+        }
+        Ok(false)
+    }
+
+    fn send(&mut self, request: &Request) -> Result<u32, NetlinkError> {
+        // 0 is what notifications bear.
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        let bytes = request.bytes(self.sequence, self.port);
+        let sent = self
+            .socket
+            .send(&bytes, 0)
+            .map_err(|source| NetlinkError::Io { operation: "sending a netlink request", source })?;
+        if sent == bytes.len() {
+            return Ok(self.sequence);
+        }
+        let source = io::Error::new(io::ErrorKind::WriteZero, "the request was sent in part");
+        Err(NetlinkError::Io { operation: "sending a netlink request", source })
+    }
+
+    /// Reads one datagram that came from the kernel. `None`: it was longer than the buffer, which has grown.
+    fn receive(&mut self) -> Result<Option<usize>, NetlinkError> {
+        loop {
+            let mut space: &mut [u8] = &mut self.buffer;
+            match self.socket.recv_from(&mut space, libc::MSG_TRUNC) {
+                Ok((_, sender)) if sender.port_number() != 0 => {}
+                Ok((length, _)) if length > self.buffer.len() => {
+                    self.buffer.resize(length.next_multiple_of(BUFFER).min(BUFFER_LIMIT), 0);
+                    return Ok(None);
+                }
+                Ok((length, _)) => return Ok(Some(length)),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    Some(libc::EAGAIN) => return Err(NetlinkError::Timeout(self.timeout)),
+                    Some(libc::ENOBUFS) => return Err(NetlinkError::Disturbed(Disturbance::Overrun)),
+                    _ => return Err(NetlinkError::Io { operation: "reading a netlink answer", source: error }),
+                },
+            }
+        }
+    }
+}
+
+impl AsFd for NetlinkSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,10 @@
+//! The live reading of namespaces, against what `ip`, `bridge` and `tc` say of them.
+
+mod bpf;
+mod live;
+mod loader;
+mod namespace;
+mod oracle;
+mod race;
+mod testbed;
+mod topology;
