@@ -184,7 +184,6 @@ fn a_pods_processes_are_those_of_its_cgroup() {
     let mut pod = FakePod::new(1);
     let pause = pod.run(&id('a'), "pause", &[]);
     let web = pod.run(&id('b'), "web", &[]);
-    let runtime = Runtime::connect(&options(None), &root).unwrap();
     let sandbox = Sandbox {
         id: crate::model::ids::SandboxId(id('a')),
         pod: pod.name("default", "x"),
@@ -209,7 +208,7 @@ fn a_pods_processes_are_those_of_its_cgroup() {
     };
     let mut both = vec![(pause, "pause".to_owned()), (web, "web".to_owned())];
     both.sort();
-    assert_eq!(seen(runtime.pod_processes(&root, &sandbox)), both);
+    assert_eq!(seen(pod_processes(&root, &sandbox)), both);
     let stopped = Sandbox { state: SandboxState::NotReady, pid: None, ..sandbox };
-    assert_eq!(seen(runtime.pod_processes(&root, &stopped)), []);
+    assert_eq!(seen(pod_processes(&root, &stopped)), []);
 }

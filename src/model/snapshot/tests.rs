@@ -52,6 +52,7 @@ fn link(ifindex: u32, name: &str, kind: LinkKind, address: &str) -> Link {
         device: None,
         phys_port: None,
         promiscuity: 0,
+        group: 0,
         xdp: Vec::new(),
         unknown: Vec::new(),
     }
@@ -111,6 +112,7 @@ fn main_rule() -> Rule {
         oif: None,
         mark: None,
         tos: None,
+        tos_is_dscp: false,
         protocol: None,
         source_ports: None,
         destination_ports: None,

@@ -410,6 +410,7 @@ pub fn rule(family: Family, priority: u32, table: TableId) -> Rule {
         oif: None,
         mark: None,
         tos: None,
+        tos_is_dscp: false,
         protocol: None,
         source_ports: None,
         destination_ports: None,
@@ -447,6 +448,7 @@ pub fn link(ifindex: u32, name: &str, kind: LinkKind) -> Link {
         device: None,
         phys_port: None,
         promiscuity: 0,
+        group: 0,
         xdp: Vec::new(),
         unknown: Vec::new(),
     }

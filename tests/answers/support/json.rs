@@ -99,6 +99,7 @@ fn one_link(link: &Value, names: &Names) -> Link {
         device: None,
         phys_port: None,
         promiscuity: number(link, "promiscuity").unwrap(),
+        group: 0,
         xdp: Vec::new(),
         unknown: Vec::new(),
     }
@@ -253,6 +254,7 @@ pub fn rules(entries: &Value) -> Vec<Rule> {
             oif: None,
             mark: None,
             tos: None,
+            tos_is_dscp: false,
             protocol: None,
             source_ports: None,
             destination_ports: None,
