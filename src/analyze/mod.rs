@@ -2,6 +2,16 @@
 //!
 //! May import model only. No IO, clock, environment, randomness or layout.
 pub mod answer;
+pub mod bridge;
 pub mod cni;
 mod cni_words;
 pub mod fib;
+pub mod finding;
+pub mod identity;
+pub mod naming;
+pub mod netns;
+pub mod peer;
+pub mod pods;
+pub mod selector;
+pub mod trace;
+pub mod veth;

@@ -2,3 +2,76 @@
 //!
 //! May import every layer. Parses no kernel data and analyses nothing.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod args;
+pub mod completions;
+pub mod enter;
+pub mod error;
+pub mod lab;
+pub mod man;
+pub mod output;
+pub mod pods;
+pub mod progress;
+pub mod run;
+pub mod schema;
+pub mod snapshot;
+pub mod veth;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use error::Failure;
+
+/// Runs the command line of this process and says how it went: 0 answered, 1 the answer is bad,
+/// 2 wrong usage or failure, 3 the answer is incomplete.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => {
+            start_log(cli.global.verbose);
+            dispatch(&cli)
+        }
+        Err(error) => error::usage(&error),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        // Whoever reads went away: nothing is wrong, and nobody is there to be told.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell();
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Pods(args) => pods::run(global, args),
+        Command::Veth(args) => veth::run(global, args),
+        Command::Enter(args) => enter::run(global, args),
+        Command::Lab(args) => output::lab(global, args),
+        Command::Snapshot(args) => snapshot::run(global, args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Schema(args) => schema::run(args),
+    }
+}
+
+/// Words about what podnet does, on stderr: `-v` what it reads, `-vv` each request.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    // Fails only where a log was started before, which is as good.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(verbose > 1)
+        .without_time()
+        .try_init();
+}

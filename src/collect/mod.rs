@@ -5,4 +5,10 @@
 pub mod cni;
 pub mod handle;
 pub mod kernel;
+pub mod live;
+mod mounts;
+pub mod netns_names;
+pub mod processes;
 pub mod root;
+pub mod runtime;
+pub mod snapshot;

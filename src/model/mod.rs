@@ -8,6 +8,8 @@ pub mod bpf;
 pub mod cni;
 pub mod ids;
 pub mod issue;
+pub mod lab;
+pub mod lab_status;
 pub mod link;
 pub mod neigh;
 pub mod netns;

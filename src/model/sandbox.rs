@@ -17,7 +17,7 @@ use super::issue::Issue;
 pub struct Sandbox {
     /// The runtime's id.
     pub id: SandboxId,
-    /// Which pod it is.
+    /// Which pod it is. Without a runtime: from the kubelet's log folders, a bundle, or its hostname (then an issue says so).
     pub pod: PodName,
     /// How often a sandbox was made for this pod before. CRI `PodSandboxMetadata.attempt`.
     pub attempt: u32,
@@ -54,7 +54,7 @@ pub struct Sandbox {
 }
 
 /// A pod's names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PodName {
     /// `None` where only the UTS name was found.
     pub namespace: Option<String>,
@@ -115,7 +115,7 @@ pub struct CniInterface {
 pub struct Container {
     /// The runtime's id.
     pub id: ContainerId,
-    /// Its name in the pod; `None` where only `/proc` was read.
+    /// Its name in the pod; `None` where neither a runtime, a log link nor a bundle tells it.
     pub name: Option<String>,
     /// Its first process; `None` when it does not run.
     pub pid: Option<Pid>,

@@ -2,7 +2,11 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
-use std::collections::BTreeMap;
+mod mask;
+mod redact;
+mod take;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -81,6 +85,33 @@ pub struct NetnsSections {
 }
 
 impl Snapshot {
+    /// The issues of all sections, sorted, each once.
+    pub fn issues(&self) -> Vec<Issue> {
+        let mut all: BTreeSet<&Issue> = BTreeSet::new();
+        all.extend(&self.runtime.issues);
+        all.extend(&self.sandboxes.issues);
+        all.extend(self.sandboxes.value.iter().flat_map(|sandbox| &sandbox.issues));
+        all.extend(self.pod_processes.values().flat_map(|section| &section.issues));
+        all.extend(self.processes.values().flat_map(|section| &section.issues));
+        all.extend(&self.namespaces.issues);
+        all.extend(&self.netns_names.issues);
+        all.extend(self.cgroup_bpf.values().flat_map(|section| &section.issues));
+        all.extend(&self.cni.issues);
+        for netns in &self.netns {
+            all.extend(&netns.links.issues);
+            all.extend(&netns.addresses.issues);
+            all.extend(&netns.neighbours.issues);
+            all.extend(&netns.fdb.issues);
+            all.extend(&netns.rules.issues);
+            all.extend(&netns.routes.issues);
+            all.extend(&netns.nexthops.issues);
+            all.extend(netns.link_bpf.values().flat_map(|section| &section.issues));
+            all.extend(netns.sysctls.values().flat_map(|section| &section.issues));
+            all.extend(netns.nsids.values().flat_map(|section| &section.issues));
+        }
+        all.into_iter().cloned().collect()
+    }
+
     fn netns(&self, id: NetnsId) -> Option<&NetnsSections> {
         self.netns.iter().find(|sections| sections.id == id)
     }
@@ -201,3 +232,9 @@ impl NodeView for Snapshot {
         None
     }
 }
+
+#[cfg(test)]
+pub(crate) use tests::example;
+
+#[cfg(test)]
+mod tests;

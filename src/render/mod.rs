@@ -1,4 +1,15 @@
 //! An answer to bytes in a given writer.
 //!
 //! May import model and analyze's answer types only. No IO, TTY, environment or DNS; it decides nothing.
+pub mod bridge;
+pub mod json;
+pub mod lab;
+pub mod netns;
+pub mod pods;
+pub mod schema;
+pub mod story;
 pub mod style;
+pub mod table;
+pub mod trace;
+pub mod veth;
+pub mod words;

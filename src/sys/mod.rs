@@ -2,5 +2,8 @@
 //!
 //! May import nothing of the crate but wire's message framing. It moves bytes and fds and knows no meaning.
 pub mod bpf;
+pub mod limits;
 pub mod netlink;
 pub mod netns;
+pub mod pidfd;
+pub mod uts;

@@ -113,3 +113,24 @@ pub fn remove_bound(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Makes `folder` (`/run/netns`) and sees that it is a shared mount, as `ip netns` and containerd do.
+///
+/// Else the first of them to come later would mount it over itself, and what is bound in it now would
+/// stay bound below, out of reach, for good.
+pub fn share_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    // `ip netns` takes the same lock.
+    let lock = nix::fcntl::Flock::lock(File::open(folder)?, nix::fcntl::FlockArg::LockExclusive);
+    let _lock = lock.map_err(|(_, error)| error)?;
+    let share = || mount(None::<&str>, folder, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
+    match share() {
+        // Not a mount point.
+        Err(nix::errno::Errno::EINVAL) => {
+            mount(Some(folder), folder, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)?;
+            share()?;
+        }
+        other => other?,
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The answer in one sentence.
+//!
+//! May import its siblings only.
+
+use super::{Step, StepKind};
+use crate::analyze::finding::Weight;
+use crate::analyze::naming::{NetnsRole, PodHead};
+
+/// The sentence for a road of these steps.
+pub(super) fn headline(pod: &PodHead, node: &str, steps: &[Step]) -> String {
+    let name = &pod.pod;
+    let bad = steps.iter().flat_map(|step| &step.findings).find(|finding| finding.weight == Weight::Bad);
+    if let Some(finding) = bad {
+        return format!("{name} does not reach the wire: {}", finding.text);
+    }
+    let wires: Vec<String> = steps
+        .iter()
+        .filter_map(|step| match &step.what {
+            StepKind::Wire(wire) => Some(wire.link.name.to_string()),
+            _ => None,
+        })
+        .collect();
+    let wire = wires.join(" and ");
+    if pod.host_network {
+        return if wires.is_empty() {
+            format!("{name} uses the network of {node}; its way to the wire is unknown")
+        } else {
+            format!("{name} uses the network of {node} and reaches the wire through {wire}")
+        };
+    }
+    if wires.is_empty() && steps.iter().any(|step| matches!(step.what, StepKind::Device { .. })) {
+        return format!("{name} reaches the wire through a device of its own; {node} does not see its packets");
+    }
+    let mut by: Vec<String> = Vec::new();
+    for link in steps.iter().filter_map(passes) {
+        if !by.contains(&link) {
+            by.push(link);
+        }
+    }
+    match (by.is_empty(), wires.is_empty()) {
+        (true, false) => format!("{name} reaches the wire through {wire} of {node}"),
+        (false, false) => format!("{name} reaches the wire through {} and {wire} of {node}", by.join(" and ")),
+        (false, true) => format!("{name} reaches {} of {node}; its way on is unknown", by.join(" and ")),
+        (true, true) => format!("{name}: its way to the wire is unknown"),
+    }
+}
+
+/// The link of the host that a step passes, in words.
+fn passes(step: &Step) -> Option<String> {
+    match &step.what {
+        StepKind::Bridge(bridge) => Some(bridge.plug.bridge.name.to_string()),
+        StepKind::Controller { controller: Some(controller), .. } => Some(controller.name.to_string()),
+        StepKind::Host(host) => host.comes_in_by.as_ref().map(|into| into.name.to_string()),
+        StepKind::Veth(veth) if veth.netns.role == NetnsRole::Third => {
+            Some(format!("{} in a third namespace", veth.far.name))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,145 @@
+//! Opens the nodes that a question is about and asks it.
+//!
+//! May import every layer.
+
+use std::env;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::args::Global;
+use super::error::{self, Failure};
+use super::output;
+use super::progress::Progress;
+use crate::analyze::answer::Answer;
+use crate::analyze::identity::{FindError, PodQuery};
+use crate::collect::live::{LabOptions, LiveNode, LiveOptions};
+use crate::collect::snapshot::{self, SnapshotError};
+use crate::model::lab::DEFAULT_NAME;
+use crate::model::sandbox::SandboxFilter;
+use crate::model::snapshot::Snapshot;
+use crate::model::view::NodeView;
+use crate::render::style::Style;
+
+/// A node that can be asked.
+pub enum Node {
+    /// This machine, or a worker of the lab.
+    Live(Box<LiveNode>),
+    /// A file.
+    File(Box<Snapshot>),
+}
+
+impl Node {
+    /// What analysis knows of it.
+    pub fn view(&self) -> &dyn NodeView {
+        match self {
+            Self::Live(node) => node.as_ref(),
+            Self::File(node) => node.as_ref(),
+        }
+    }
+}
+
+/// Opens what `--from` or `--lab` names, else this machine.
+pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
+    if !global.from.is_empty() {
+        let open = |path: &std::path::PathBuf| match snapshot::open(path) {
+            Ok(node) => Ok(Node::File(Box::new(node))),
+            Err(error) => Err(told(error)),
+        };
+        return global.from.iter().map(open).collect();
+    }
+    let now = Timestamp::now();
+    let live = |node| Node::Live(Box::new(node));
+    if let Some(wanted) = &global.lab {
+        let (lab, worker) = lab_and_worker(wanted);
+        let options = LabOptions { lab: lab.to_owned(), worker: worker.map(str::to_owned), now };
+        return Ok(LiveNode::open_lab(&options)?.into_iter().map(live).collect());
+    }
+    let options = LiveOptions {
+        proc_root: global.proc_root.clone(),
+        host_netns: global.host_netns.clone(),
+        endpoint: global.runtime_endpoint.clone(),
+        env_endpoint: env::var("CONTAINER_RUNTIME_ENDPOINT").ok().filter(|value| !value.is_empty()),
+        timeout: global.timeout,
+        now,
+    };
+    Ok(vec![live(LiveNode::open(&options)?)])
+}
+
+/// `WORKER`, `LAB/WORKER`, `LAB/` or nothing: the lab's name, and one worker's unless all are meant.
+fn lab_and_worker(wanted: &str) -> (&str, Option<&str>) {
+    let (lab, worker) = wanted.split_once('/').unwrap_or((DEFAULT_NAME, wanted));
+    (lab, Some(worker).filter(|worker| !worker.is_empty()))
+}
+
+/// Asks those nodes a question and writes the answer; gives the exit code.
+pub fn answer<T: Serialize>(
+    global: &Global,
+    command: &str,
+    ask: impl FnOnce(&[&dyn NodeView]) -> Result<Answer<T>, Failure>,
+    table: impl FnOnce(&Answer<T>, Style, &mut dyn Write) -> io::Result<()>,
+) -> Result<u8, Failure> {
+    let nodes = open(global)?;
+    let nodes: Vec<&dyn NodeView> = nodes.iter().map(Node::view).collect();
+    let progress = progress(global, "reading the node");
+    let answer = ask(&nodes);
+    drop(progress);
+    output::write(global, command, &answer?, table)
+}
+
+/// The same for a question about one pod.
+pub fn answer_pod<T: Serialize>(
+    global: &Global,
+    command: &str,
+    ask: impl FnOnce(&[&dyn NodeView]) -> Result<Answer<T>, FindError>,
+    table: impl FnOnce(&Answer<T>, Style, &mut dyn Write) -> io::Result<()>,
+) -> Result<u8, Failure> {
+    answer(global, command, |nodes| ask(nodes).map_err(|error| not_found(error, nodes)), table)
+}
+
+/// Waits to show that a live read takes long; a file is read at once.
+pub fn progress(global: &Global, what: &str) -> Option<Progress> {
+    global.from.is_empty().then(|| Progress::start(what))
+}
+
+/// The pod that the words of a command line name.
+pub fn pod(global: &Global, text: &str, all: bool) -> PodQuery {
+    PodQuery { text: text.to_owned(), namespace: global.namespace.clone(), all }
+}
+
+/// A pod that was not found may be one that could not be seen: says what could not be read.
+pub fn not_found(error: FindError, nodes: &[&dyn NodeView]) -> Failure {
+    if matches!(error, FindError::NotFound { .. }) {
+        for node in nodes {
+            let mut issues = node.runtime().issues.clone();
+            issues.extend(node.sandboxes(&SandboxFilter::All).issues.iter().cloned());
+            issues.sort();
+            issues.dedup();
+            error::tell_issues(&issues);
+        }
+    }
+    Failure::from(error)
+}
+
+fn told(error: SnapshotError) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_is_named_by_worker_by_lab_or_by_both() {
+        assert_eq!(lab_and_worker(""), (DEFAULT_NAME, None));
+        assert_eq!(lab_and_worker("worker-1"), (DEFAULT_NAME, Some("worker-1")));
+        assert_eq!(lab_and_worker("mine/"), ("mine", None));
+        assert_eq!(lab_and_worker("mine/worker-0"), ("mine", Some("worker-0")));
+    }
+}

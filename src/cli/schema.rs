@@ -1,0 +1,41 @@
+//! `podnet schema COMMAND`.
+//!
+//! May import analyze's answer types and render.
+
+use clap::Args;
+
+use super::error::Failure;
+use super::output;
+use crate::analyze::pods::Pods;
+use crate::analyze::veth::Veth;
+use crate::model::lab_status::LabStatus;
+use crate::render::schema;
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The command whose JSON output is described; snapshot for the file format
+    command: String,
+}
+
+/// Prints the schema.
+pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
+    let all = schemas();
+    if let Some((_, schema)) = all.iter().find(|(command, _)| *command == args.command) {
+        return output::text(schema);
+    }
+    let known = all.iter().map(|(command, _)| *command).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(format!("{:?} has no JSON output", args.command)).hint(format!("these have: {known}")))
+}
+
+/// Each command that writes JSON, with the schema of its envelope, sorted.
+pub fn schemas() -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
+        ("pods", schema::of_answer::<Pods>("pods")),
+        ("snapshot", schema::of_snapshot()),
+        ("veth", schema::of_answer::<Veth>("veth")),
+    ];
+    all.sort();
+    all
+}

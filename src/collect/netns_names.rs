@@ -1,0 +1,120 @@
+//! The files that network namespaces are bound to: their names.
+//!
+//! May import model, wire and sys.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+
+use crate::collect::mounts;
+use crate::collect::root::HostRoot;
+use crate::model::ids::NetnsId;
+use crate::model::issue::{Issue, Read, Why};
+use crate::model::netns::NetnsName;
+use crate::model::text::ByteText;
+
+/// The folders of `ip netns` (and CNI), and of docker; where `/var/run` is a link they are one.
+const FOLDERS: [&str; 4] = ["/run/netns", "/var/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
+/// More left-over files than this are told as a number.
+const STALE_TOLD: usize = 16;
+
+/// Every name, sorted by path: the files of those folders, and whatever else mountinfo says a network
+/// namespace is bound to below the node's root.
+///
+/// A file in those folders that no namespace is bound to (left over from one that is gone) is a note.
+pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
+    let Read { value: mounts, mut issues } = mounts::of_types(root, &["nsfs"]);
+    let mut found: BTreeMap<PathBuf, NetnsId> = BTreeMap::new();
+    // nsfs holds other kinds of namespaces too; only mountinfo tells which kind a bound file is.
+    let mut kinds: HashMap<u64, bool> = HashMap::new();
+    for mount in &mounts {
+        let Some((kind, inode)) = mount.namespace() else { continue };
+        match kinds.entry(inode) {
+            Entry::Vacant(entry) => {
+                entry.insert(kind == "net");
+            }
+            Entry::Occupied(_) => {}
+        }
+        let path = Path::new(OsStr::from_bytes(mount.mount_point.as_bytes()));
+        if kind == "net"
+            && let Ok(Some(id)) = namespace_at(root, path)
+            && id.ino == inode
+        {
+            found.insert(path.to_owned(), id);
+        }
+    }
+    let mut stale = Vec::new();
+    let mut seen = Vec::new();
+    for folder in FOLDERS.map(Path::new) {
+        let Ok(identity) =
+            root.handle(folder).and_then(|opened| opened.metadata()).map(|meta| (meta.dev(), meta.ino()))
+        else {
+            continue;
+        };
+        if seen.contains(&identity) {
+            continue;
+        }
+        seen.push(identity);
+        let names = match root.names(folder) {
+            Ok(names) => names,
+            Err(error) => {
+                issues.push(Issue::incomplete(format!("reading {}", folder.display()), Why::from_io(&error)));
+                continue;
+            }
+        };
+        for name in names {
+            let path = folder.join(name);
+            match namespace_at(root, &path) {
+                Ok(Some(id)) if kinds.get(&id.ino) != Some(&false) => {
+                    found.insert(path, id);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => stale.push(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    issues.push(Issue::incomplete(format!("reading {}", path.display()), Why::from_io(&error)));
+                }
+            }
+        }
+    }
+    issues.extend(stale_issues(&stale));
+    let value = found.into_iter().map(|(path, id)| named(id, &path)).collect();
+    Read { value, issues }
+}
+
+fn named(id: NetnsId, path: &Path) -> NetnsName {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    NetnsName { id, name: ByteText::new(name.as_bytes()), path: ByteText::new(path.as_os_str().as_bytes()) }
+}
+
+/// The namespace that a path of the node leads to; `None` when it is no namespace file.
+pub(crate) fn namespace_at(root: &HostRoot, path: &Path) -> io::Result<Option<NetnsId>> {
+    let file = root.handle(path)?;
+    if fstatfs(&file)?.filesystem_type() != NSFS_MAGIC {
+        return Ok(None);
+    }
+    let found = file.metadata()?;
+    Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
+}
+
+fn stale_issues(stale: &[PathBuf]) -> Vec<Issue> {
+    let why = || Why::Gone { detail: "a file to which no namespace is bound any more".to_owned() };
+    let mut issues: Vec<_> = stale
+        .iter()
+        .take(STALE_TOLD)
+        .map(|path| Issue::note(path.display().to_string(), why()).hint("left over; `ip netns delete` removes it"))
+        .collect();
+    if let Some(more) = stale.len().checked_sub(STALE_TOLD).filter(|more| *more > 0) {
+        issues.push(Issue::note(format!("{more} more files like these"), why()));
+    }
+    issues
+}
+
+#[cfg(test)]
+mod tests;

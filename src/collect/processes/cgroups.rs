@@ -1,0 +1,211 @@
+//! The cgroup hierarchies: the processes of a pod without a sweep of all processes.
+//!
+//! May import model, wire and sys.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use crate::collect::mounts;
+use crate::collect::root::HostRoot;
+use crate::model::ids::Pid;
+use crate::model::issue::{Issue, Read, Why};
+use crate::model::netns::PodCgroup;
+use crate::wire::proc::{cgroup, mountinfo};
+
+const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
+/// Deeper than any runtime nests; a hostile container may nest its own.
+const DEPTH: usize = 24;
+
+/// The processes of one cgroup and of all below it, ascending. `path` is as `/proc/PID/cgroup` has it.
+///
+/// Empty when it is gone; an issue when no hierarchy is mounted where it can be seen.
+pub fn in_cgroup(root: &HostRoot, path: &str) -> Read<Vec<Pid>> {
+    let (host, hierarchies) = match hierarchies(root) {
+        Ok(found) => found,
+        Err(issues) => return Read { value: Vec::new(), issues },
+    };
+    for hierarchy in &hierarchies {
+        let Some(folder) = hierarchy.folder(path) else { continue };
+        let Ok(opened) = host.file(&folder) else { continue };
+        let mut pids = BTreeSet::new();
+        let mut visit = |_: &str, folder: &Dir| pids.extend(members(folder));
+        if walk(OwnedFd::from(opened), path, 0, &mut visit).is_ok() && !pids.is_empty() {
+            return Read::ok(pids.into_iter().collect());
+        }
+    }
+    Read::ok(Vec::new())
+}
+
+/// One cgroup of a container with the processes that are directly in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContainerCgroup {
+    /// What its path tells; `container` is always there.
+    pub(crate) pod: PodCgroup,
+    /// Ascending.
+    pub(crate) pids: Vec<Pid>,
+}
+
+/// Every cgroup that a container's id can be read from and that has processes, in the hierarchy
+/// that knows any. Costs a few system calls a cgroup, whatever the number of processes.
+pub(crate) fn containers(root: &HostRoot) -> Read<Vec<ContainerCgroup>> {
+    let (host, hierarchies) = match hierarchies(root) {
+        Ok(found) => found,
+        Err(issues) => return Read { value: Vec::new(), issues },
+    };
+    let mut found = Vec::new();
+    for hierarchy in &hierarchies {
+        let Ok(opened) = host.file(&hierarchy.mount_point) else { continue };
+        let mut visit = |path: &str, folder: &Dir| {
+            let Some(pod) = cgroup::pod_cgroup(path).filter(|pod| pod.container.is_some()) else { return };
+            let pids = members(folder);
+            if !pids.is_empty() {
+                found.push(ContainerCgroup { pod, pids });
+            }
+        };
+        let _ = walk(OwnedFd::from(opened), hierarchy.top(), 0, &mut visit);
+        if found.iter().any(|container: &ContainerCgroup| container.pod.pod_uid.is_some()) {
+            break;
+        }
+    }
+    found.sort_by(|a, b| a.pod.cmp(&b.pod));
+    found.dedup_by(|a, b| a.pod == b.pod);
+    Read::ok(found)
+}
+
+/// A mounted hierarchy.
+#[derive(Debug, PartialEq, Eq)]
+struct Hierarchy {
+    mount_point: PathBuf,
+    /// What of the hierarchy is mounted, `/` in most cases.
+    root: String,
+    version_2: bool,
+}
+
+impl Hierarchy {
+    /// Where a cgroup's folder is; `None` when it lies outside what is mounted, or outside the
+    /// reader's cgroup namespace (`/../…`).
+    fn folder(&self, path: &str) -> Option<PathBuf> {
+        if path.split('/').any(|component| component == "..") {
+            return None;
+        }
+        let below = path.strip_prefix(self.top())?;
+        (below.is_empty() || below.starts_with('/')).then(|| self.mount_point.join(below.trim_start_matches('/')))
+    }
+
+    /// The path of the mount's top within the hierarchy, without the slash at its end.
+    fn top(&self) -> &str {
+        self.root.trim_end_matches('/')
+    }
+}
+
+/// The hierarchies that hold processes, v1's first: where both versions are mounted, v1 is the one
+/// that has the containers.
+///
+/// They belong to the machine, not to the node's files: a lab worker's root folder has none.
+fn hierarchies(root: &HostRoot) -> Result<(HostRoot, Vec<Hierarchy>), Vec<Issue>> {
+    let mounts = mounts::of_types(root, &["cgroup", "cgroup2"]);
+    let host = HostRoot::open(root.proc()).map_err(|error| {
+        vec![Issue::incomplete(format!("opening the root of {}", root.proc().display()), Why::from_io(&error))]
+    })?;
+    let wanted = ["pids", "memory", "cpu", "name=systemd"];
+    let rank = |mount: &mountinfo::Mount| {
+        if mount.fs_type == *"cgroup2" {
+            Some(wanted.len())
+        } else {
+            wanted.iter().position(|controller| mount.has_option(controller))
+        }
+    };
+    let mut ranked: Vec<_> = mounts
+        .value
+        .iter()
+        .filter_map(|mount| {
+            let mount_point = PathBuf::from(mount.mount_point.as_str()?);
+            let version_2 = mount.fs_type == *"cgroup2";
+            Some((rank(mount)?, Hierarchy { mount_point, root: mount.root.as_str()?.to_owned(), version_2 }))
+        })
+        .collect();
+    if ranked.is_empty() {
+        let why = Why::Unsupported { detail: "no cgroup hierarchy is mounted".to_owned() };
+        let none = Issue::incomplete("the cgroups of pods", why);
+        return Err(if mounts.issues.is_empty() { vec![none] } else { mounts.issues });
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    Ok((host, ranked.into_iter().map(|(_, hierarchy)| hierarchy).collect()))
+}
+
+/// Visits a cgroup and all below it. What vanishes meanwhile is left out.
+fn walk(folder: OwnedFd, path: &str, depth: usize, visit: &mut dyn FnMut(&str, &Dir)) -> io::Result<()> {
+    let mut folder = Dir::from_fd(folder)?;
+    let below: Vec<_> = folder
+        .iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type() == Some(Type::Directory))
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
+        .collect();
+    visit(path, &folder);
+    if depth == DEPTH {
+        return Ok(());
+    }
+    for name in below {
+        let Ok(text) = name.to_str() else { continue };
+        match openat(&folder, name.as_c_str(), FOLDER, Mode::empty()) {
+            Ok(opened) => walk(opened, &format!("{path}/{text}"), depth + 1, visit)?,
+            Err(Errno::ENOENT | Errno::ENODEV | Errno::EACCES) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The processes directly in a cgroup. A 0 is a process outside the reader's pid namespace; a threaded
+/// cgroup refuses, its processes stand in the one above.
+fn members(folder: &Dir) -> Vec<Pid> {
+    let mut text = String::new();
+    let opened = openat(folder, c"cgroup.procs", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+    if opened.map_err(io::Error::from).and_then(|file| File::from(file).read_to_string(&mut text)).is_err() {
+        return Vec::new();
+    }
+    let mut pids: Vec<_> = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).map(Pid).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids
+}
+
+/// The folders of a process's cgroup of version 2 and of all above it, the hierarchy's top first,
+/// each with its path; none where version 2 is not mounted. Programs for sockets hang on these.
+pub(crate) fn above(root: &HostRoot, pid: Pid) -> Read<Vec<(String, File)>> {
+    let (host, hierarchies) = match hierarchies(root) {
+        Ok(found) => found,
+        Err(issues) => return Read { value: Vec::new(), issues },
+    };
+    let Some(hierarchy) = hierarchies.iter().find(|hierarchy| hierarchy.version_2) else { return Read::ok(Vec::new()) };
+    let what = format!("reading the cgroup of process {pid}");
+    let table = match std::fs::read_to_string(root.proc().join(pid.to_string()).join("cgroup")) {
+        Ok(table) => table,
+        // It ended: its cgroup says nothing any more.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Read::ok(Vec::new()),
+        Err(error) => return Read::failed(Issue::incomplete(what, Why::from_io(&error))),
+    };
+    let Some(path) = table.lines().find_map(|line| line.strip_prefix("0::")) else { return Read::ok(Vec::new()) };
+    let ends = path.match_indices('/').skip(1).map(|(at, _)| at).chain([path.len()]);
+    let paths = std::iter::once("/").chain(ends.filter_map(|end| path.get(..end)).filter(|path| *path != "/"));
+    let mut read = Read::ok(Vec::new());
+    for path in paths {
+        let Some(folder) = hierarchy.folder(path) else { continue };
+        match host.file(&folder) {
+            Ok(opened) => read.value.push((path.to_owned(), opened)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => read.issues.push(Issue::incomplete(format!("opening cgroup {path}"), Why::from_io(&error))),
+        }
+    }
+    read
+}

@@ -1,0 +1,101 @@
+//! What the labs of this machine are made of, and whether it still is there.
+//!
+//! May import model and sys.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::process::alive;
+use crate::model::ids::{NetnsId, Pid};
+use crate::model::lab::{LabHost, LabPhase, LabPod, LabProcess, LabState, LabWorker};
+use crate::model::lab_status::{LabHostReport, LabPodReport, LabReport, LabWorkerReport};
+use crate::sys;
+
+/// Looks whether all that a lab's state names is there.
+pub fn status(state: &LabState) -> LabReport {
+    let mut look = Look { broken: Vec::new(), up: state.phase == LabPhase::Up };
+    if !look.up {
+        look.broken.push("it is half made: `lab up` was ended before it was done".to_owned());
+    }
+    LabReport {
+        name: state.name.clone(),
+        phase: state.phase,
+        created_at: state.created_at,
+        written_by: state.written_by.clone(),
+        folder: state.folder.clone(),
+        options: state.options,
+        hosts: [&state.gateway, &state.outside].map(|host| look.host(host)).into(),
+        workers: state.workers.iter().map(|worker| look.worker(worker)).collect(),
+        notes: state.notes.clone(),
+        broken: look.broken,
+    }
+}
+
+struct Look {
+    broken: Vec<String>,
+    /// Only a lab that was whole can miss something.
+    up: bool,
+}
+
+impl Look {
+    fn host(&mut self, host: &LabHost) -> LabHostReport {
+        LabHostReport {
+            name: host.name.clone(),
+            address: host.address,
+            netns_path: host.netns.clone(),
+            netns: self.netns(&host.netns, &host.name),
+            pid: host.app.and_then(|process| self.process(Some(process), &format!("the server of {}", host.name))),
+        }
+    }
+
+    fn worker(&mut self, worker: &LabWorker) -> LabWorkerReport {
+        LabWorkerReport {
+            name: worker.name.clone(),
+            address: worker.address,
+            pod_cidr: worker.pod_cidr,
+            bridge: worker.bridge.clone(),
+            netns_path: worker.netns.clone(),
+            netns: self.netns(&worker.netns, &worker.name),
+            root: worker.root.clone(),
+            pods: worker.pods.iter().map(|pod| self.pod(pod)).collect(),
+        }
+    }
+
+    fn pod(&mut self, pod: &LabPod) -> LabPodReport {
+        let name = format!("{}/{}", pod.namespace, pod.name);
+        LabPodReport {
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            sandbox: pod.sandbox.clone(),
+            container: pod.container.id.clone(),
+            address: pod.address.addr(),
+            netns_path: pod.netns.clone(),
+            netns: self.netns(&pod.netns, &name),
+            host_link: pod.host_link.clone(),
+            pause: self.process(pod.pause, &format!("the pause process of {name}")),
+            app: self.process(pod.container.process, &format!("the application of {name}")),
+        }
+    }
+
+    fn process(&mut self, process: Option<LabProcess>, what: &str) -> Option<Pid> {
+        let found = process.filter(|process| alive(*process)).map(|process| process.pid);
+        if found.is_none() && self.up {
+            self.broken.push(format!("{what} has ended"));
+        }
+        found
+    }
+
+    fn netns(&mut self, path: &str, what: &str) -> Option<NetnsId> {
+        let found = File::open(Path::new(path)).and_then(|file| {
+            let magic = nix::sys::statfs::fstatfs(&file)?.filesystem_type();
+            let (dev, ino) = sys::netns::identity(&file)?;
+            Ok((magic == nix::sys::statfs::NSFS_MAGIC).then_some(NetnsId { dev, ino }))
+        });
+        let found = found.ok().flatten();
+        if found.is_none() && self.up {
+            self.broken.push(format!("the namespace of {what} is not bound at {path}"));
+        }
+        found
+    }
+}

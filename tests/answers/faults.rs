@@ -1,0 +1,269 @@
+//! What is wrong on a road, each fault alone, and what it does to the exit code.
+
+use podnet::analyze::answer::Answer;
+use podnet::analyze::finding::{Code, Weight};
+use podnet::analyze::identity::PodQuery;
+use podnet::analyze::trace::{StepKind, Trace, trace};
+use podnet::analyze::veth::veth;
+use podnet::model::ids::{IfIndex, TableId};
+use podnet::model::link::{LinkKind, OperState, PortState};
+use podnet::model::route::{Family, RouteKind, RuleAction};
+use podnet::model::view::NodeView;
+
+use crate::support::built::{HOST, Node, link, rule};
+
+fn healthy() -> Node {
+    let mut node = Node::new("worker-0");
+    node.bridge(20, "cnio0", "10.200.0.1/24");
+    node.bridged_pod("default/a", 2, 102);
+    node
+}
+
+fn road(node: Node) -> Answer<Trace> {
+    let node = node.done();
+    trace(&[&node as &dyn NodeView], &PodQuery::new("a")).unwrap()
+}
+
+fn findings(answer: &Answer<Trace>) -> Vec<(Weight, Code, String)> {
+    let all = answer.data.steps.iter().flat_map(|step| &step.findings);
+    all.filter(|finding| finding.code != Code::Hairpin)
+        .map(|finding| (finding.weight, finding.code, finding.text.clone()))
+        .collect()
+}
+
+/// The fault is the one finding, and the headline says it.
+fn is_bad(node: Node, code: Code, words: &str) {
+    let answer = road(node);
+    assert_eq!(findings(&answer), [(Weight::Bad, code, words.to_owned())]);
+    assert_eq!(answer.data.headline, format!("default/a does not reach the wire: {words}"));
+    assert_eq!(answer.exit_code(), 1);
+}
+
+fn is_odd(node: Node, code: Code, words: &str) {
+    let answer = road(node);
+    assert_eq!(findings(&answer), [(Weight::Odd, code, words.to_owned())]);
+    assert_eq!(answer.data.headline, "default/a reaches the wire through cnio0 and eth0 of worker-0");
+    assert_eq!(answer.exit_code(), 0);
+}
+
+#[test]
+fn nothing_is_wrong_on_a_healthy_road() {
+    let answer = road(healthy());
+    assert_eq!(findings(&answer), []);
+    assert_eq!(answer.data.headline, "default/a reaches the wire through cnio0 and eth0 of worker-0");
+    assert_eq!(answer.exit_code(), 0);
+    let kinds: Vec<_> = answer
+        .data
+        .steps
+        .iter()
+        .map(|step| serde_json::to_value(step).unwrap()["step"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["pod", "interface", "veth", "bridge", "host", "wire"]);
+}
+
+#[test]
+fn the_pods_interface_is_down() {
+    let mut node = healthy();
+    node.link(2002, 3).up = false;
+    is_bad(node, Code::LinkDown, "eth0 is down");
+}
+
+#[test]
+fn the_hosts_end_has_no_carrier() {
+    let mut node = healthy();
+    node.link(HOST, 102).oper_state = OperState::LowerLayerDown;
+    is_bad(node, Code::NoCarrier, "veth2, the other end, is up but has no carrier");
+}
+
+#[test]
+fn the_bridge_is_down() {
+    let mut node = healthy();
+    node.link(HOST, 20).up = false;
+    is_bad(node, Code::BridgeDown, "the bridge cnio0 is down");
+}
+
+#[test]
+fn the_port_blocks() {
+    let mut node = healthy();
+    node.link(HOST, 102).port.as_mut().unwrap().state = PortState::Blocking;
+    is_bad(node, Code::PortNotForwarding, "port veth2 of cnio0 is blocking, not forwarding");
+}
+
+#[test]
+fn the_uplink_is_down() {
+    let mut node = healthy();
+    node.link(HOST, 2).up = false;
+    is_bad(node, Code::LinkDown, "eth0, the node's uplink, is down");
+}
+
+#[test]
+fn the_node_does_not_forward() {
+    let mut node = healthy();
+    node.sysctl("ipv4.ip_forward", Some("0"));
+    node.sysctl("ipv4.conf.cnio0.forwarding", Some("0"));
+    is_bad(node, Code::ForwardingOff, "net.ipv4.ip_forward is 0: the node does not forward the pod's packets");
+}
+
+#[test]
+fn forwarding_is_off_for_the_bridge_alone() {
+    let mut node = healthy();
+    node.sysctl("ipv4.conf.cnio0.forwarding", Some("0"));
+    is_bad(node, Code::ForwardingOff, "forwarding is off for cnio0: the node does not forward the pod's packets");
+}
+
+#[test]
+fn the_pod_has_no_default_route() {
+    let mut node = healthy();
+    node.routes(2002).retain(|route| route.dst.prefix_len() > 0);
+    is_bad(node, Code::NoDefaultRoute, "the pod has no IPv4 default route");
+}
+
+#[test]
+fn the_node_has_no_default_route() {
+    let mut node = healthy();
+    node.routes(HOST).retain(|route| route.dst.prefix_len() > 0);
+    is_bad(node, Code::NoDefaultRoute, "the node has no IPv4 default route");
+}
+
+#[test]
+fn the_nodes_default_route_is_a_blackhole() {
+    let mut node = healthy();
+    for route in node.routes(HOST).iter_mut().filter(|route| route.dst.prefix_len() == 0) {
+        route.kind = RouteKind::Blackhole;
+        route.nexthops.clear();
+    }
+    is_bad(node, Code::RouteDrops, "the node's IPv4 default route drops");
+}
+
+#[test]
+fn a_rule_on_the_bridge_refuses() {
+    let mut node = healthy();
+    let mut refuse = rule(Family::Ipv4, 100, TableId(0));
+    refuse.iif = Some("cnio0".into());
+    refuse.action = RuleAction::Prohibit;
+    node.rules(HOST).push(refuse);
+    is_bad(node, Code::RouteDrops, "the node's IPv4 default route drops");
+}
+
+#[test]
+fn a_rule_with_an_unknown_selector_makes_the_way_unknown() {
+    let mut node = healthy();
+    let mut strange = rule(Family::Ipv4, 100, TableId::MAIN);
+    strange.unknown.push(podnet::model::link::RawAttr { kind: 99, hex: "00".into() });
+    node.rules(HOST).push(strange);
+    let answer = road(node);
+    assert_eq!(answer.data.headline, "default/a reaches cnio0 of worker-0; its way on is unknown");
+    assert_eq!(answer.exit_code(), 3);
+    assert_eq!(
+        answer.issues.iter().map(|issue| issue.what.as_str()).collect::<Vec<_>>(),
+        ["telling the node's IPv4 default route"]
+    );
+}
+
+#[test]
+fn the_ends_have_different_mtus() {
+    let mut node = healthy();
+    node.link(2002, 3).mtu = 9000;
+    is_odd(node, Code::MtuMismatch, "eth0 has mtu 9000, its other end veth2 has 1500");
+}
+
+#[test]
+fn another_machine_answers_for_the_gateway() {
+    let mut node = healthy();
+    node.sections(2002).neighbours = Default::default();
+    node.neighbour(2002, 3, "10.200.0.1", Some("02:00:00:00:00:99"), "reachable");
+    let words = "the pod has 10.200.0.1 at 02:00:00:00:00:99, but cnio0 of this node has 02:00:00:00:00:14";
+    is_odd(node, Code::Gateway, words);
+}
+
+#[test]
+fn the_way_back_leads_elsewhere() {
+    let elsewhere = || {
+        let mut node = healthy();
+        node.add(HOST, link(9, "tun0", LinkKind::Physical));
+        node.route(HOST, TableId::MAIN, "10.200.0.2/32", None, 9);
+        node
+    };
+    is_odd(elsewhere(), Code::ReturnElsewhere, "the node's way back to 10.200.0.2 does not lead to cnio0");
+    let mut strict = elsewhere();
+    strict.sysctl("ipv4.conf.all.rp_filter", Some("1"));
+    is_bad(
+        strict,
+        Code::ReversePath,
+        "the node's way back to 10.200.0.2 does not lead to cnio0, and rp_filter 1 (strict) drops what comes in by it",
+    );
+}
+
+#[test]
+fn the_sandbox_is_not_ready() {
+    let mut node = healthy();
+    node.sandbox_named("default/a").state = podnet::model::sandbox::SandboxState::NotReady;
+    is_bad(node, Code::NotReady, "the sandbox is not ready: the pod does not run");
+}
+
+#[test]
+fn a_pod_without_an_interface() {
+    let mut node = Node::new("worker-0");
+    node.netns(2002, None);
+    node.sandbox("default/a", 2, 2002, &[]);
+    is_bad(node, Code::NoInterface, "the pod has no interface but loopback");
+}
+
+#[test]
+fn a_gateway_that_nobody_here_knows_makes_the_way_on_unknown() {
+    let mut node = healthy();
+    node.sections(2002).neighbours = Default::default();
+    node.sections(HOST).addresses = Default::default();
+    node.address(HOST, 2, "10.240.0.20/24");
+    let answer = road(node);
+    assert_eq!(answer.data.headline, "default/a reaches cnio0 of worker-0; its way on is unknown");
+    assert_eq!(answer.exit_code(), 3);
+}
+
+/// The four settings of bridge-nf and hairpin, with what the real kernel did in each (TRAPS).
+#[test]
+fn hairpin_and_bridge_nf_together_decide_a_call_to_itself() {
+    let found = |sysctl: Option<&str>, own: bool, hairpin: bool| {
+        let mut node = healthy();
+        node.sysctl("bridge.bridge-nf-call-iptables", sysctl);
+        let LinkKind::Bridge(info) = &mut node.link(HOST, 20).kind else { panic!("a bridge") };
+        info.nf_call_iptables = own;
+        node.link(HOST, 102).port.as_mut().unwrap().hairpin = hairpin;
+        let answer = road(node);
+        let bridge = answer.data.steps.iter().find(|step| matches!(step.what, StepKind::Bridge(_))).unwrap();
+        bridge.findings.iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Some("1"), false, false), [Code::Hairpin]);
+    assert_eq!(found(Some("0"), true, false), [Code::Hairpin]);
+    assert_eq!(found(Some("1"), false, true), []);
+    assert_eq!(found(Some("0"), false, false), [Code::BridgeNetfilter]);
+    // No such sysctl: the module is not loaded, and the bridge's own switch does nothing.
+    assert_eq!(found(None, true, false), [Code::BridgeNetfilter]);
+}
+
+#[test]
+fn veth_is_bad_for_the_same_faults_of_the_pair() {
+    let mut node = healthy();
+    node.link(HOST, 102).up = false;
+    let node = node.done();
+    let answer = veth(&[&node as &dyn NodeView], &PodQuery::new("a")).unwrap();
+    let texts: Vec<_> = answer.data.findings.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(texts, ["veth2, the other end, is down"]);
+    assert_eq!(answer.exit_code(), 1);
+}
+
+#[test]
+fn a_controller_that_is_no_bridge_is_told_by_its_kind() {
+    let mut node = healthy();
+    node.add(HOST, link(40, "vrf-red", LinkKind::Vrf { table: TableId(10) }));
+    let end = node.link(HOST, 102);
+    end.controller = Some(IfIndex(40));
+    end.port = None;
+    let node = node.done();
+    let answer = trace(&[&node as &dyn NodeView], &PodQuery::new("a")).unwrap();
+    let kind = answer.data.steps.iter().find_map(|step| match &step.what {
+        StepKind::Controller { controller_kind, .. } => Some(controller_kind.as_str()),
+        _ => None,
+    });
+    assert_eq!(kind, Some("vrf"));
+}

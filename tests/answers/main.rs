@@ -1,0 +1,9 @@
+//! Whole answers, as text and as JSON, on a node that real programs recorded and on small nodes
+//! built by hand for the cases that a real one does not show.
+
+mod faults;
+mod identity;
+mod recorded;
+mod states;
+mod support;
+mod traps;

@@ -1,0 +1,155 @@
+//! Holds what podnet says of a pod against what `ctr`, `stat`, `ip` and `bridge` say of it.
+//!
+//! The names of podnet's fields are here and in `shape` alone.
+
+use serde_json::{Value, json};
+
+use crate::shape::{ip_links, ip_routes, podnet_link, podnet_routes};
+use crate::support::{Pod, Worker};
+
+/// The row of `pods` that is this pod's; there is exactly one.
+pub fn row<'a>(pods: &'a Value, pod: &Pod) -> &'a Value {
+    let rows = rows(pods);
+    let mut own =
+        rows.iter().filter(|row| row["namespace"] == pod.namespace.as_str() && row["name"] == pod.name.as_str());
+    let first = own.next().unwrap_or_else(|| panic!("no row of {} in {pods:#}", pod.full_name()));
+    assert!(own.next().is_none(), "two rows of {} in {pods:#}", pod.full_name());
+    first
+}
+
+/// The rows of `pods`.
+pub fn rows(pods: &Value) -> &Vec<Value> {
+    pods["pods"].as_array().unwrap_or_else(|| panic!("no rows in {pods:#}"))
+}
+
+/// Pause process, sandbox and namespace of a row.
+pub fn assert_identity(worker: &Worker, row: &Value, pod: &Pod) {
+    let pid = worker.pause_pid(pod);
+    let (dev, ino) = worker.netns_of(pid);
+    assert_eq!(
+        (&row["sandbox"], &row["pause_pid"], &row["netns"], &row["uid"]),
+        (&json!(pod.sandbox), &json!(pid), &json!({ "dev": dev, "ino": ino }), &json!(pod.uid)),
+        "{row:#}"
+    );
+}
+
+/// All of a pod that has a namespace of its own: identity, both ends of each veth, ports, routes.
+pub fn assert_pod(worker: &Worker, pod: &Pod) {
+    let pods = worker.podnet_json(&["pods"]);
+    let row = row(pods.data(&[0]), pod);
+    assert_identity(worker, row, pod);
+    assert_row_links(worker, row, pod);
+    assert_links(worker, pod);
+    assert_routes(worker, pod);
+}
+
+/// The interfaces in a row of `pods`: names, numbers, addresses and where they come out.
+fn assert_row_links(worker: &Worker, row: &Value, pod: &Pod) {
+    let inside = worker.ip_in(worker.pause_pid(pod), "-d addr");
+    let host = worker.ip("-d link");
+    let links = inside.as_array().expect("links").iter().filter(|link| link["link_type"] != "loopback");
+    let expected: Vec<Value> = links
+        .map(|link| {
+            let addresses = link["addr_info"].as_array().expect("addresses").iter();
+            let global: Vec<_> =
+                addresses.filter(|address| address["scope"] == "global").map(|a| &a["local"]).collect();
+            let other = host.as_array().expect("links").iter().find(|other| other["ifindex"] == link["link_index"]);
+            let other = other.expect("the other end");
+            json!([
+                link["ifname"],
+                link["ifindex"],
+                link["linkinfo"]["info_kind"],
+                link["address"],
+                global,
+                other["ifname"],
+                other["ifindex"],
+                other.get("master")
+            ])
+        })
+        .collect();
+    let told = row["interfaces"].as_array().expect("interfaces").iter();
+    let told: Vec<Value> = told
+        .map(|link| {
+            assert_eq!(link["state"], json!({ "links": "ok" }), "{link:#}");
+            assert_eq!(link["host_link_netns"], netns_id(worker, 1));
+            let other = &link["host_link"];
+            json!([
+                link["name"],
+                link["ifindex"],
+                link["kind"],
+                link["mac"],
+                link["addresses"],
+                other["name"],
+                other["ifindex"],
+                link["plugged"]["controller"].get("name")
+            ])
+        })
+        .collect();
+    assert_eq!(told, expected);
+}
+
+/// Both ends of each interface, and the port behind it.
+pub fn assert_links(worker: &Worker, pod: &Pod) {
+    let pid = worker.pause_pid(pod);
+    let answer = worker.podnet_json(&["veth", &pod.full_name()]);
+    let data = answer.data(&[0]);
+    let interfaces = data["interfaces"].as_array().expect("interfaces");
+    let told: Vec<Value> = interfaces.iter().map(|interface| podnet_link(&interface["link"])).collect();
+    let inside: Vec<Value> = without_loopback(ip_links(&worker.ip_in(pid, "-d link")));
+    assert_eq!(told, inside, "the pod's own links");
+
+    let host = ip_links(&worker.ip("-d link"));
+    let ports = worker.bridge("-d link");
+    for interface in interfaces {
+        let end = &interface["other_end"];
+        let other = podnet_link(&end["link"]);
+        let by_index = host.iter().find(|link| link["ifindex"] == interface["link"]["link"]).expect("the other end");
+        assert_eq!(other, *by_index, "the other end as the host's own ip tells it");
+        assert_eq!(end["netns"]["id"], netns_id(worker, 1));
+        if interface["link"]["kind"]["type"] == "veth" {
+            assert_eq!(end["kind"], "peer");
+            assert_eq!(other["link"], interface["link"]["ifindex"], "the other end names this one");
+            assert_eq!(end["agreement"], json!({ "state": "both" }));
+            assert_port(&end["plugged"], &other, &ports);
+        } else {
+            assert_eq!(end["kind"], "parent");
+        }
+    }
+}
+
+/// A veth's plug against `bridge -j link`, which lists ports and nothing else.
+fn assert_port(plugged: &Value, link: &Value, ports: &Value) {
+    let ports = ports.as_array().expect("ports");
+    if let Some(port) = ports.iter().find(|port| port["ifname"] == link["name"]) {
+        let told =
+            (&plugged["into"], &plugged["bridge"]["name"], &plugged["port"]["state"], &plugged["port"]["hairpin"]);
+        assert_eq!(told, (&json!("bridge"), &port["master"], &port["state"], &port["hairpin"]));
+        let others = ports.iter().filter(|other| other["master"] == port["master"]).count() - 1;
+        assert_eq!(plugged["other_ports"], json!(others));
+    } else {
+        assert_eq!(plugged["into"], "routed");
+        let ways = plugged["ways"].as_array().expect("ways");
+        assert!(!ways.is_empty() && ways.iter().all(|way| way["leads_here"] == true), "{plugged:#}");
+    }
+}
+
+/// All routes of all tables, of the pod and of the host.
+pub fn assert_routes(worker: &Worker, pod: &Pod) {
+    let pid = worker.pause_pid(pod);
+    let everything = "-d route show table all";
+    let told = worker.podnet_json(&["routes", &pod.full_name()]);
+    assert_eq!(podnet_routes(told.data(&[0])), ip_routes(&worker.ip_in(pid, everything), &worker.ip_in(pid, "link")));
+    let told = worker.podnet_json(&["routes", "host"]);
+    assert_eq!(podnet_routes(told.data(&[0])), ip_routes(&worker.ip(everything), &worker.ip("link")));
+}
+
+/// A namespace as podnet writes it, from `stat -L`.
+pub fn netns_id(worker: &Worker, pid: u32) -> Value {
+    let (dev, ino) = worker.netns_of(pid);
+    json!({ "dev": dev, "ino": ino })
+}
+
+/// The links but `lo`.
+pub fn without_loopback(links: Vec<Value>) -> Vec<Value> {
+    links.into_iter().filter(|link| link["kind"] != "loopback").collect()
+}

@@ -1,0 +1,68 @@
+//! The same question live and on the snapshot gives the same data.
+
+use serde_json::Value;
+
+use crate::support::{CniConf, PodSpec, Worker};
+
+#[test]
+fn a_snapshot_answers_as_the_node_did() {
+    let worker = Worker::start(&CniConf::bridge());
+    worker.run_pod(&PodSpec::new("default", "web-0").label("app", "web").container("nginx", 1));
+    worker.run_pod(&PodSpec::new("default", "hostnet").host_network());
+    let two = worker.run_pod(&PodSpec::new("kube-system", "two"));
+    worker.attach(&two, worker.pause_pid(&two), &CniConf::second_bridge(), "net1");
+    worker.podnet(&["snapshot", "/run/node.podnet"]).expect(&[0]);
+    let mode = worker.exec(&["stat", "-c", "%a", "/run/node.podnet"]);
+    assert_eq!(mode, "600\n");
+
+    for question in [
+        &["pods"][..],
+        &["netns"],
+        &["bridge"],
+        &["cni"],
+        &["veth", "web-0"],
+        &["veth", "two"],
+        &["veth", "hostnet"],
+        &["routes", "host"],
+        &["routes", "web-0"],
+        &["routes", "web-0", "1.1.1.1"],
+        &["routes", "host", "10.200.0.2"],
+        &["trace", "web-0"],
+        &["trace", "hostnet"],
+    ] {
+        let live = worker.podnet_json(question);
+        let mut again = vec!["--from", "/run/node.podnet"];
+        again.extend(question);
+        let recorded = worker.podnet_json(&again);
+        assert_eq!(live.code, recorded.code, "{question:?}\n{}\n{}", live.stderr, recorded.stderr);
+        let mut sides = [live.json["data"].clone(), recorded.json["data"].clone()];
+        sides.iter_mut().for_each(without_what_moves);
+        assert_ne!(sides[0], Value::Null, "{question:?}: {}", live.stderr);
+        assert_eq!(sides[0], sides[1], "{question:?}");
+    }
+}
+
+/// Takes out what differs between two looks at one node, whoever looks: counters, ages, the
+/// processes of the looking itself, and the witness, which only a live node has.
+fn without_what_moves(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for name in [
+                "stats",
+                "witness",
+                "kernel",
+                "confirmed_ms",
+                "used_ms",
+                "updated_ms",
+                "age_s",
+                "valid_s",
+                "preferred_s",
+            ] {
+                fields.remove(name);
+            }
+            fields.values_mut().for_each(without_what_moves);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_what_moves),
+        _ => {}
+    }
+}
