@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::Global;
-use super::error::{self, Failure};
+use super::error::Failure;
 use super::output;
 use super::progress::Progress;
 use crate::analyze::answer::Answer;
@@ -92,9 +92,10 @@ pub fn answer<T: Serialize>(
     ask: impl FnOnce(&[&dyn NodeView]) -> Result<Answer<T>, Failure>,
     table: impl FnOnce(&Answer<T>, Style, &mut dyn Write) -> io::Result<()>,
 ) -> Result<u8, Failure> {
+    // Before anything is opened: the runtime may take its whole deadline to answer.
+    let progress = progress(global, "reading the node");
     let nodes = open(global)?;
     let nodes: Vec<&dyn NodeView> = nodes.iter().map(Node::view).collect();
-    let progress = progress(global, "reading the node");
     let answer = ask(&nodes);
     drop(progress);
     output::write(global, command, &answer?, table)
@@ -122,16 +123,16 @@ pub fn pod(global: &Global, text: &str, all: bool) -> PodQuery {
 
 /// A pod that was not found may be one that could not be seen: says what could not be read.
 pub fn not_found(error: FindError, nodes: &[&dyn NodeView]) -> Failure {
+    let mut issues = Vec::new();
     if matches!(error, FindError::NotFound { .. }) {
         for node in nodes {
-            let mut issues = node.runtime().issues.clone();
+            issues.extend(node.runtime().issues.iter().cloned());
             issues.extend(node.sandboxes(&SandboxFilter::All).issues.iter().cloned());
-            issues.sort();
-            issues.dedup();
-            error::tell_issues(&issues);
         }
     }
-    Failure::from(error)
+    issues.sort();
+    issues.dedup();
+    Failure::from(error).after(issues)
 }
 
 fn told(error: SnapshotError) -> Failure {

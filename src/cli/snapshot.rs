@@ -32,11 +32,11 @@ const TOLD: usize = 5;
 
 /// Writes the node.
 pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
+    let progress = run::progress(global, "reading the node");
     let nodes = run::open(global)?;
     let [node] = nodes.as_slice() else {
         return Err(Failure::new("a snapshot holds one node").hint("name one worker: --lab=WORKER"));
     };
-    let progress = run::progress(global, "reading the node");
     let snapshot = Snapshot::take(node.view(), env!("CARGO_PKG_VERSION"), &mut |done, total| {
         if let Some(progress) = &progress {
             progress.say(format!("reading the node: {done} of {total} namespaces"));

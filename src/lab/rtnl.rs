@@ -237,6 +237,6 @@ fn bytes_buffer() -> Vec<u8> {
     Vec::with_capacity(ANSWER_BYTES)
 }
 
-fn kernel(what: String, source: io::Error) -> LabError {
-    LabError::Kernel { what, source }
+fn kernel(what: String, why: io::Error) -> LabError {
+    LabError::Kernel { what, why }
 }

@@ -4,6 +4,7 @@ mod generated;
 mod help;
 mod hostile;
 mod output;
+mod progress;
 mod refused;
 mod schema;
 

@@ -94,16 +94,6 @@ impl Lab {
         let text = fs::read(self.state_path()).expect("the state file");
         LabState::parse(&text, &self.folder().to_string_lossy()).expect("parses")
     }
-
-    /// Runs `work` in the namespace of a machine or pod, on a thread of its own.
-    pub fn within<T: Send + 'static>(&self, netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let file = File::open(netns).expect("the namespace");
-        let thread = thread::spawn(move || {
-            podnet::sys::netns::enter(file.as_fd()).expect("enters");
-            work()
-        });
-        thread.join().expect("no panic")
-    }
 }
 
 impl Drop for Lab {
@@ -113,6 +103,16 @@ impl Drop for Lab {
             succeeded(output);
         }
     }
+}
+
+/// Runs `work` in the namespace of a machine or pod, on a thread of its own.
+pub fn within<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let file = File::open(netns).expect("the namespace");
+    let thread = thread::spawn(move || {
+        podnet::sys::netns::enter(file.as_fd()).expect("enters");
+        work()
+    });
+    thread.join().expect("no panic")
 }
 
 #[track_caller]

@@ -4,19 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, ask_http, ask_tcp, ask_udp, pod, succeeded, wait_until, worker};
+use crate::harness::{Lab, Said, ask_http, ask_tcp, ask_udp, pod, succeeded, wait_until, within, worker};
 
 const ECHO: u16 = 7;
 const HTTP: u16 = 80;
 
+type Ask = fn(SocketAddr) -> (SocketAddr, Said);
+
 /// Asks from one namespace by each protocol; each server must be `name` on `node`, seeing `client`.
 #[track_caller]
-fn assert_sees(lab: &Lab, from: &str, to: &str, name: &str, node: &str, client: &str) {
+fn assert_sees(from: &str, to: &str, name: &str, node: &str, client: &str) {
     let to: IpAddr = to.parse().expect("an address");
     let client: IpAddr = client.parse().expect("an address");
-    type Ask = fn(SocketAddr) -> (SocketAddr, crate::harness::Said);
     for (protocol, ask, port) in [("tcp", ask_tcp as Ask, ECHO), ("udp", ask_udp, ECHO), ("http", ask_http, HTTP)] {
-        let (_, said) = lab.within(from, move || ask(SocketAddr::new(to, port)));
+        let (_, said) = within(from, move || ask(SocketAddr::new(to, port)));
         assert_eq!(
             (said.name.as_str(), said.node.as_str(), said.client.ip()),
             (name, node, client),
@@ -32,16 +33,16 @@ fn pods_talk_on_one_worker_across_workers_and_to_the_outside_with_masquerade() {
     let busybox = pod(&state, "busybox0-rw89s");
     let nginx = "default/nginx-65899c769f-wxdx6";
     // One worker: bridged, the pod's own address.
-    assert_sees(&lab, &busybox.netns, "10.200.0.4", nginx, "worker-0", "10.200.0.3");
+    assert_sees(&busybox.netns, "10.200.0.4", nginx, "worker-0", "10.200.0.3");
     // Across workers, as in the walkthrough: the far pod sees the node.
-    assert_sees(&lab, &busybox.netns, "10.200.1.2", "default/busybox0-g6pww", "worker-1", "10.240.0.20");
-    assert_sees(&lab, &pod(&state, "busybox0-g6pww").netns, "10.200.0.4", nginx, "worker-0", "10.240.0.21");
+    assert_sees(&busybox.netns, "10.200.1.2", "default/busybox0-g6pww", "worker-1", "10.240.0.20");
+    assert_sees(&pod(&state, "busybox0-g6pww").netns, "10.200.0.4", nginx, "worker-0", "10.240.0.21");
     // Beyond the gateway.
-    assert_sees(&lab, &busybox.netns, "198.51.100.10", "outside", "outside", "10.240.0.20");
+    assert_sees(&busybox.netns, "198.51.100.10", "outside", "outside", "10.240.0.20");
     // From the outside, and from the workers themselves, nothing is masqueraded.
-    assert_sees(&lab, &state.outside.netns, "10.200.0.4", nginx, "worker-0", "198.51.100.10");
-    assert_sees(&lab, &worker(&state, "worker-0").netns, "10.200.0.4", nginx, "worker-0", "10.200.0.1");
-    assert_sees(&lab, &worker(&state, "worker-1").netns, "10.200.0.4", nginx, "worker-0", "10.240.0.21");
+    assert_sees(&state.outside.netns, "10.200.0.4", nginx, "worker-0", "198.51.100.10");
+    assert_sees(&worker(&state, "worker-0").netns, "10.200.0.4", nginx, "worker-0", "10.200.0.1");
+    assert_sees(&worker(&state, "worker-1").netns, "10.200.0.4", nginx, "worker-0", "10.240.0.21");
     let redirects = lab.exec("gateway", &["nstat", "-asz", "--json", "IcmpOutRedirects"]);
     let redirects: Value = serde_json::from_str(&redirects).expect("JSON");
     assert_eq!(redirects["kernel"]["IcmpOutRedirects"], 0, "the fabric sends no redirects");
@@ -64,7 +65,7 @@ fn the_flow_of_a_call_across_workers_is_the_walkthroughs_on_both_of_them() {
     let lab = Lab::up(&[]);
     let state = lab.state();
     let (client, _) =
-        lab.within(&pod(&state, "busybox0-rw89s").netns, || ask_tcp(SocketAddr::from(([10, 200, 1, 2], ECHO))));
+        within(&pod(&state, "busybox0-rw89s").netns, || ask_tcp(SocketAddr::from(([10, 200, 1, 2], ECHO))));
     let flows = |worker: &str| lab.exec(worker, &["conntrack", "-L", "-p", "tcp", "--dport", "7"]);
     let port = client.port();
     let first = flows("worker-0");
@@ -80,8 +81,8 @@ fn without_masquerade_every_server_sees_the_pod_itself() {
     let lab = Lab::up(&["--no-masquerade"]);
     let state = lab.state();
     let busybox = &pod(&state, "busybox0-rw89s").netns;
-    assert_sees(&lab, busybox, "10.200.1.2", "default/busybox0-g6pww", "worker-1", "10.200.0.3");
-    assert_sees(&lab, busybox, "198.51.100.10", "outside", "outside", "10.200.0.3");
+    assert_sees(busybox, "10.200.1.2", "default/busybox0-g6pww", "worker-1", "10.200.0.3");
+    assert_sees(busybox, "198.51.100.10", "outside", "outside", "10.200.0.3");
     assert!(!lab.exec("worker-0", &["iptables-save"]).contains("MASQUERADE"));
 }
 
@@ -89,7 +90,7 @@ fn without_masquerade_every_server_sees_the_pod_itself() {
 fn kube_dns_answers_names_over_udp_and_tcp() {
     let lab = Lab::up(&[]);
     let asked = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x0akubernetes\x00\x00\x01\x00\x01";
-    let answer = lab.within(&pod(&lab.state(), "nginx").netns, || {
+    let answer = within(&pod(&lab.state(), "nginx").netns, || {
         let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).expect("binds");
         socket.set_read_timeout(Some(crate::harness::PATIENCE)).expect("timeout");
         socket.send_to(asked, ("10.200.0.2", 53)).expect("sends");
@@ -195,12 +196,11 @@ fn settings_are_each_workers_own_and_follow_the_options() {
 fn two_labs_stand_side_by_side_with_the_same_addresses() {
     let (one, two) = (Lab::up(&[]), Lab::up(&["--no-masquerade", "--workers", "3", "--pods", "7"]));
     let (first, second) = (one.state(), two.state());
-    assert_sees(&one, &pod(&first, "busybox0-rw89s").netns, "198.51.100.10", "outside", "outside", "10.240.0.20");
-    assert_sees(&two, &pod(&second, "busybox0-rw89s").netns, "198.51.100.10", "outside", "outside", "10.200.0.3");
+    assert_sees(&pod(&first, "busybox0-rw89s").netns, "198.51.100.10", "outside", "outside", "10.240.0.20");
+    assert_sees(&pod(&second, "busybox0-rw89s").netns, "198.51.100.10", "outside", "outside", "10.200.0.3");
     succeeded(one.run("down", &[]));
     succeeded(two.run("status", &[]));
     assert_sees(
-        &two,
         &pod(&second, "busybox0-rw89s").netns,
         "10.200.1.2",
         "default/busybox0-g6pww",

@@ -149,9 +149,7 @@ fn sandbox(state: &LabState, worker: &LabWorker, pod: &LabPod, proc: &Path) -> S
 fn alive(process: LabProcess, proc: &Path) -> io::Result<bool> {
     let Pid(pid) = process.pid;
     match std::fs::read(proc.join(pid.to_string()).join("stat")) {
-        Ok(line) => {
-            Ok(stat::parse(&line).is_ok_and(|stat| stat.alive() && stat.start_ticks == process.start_ticks))
-        }
+        Ok(line) => Ok(stat::parse(&line).is_ok_and(|stat| stat.alive() && stat.start_ticks == process.start_ticks)),
         // ESRCH: it ended between opening and reading.
         Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
         Err(error) => Err(error),
