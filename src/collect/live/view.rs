@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::LiveNode;
 use super::places::Place;
 use super::pods::Pods;
+use crate::collect::cni::{self, CniDirs};
 use crate::collect::{kernel, netns_names, processes};
 use crate::model::address::Address;
 use crate::model::bpf::BpfAttachment;
@@ -267,7 +268,7 @@ impl NodeView for LiveNode {
     }
 
     fn cni(&self) -> Section<CniState> {
-        self.memory.cni.get((), || Read::ok(CniState::default()))
+        self.memory.cni.get((), || cni::read(&self.root, &CniDirs::default()))
     }
 
     fn route_witness(&self, netns: NetnsId, query: &RouteQuery) -> Option<Arc<Read<Option<RouteWitness>>>> {
