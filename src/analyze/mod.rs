@@ -12,6 +12,7 @@ pub mod naming;
 pub mod netns;
 pub mod peer;
 pub mod pods;
+pub mod routes;
 pub mod selector;
 pub mod trace;
 pub mod veth;

@@ -2,10 +2,12 @@
 //!
 //! May import model and analyze's answer types only. No IO, TTY, environment or DNS; it decides nothing.
 pub mod bridge;
+pub mod cni;
 pub mod json;
 pub mod lab;
 pub mod netns;
 pub mod pods;
+pub mod routes;
 pub mod schema;
 pub mod story;
 pub mod style;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::LiveNode;
 use super::places::Place;
 use super::pods::Pods;
-use crate::collect::{cni, kernel, netns_names, processes};
+use crate::collect::cni::{self, CniDirs};
+use crate::collect::{kernel, netns_names, processes};
 use crate::model::address::Address;
 use crate::model::bpf::BpfAttachment;
 use crate::model::cni::CniState;
@@ -267,7 +268,7 @@ impl NodeView for LiveNode {
     }
 
     fn cni(&self) -> Section<CniState> {
-        self.memory.cni.get((), || cni::read(&self.root, &cni::CniDirs::default()))
+        self.memory.cni.get((), || cni::read(&self.root, &CniDirs::default()))
     }
 
     fn route_witness(&self, netns: NetnsId, query: &RouteQuery) -> Option<Arc<Read<Option<RouteWitness>>>> {

@@ -1,0 +1,1 @@
+//! How the CNI files are written.

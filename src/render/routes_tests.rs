@@ -1,0 +1,1 @@
+//! How tables and look-ups are written.
