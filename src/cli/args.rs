@@ -116,6 +116,10 @@ pub enum Command {
     Veth(super::veth::VethArgs),
     /// Bridges and their ports, with the pod behind each
     Bridge(super::bridge::BridgeArgs),
+    /// Rules and tables of a pod or the node; for a destination, which route wins and why
+    Routes(super::routes::RoutesArgs),
+    /// CNI configuration, results cache and leases, joined with the pods
+    Cni,
     /// A pod's whole road to the wire, with the evidence for each step
     Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod bridge;
+pub mod cni;
 pub mod completions;
 pub mod enter;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod netns;
 pub mod output;
 pub mod pods;
 pub mod progress;
+pub mod routes;
 pub mod run;
 pub mod schema;
 pub mod snapshot;
@@ -54,6 +56,8 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Pods(args) => pods::run(global, args),
         Command::Netns(args) => netns::run(global, args),
         Command::Bridge(args) => bridge::run(global, args),
+        Command::Routes(args) => routes::run(global, args),
+        Command::Cni => cni::run(global),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
         Command::Enter(args) => enter::run(global, args),
