@@ -89,10 +89,15 @@ fn sources(folder: &str) -> Vec<Source> {
             let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             let within = path.strip_prefix("src/").unwrap_or(&path);
             let layer = within.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
-            let is_test = path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("tests/");
+            let is_test = is_test_file(&path) || path.contains("/tests/") || path.starts_with("tests/");
             Source { code: strip(&text), path, layer, text, is_test }
         })
         .collect()
+}
+
+/// `tests.rs` beside a module's folder, `route_tests.rs` beside `route.rs`.
+fn is_test_file(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
 }
 
 /// Blanks comments and what stands in string and character literals; keeps line breaks.
@@ -422,7 +427,7 @@ fn unsafe_stands_only_in_sys_and_tells_why_it_is_sound() {
 #[test]
 fn every_module_says_what_it_is_for_and_what_it_must_not_import() {
     check("module docs:", "src", |source| {
-        if source.path.ends_with("/tests.rs") || source.path == "src/main.rs" || source.path == "src/lib.rs" {
+        if is_test_file(&source.path) || source.path == "src/main.rs" || source.path == "src/lib.rs" {
             return Vec::new();
         }
         if !source.text.starts_with("//! ") {
@@ -441,7 +446,7 @@ fn files_are_short() {
             continue;
         }
         check("too long:", folder, |source| {
-            if source.path.ends_with("/tests.rs") || source.path.contains("/target/") {
+            if is_test_file(&source.path) || source.path.contains("/target/") {
                 return Vec::new();
             }
             let code = without_unit_tests(&source.code);

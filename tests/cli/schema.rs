@@ -73,7 +73,7 @@ impl<'a> Checker<'a> {
                 faults.push(format!("{place}: fits none of {}: {tried:?}", choices.len()));
             }
         }
-        self.plain(value, schema, place, faults);
+        Self::plain(value, schema, place, faults);
         if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
             for (at, item) in items.iter().enumerate() {
                 self.whole(item, schema, &format!("{place}[{at}]"), faults);
@@ -88,8 +88,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn plain(&self, value: &Value, schema: &Value, place: &str, faults: &mut Vec<String>) {
-        assert!(self.root.is_object());
+    fn plain(value: &Value, schema: &Value, place: &str, faults: &mut Vec<String>) {
         if schema.get("const").is_some_and(|wanted| wanted != value) {
             faults.push(format!("{place}: {value} is not {}", schema["const"]));
         }
@@ -109,7 +108,8 @@ impl<'a> Checker<'a> {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        if !kinds.is_empty() && !kinds.contains(&kind) && !(kind == "integer" && kinds.contains(&"number")) {
+        let is_number = kind == "integer" && kinds.contains(&"number");
+        if !(kinds.is_empty() || kinds.contains(&kind) || is_number) {
             faults.push(format!("{place}: is {kind}, should be {kinds:?}"));
         }
         let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
