@@ -161,6 +161,17 @@ fn nexthop_objects_that_are_blackholes_refuse() {
 }
 
 #[test]
+fn a_gateway_that_is_its_own_address_counts_as_on_the_link() {
+    let world = || {
+        World::new(&["default via 10.0.0.1 dev eth0", "local 10.0.0.1 dev eth0 table 255"])
+            .addresses(&["10.0.0.1/24 dev eth0"])
+    };
+    check(world, &[("own gateway", "8.8.8.8", "rule 32766 table 254 0.0.0.0/0 dev eth0 src 10.0.0.1")]);
+    let (found, _) = look(world(), "8.8.8.8");
+    assert_eq!(found.notes, ["the gateway 10.0.0.1 is this namespace's own: the destination counts as on the link"]);
+}
+
+#[test]
 fn packets_that_come_in() {
     let world = || {
         World::new(&[
