@@ -193,3 +193,27 @@ fn stat(pid: u32) -> io::Result<Option<Stat>> {
         Err(error) => Err(io::Error::other(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zombie_and_a_number_used_again_are_not_alive() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let start_ticks = stat(child.id()).unwrap().unwrap().starttime;
+        let process = LabProcess { pid: Pid(child.id()), start_ticks };
+        assert!(alive(process));
+        assert!(!alive(LabProcess { start_ticks: start_ticks + 1, ..process }));
+        drop(child.stdin.take());
+        let deadline = Instant::now() + ENDING;
+        while alive(process) {
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::yield_now();
+        }
+        assert_eq!(stat(child.id()).unwrap().unwrap().state, 'Z');
+        child.wait().unwrap();
+        assert!(!alive(process));
+        assert!(stat(child.id()).unwrap().is_none());
+    }
+}

@@ -158,3 +158,17 @@ impl Rtnl {
 fn kernel(what: String, why: io::Error) -> LabError {
     LabError::Kernel { what, why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_kernel_keeps_its_number_and_the_socket_its_use() {
+        let home = File::open("/proc/thread-self/ns/net").unwrap();
+        let rtnl = Rtnl::open(&NsThread::spawn().unwrap(), &home).unwrap();
+        let LabError::Kernel { what, why } = rtnl.find("pnt-no-such").unwrap_err() else { panic!("another error") };
+        assert_eq!((what.as_str(), why.raw_os_error()), ("looking the link pnt-no-such up", Some(libc::ENODEV)));
+        assert_eq!(rtnl.find("lo").unwrap().index, 1);
+    }
+}
