@@ -239,16 +239,23 @@ impl Worker {
     /// Waits until every end of a pod's or the uplink's pair has a carrier: the kernel tells the links'
     /// operational state a moment after they were set up.
     fn settle(&self) {
-        let listing = "ip -o link; for netns in /run/netns/*; do nsenter --net=$netns ip -o link 2>/dev/null; done; :";
-        eventually("links with a carrier", || {
-            let links = self.exec(&["sh", "-c", listing]);
-            match links
-                .lines()
-                .find(|line| line.contains("@if") && line.contains(" state ") && !line.contains(" state UP "))
-            {
-                Some(line) => Err(line.to_owned()),
-                None => Ok(()),
-            }
+        self.await_lines("links with a carrier", "ip -o link", |line| {
+            line.contains("@if") && line.contains(" state ") && !line.contains(" state UP ")
+        });
+    }
+
+    /// Waits until no address is being checked for duplicates, which changes routes when it ends.
+    pub fn await_addresses(&self) {
+        self.await_lines("addresses that are no longer tentative", "ip -o -6 addr", |line| line.contains("tentative"));
+    }
+
+    /// Runs a program in the worker's namespace and in those of its pods until no line is unfit.
+    fn await_lines(&self, what: &str, program: &str, unfit: impl Fn(&str) -> bool) {
+        let everywhere =
+            format!("{program}; for n in /run/netns/*; do nsenter --net=$n {program} 2>/dev/null; done; :");
+        eventually(what, || {
+            let text = self.exec(&["sh", "-c", &everywhere]);
+            text.lines().find(|line| unfit(line)).map_or(Ok(()), |line| Err(line.to_owned()))
         });
     }
 
