@@ -25,8 +25,9 @@ fn without_rights_it_says_which_are_missing() {
             .output()
             .unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
-        assert!(output.stdout.is_empty());
+        // 3 where the node could be opened, and hardly anything of it read.
+        assert!(matches!(output.status.code(), Some(2 | 3)), "{arguments:?}: {err}");
+        assert!(err.lines().count() < 20, "{arguments:?} tells each process on its own: {err}");
         assert!(err.starts_with("podnet: ") && err.contains("root"), "{arguments:?}: {err}");
         assert!(err.contains("ermission denied") || err.contains("not permitted"), "{arguments:?}: {err}");
         assert!(!err.contains("panicked"), "{arguments:?}: {err}");
