@@ -89,10 +89,15 @@ fn sources(folder: &str) -> Vec<Source> {
             let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             let within = path.strip_prefix("src/").unwrap_or(&path);
             let layer = within.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
-            let is_test = path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("tests/");
+            let is_test = is_test_file(&path) || path.contains("/tests/") || path.starts_with("tests/");
             Source { code: strip(&text), path, layer, text, is_test }
         })
         .collect()
+}
+
+/// `tests.rs` beside a module's folder, `route_tests.rs` beside `route.rs`.
+fn is_test_file(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
 }
 
 /// Blanks comments and what stands in string and character literals; keeps line breaks.
@@ -345,10 +350,36 @@ fn types_of_crates_that_change_often_stay_behind_their_fence() {
         let code = without_unit_tests(&source.code);
         FENCED
             .iter()
-            .filter(|(name, layers)| !layers.contains(&source.layer.as_str()) && mentions(&code, name))
+            .filter(|(name, layers)| !layers.contains(&source.layer.as_str()) && uses_crate(&code, name))
             .map(|(name, layers)| format!("{name} may be used in {} only", layers.join(" and ")))
             .collect()
     });
+}
+
+/// Whether a path in `code` begins with the crate `name`: in a use tree, or inline where no module of ours has that name.
+fn uses_crate(code: &str, name: &str) -> bool {
+    let mut imported = BTreeSet::new();
+    let mut inline = String::new();
+    let mut rest = code;
+    while let Some(at) = rest.find("use ") {
+        let is_statement = rest[..at].chars().next_back().is_none_or(char::is_whitespace);
+        let end = rest[at..].find(';').map_or(rest.len(), |length| at + length);
+        inline.push_str(&rest[..at]);
+        if is_statement {
+            unfold("", &rest[at + "use ".len()..end], &mut imported);
+        }
+        rest = &rest[end..];
+    }
+    inline.push_str(rest);
+    let begins = |path: &String| path == name || path.starts_with(&format!("{name}::"));
+    let is_ours =
+        imported.iter().any(|path| path.ends_with(&format!("::{name}"))) || mentions(&inline, &format!("mod {name}"));
+    imported.iter().any(begins)
+        || !is_ours
+            && inline.match_indices(&format!("{name}::")).any(|(at, _)| {
+                let before = inline[..at].chars().next_back();
+                !before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':')
+            })
 }
 
 fn mentions(code: &str, word: &str) -> bool {
@@ -396,7 +427,7 @@ fn unsafe_stands_only_in_sys_and_tells_why_it_is_sound() {
 #[test]
 fn every_module_says_what_it_is_for_and_what_it_must_not_import() {
     check("module docs:", "src", |source| {
-        if source.path.ends_with("/tests.rs") || source.path == "src/main.rs" || source.path == "src/lib.rs" {
+        if is_test_file(&source.path) || source.path == "src/main.rs" || source.path == "src/lib.rs" {
             return Vec::new();
         }
         if !source.text.starts_with("//! ") {
@@ -415,7 +446,7 @@ fn files_are_short() {
             continue;
         }
         check("too long:", folder, |source| {
-            if source.path.ends_with("/tests.rs") || source.path.contains("/target/") {
+            if is_test_file(&source.path) || source.path.contains("/target/") {
                 return Vec::new();
             }
             let code = without_unit_tests(&source.code);
@@ -500,6 +531,16 @@ mod the_checks_themselves {
         let code = "use super::super::lab::plan; use super::sibling; fn f() { super::super::sys::x() }";
         assert_eq!(climbing_paths(code, 2).into_iter().collect::<Vec<_>>(), ["lab::plan", "sys::x"]);
         assert_eq!((module_depth("src/collect/root.rs"), module_depth("src/collect/mod.rs")), (2, 1));
+    }
+
+    #[test]
+    fn a_module_of_ours_is_no_crate_of_that_name() {
+        let uses = |code: &str| uses_crate(code, "rtnetlink");
+        assert!(!uses("use crate::wire::{netlink, rtnetlink::link}; fn f() { crate::wire::rtnetlink::x() }"));
+        assert!(!uses("pub mod rtnetlink;"));
+        assert!(!uses("use crate::wire::rtnetlink; fn f() { rtnetlink::x() }"));
+        assert!(uses("use {std::fs, rtnetlink::Handle};"));
+        assert!(uses("fn f(handle: rtnetlink::Handle) {}"));
     }
 
     #[test]

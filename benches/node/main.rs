@@ -6,7 +6,8 @@
 //! ratio is the median over the pairs. Services and flows are not part of it yet.
 //!
 //! `PODNET` names the binary to measure; without it, it is the one cargo built. `PODS`, `PROCESSES`
-//! and `PAIRS` make a smaller node or fewer runs, for trying things out.
+//! and `PAIRS` make a smaller node or fewer runs, for trying things out; `HOLD=1` asks nothing and
+//! keeps the node, for looking around in it, until stdin ends.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -63,6 +64,10 @@ fn bench(binary: &str) -> bool {
     let worker = node(pods, processes);
     let there = worker.exec(&["sh", "-c", "ls -d /proc/[1-9]* | wc -l"]);
     say(&format!("node     {pods} pods, {} processes, built in {:.0} s", there.trim(), start.elapsed().as_secs_f64()));
+    if setting("HOLD", 0) == 1 {
+        say(&format!("enter    nsenter -m -p -n -u -t {}", worker.init_pid()));
+        return std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).is_ok();
+    }
     say("");
     say("question                shell ms   podnet ms   ratio (median of pairs)   least   peak MiB");
     let mut good = true;

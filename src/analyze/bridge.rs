@@ -13,6 +13,7 @@ use super::peer::{self, Agreement, Lost, LostReason, OtherEnd};
 use super::veth::plugged::{BridgeNetfilter, LearnedMac, bridge_netfilter, learned};
 use crate::model::address::Address;
 use crate::model::ids::{MacAddr, NetnsId};
+use crate::model::issue::{Level, Why};
 use crate::model::link::{BridgeInfo, BridgePort, Link, LinkKind, PortState};
 use crate::model::neigh::FdbEntry;
 use crate::model::sandbox::{PodName, Sandbox, SandboxFilter, SandboxState};
@@ -190,7 +191,7 @@ fn behind(node: &dyn NodeView, host: NetnsId, port: &Link, sandboxes: &[Sandbox]
     // The namespace behind may go while it is read; then nothing is behind it any more.
     let mut own = Gathered::default();
     let end = peer::other_end(node, host, port, &mut own);
-    let gone = own.issues.iter().any(|issue| matches!(issue.why, crate::model::issue::Why::Gone { .. }));
+    let gone = own.issues.iter().any(|issue| matches!(issue.why, Why::Gone { .. }));
     if !gone {
         gathered.issues.append(&mut own.issues);
     }
@@ -209,7 +210,11 @@ fn behind(node: &dyn NodeView, host: NetnsId, port: &Link, sandboxes: &[Sandbox]
             }
         }
         OtherEnd::Lost(lost) => {
-            gathered.issue(lost.issue(port, host));
+            let mut issue = lost.issue(port, host);
+            if gone {
+                issue.level = Level::Note;
+            }
+            gathered.issue(issue);
             Behind::Lost(lost)
         }
         OtherEnd::Parent { .. } | OtherEnd::Device | OtherEnd::Nowhere => Behind::Link,

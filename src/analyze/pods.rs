@@ -3,9 +3,6 @@
 //! May import model and its siblings only. Of each pod's namespace only links and addresses are
 //! read, of the host's the links once and the routes only where a pod is under no bridge.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

@@ -110,8 +110,18 @@ pub enum Color {
 pub enum Command {
     /// Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link
     Pods(super::pods::PodsArgs),
+    /// Network namespaces: names, nsid, processes, pod; nameless and leaked ones
+    Netns(super::netns::NetnsArgs),
     /// Each interface of a pod, to its other end and what that is plugged into
     Veth(super::veth::VethArgs),
+    /// Bridges and their ports, with the pod behind each
+    Bridge(super::bridge::BridgeArgs),
+    /// Rules and tables of a pod or the node; for a destination, which route wins and why
+    Routes(super::routes::RoutesArgs),
+    /// CNI configuration, results cache and leases, joined with the pods
+    Cni,
+    /// A pod's whole road to the wire, with the evidence for each step
+    Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace
     Enter(super::enter::EnterArgs),
     /// A practice network: the network of a small hand-built cluster, in namespaces on this machine

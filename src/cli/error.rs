@@ -13,18 +13,27 @@ use crate::render::style::escape;
 pub struct Failure {
     error: anyhow::Error,
     hint: Option<String>,
+    /// What could not be read on the way, which may be the reason.
+    issues: Vec<Issue>,
 }
 
 impl Failure {
     /// A failure told in words.
     pub fn new(message: impl Display) -> Self {
-        Self { error: anyhow::anyhow!("{message}"), hint: None }
+        Self::from(anyhow::anyhow!("{message}"))
     }
 
     /// The same with what can be done about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with what could not be read on the way.
+    #[must_use]
+    pub fn after(mut self, issues: Vec<Issue>) -> Self {
+        self.issues = issues;
         self
     }
 
@@ -37,6 +46,7 @@ impl Failure {
 
     /// Writes it to stderr.
     pub fn tell(&self) {
+        tell_issues(&self.issues);
         // Errors of this crate name their causes themselves.
         tell(&self.error.to_string(), self.hint.as_deref());
     }
@@ -44,7 +54,7 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hint: None }
+        Self { error: error.into(), hint: None, issues: Vec::new() }
     }
 }
 

@@ -13,7 +13,7 @@ use super::output;
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The command it is about; without one, podnet itself
+    /// The command it is about, such as trace or lab-up; without one, podnet itself
     command: Option<String>,
 }
 
@@ -29,19 +29,22 @@ pub fn run(args: &ManArgs) -> Result<u8, Failure> {
     }
 }
 
-/// Every page with its file name, sorted: podnet's own and one for each command.
+/// Every page with its file name, sorted: podnet's own and one for each command and what is below it.
 pub fn pages() -> io::Result<Vec<(String, String)>> {
     let mut cli = Cli::command();
     cli.build();
-    let mut pages = vec![("podnet.1".to_owned(), page(&cli)?)];
-    for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
-        let name = format!("podnet-{}", command.get_name());
-        // The page's title is the file's name; leaked once a page, in a command that then ends.
-        let titled = command.clone().display_name(name.clone());
-        pages.push((format!("{name}.1"), page(&titled)?));
-    }
+    let mut pages = Vec::new();
+    add(&cli, "podnet", &mut pages)?;
     pages.sort();
     Ok(pages)
+}
+
+fn add(command: &clap::Command, name: &str, pages: &mut Vec<(String, String)>) -> io::Result<()> {
+    pages.push((format!("{name}.1"), page(&command.clone().display_name(name))?));
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help" && !inner.is_hide_set()) {
+        add(inner, &format!("{name}-{}", inner.get_name()), pages)?;
+    }
+    Ok(())
 }
 
 fn page(command: &clap::Command) -> io::Result<String> {

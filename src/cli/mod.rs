@@ -4,17 +4,22 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+pub mod bridge;
+pub mod cni;
 pub mod completions;
 pub mod enter;
 pub mod error;
 pub mod lab;
 pub mod man;
+pub mod netns;
 pub mod output;
 pub mod pods;
 pub mod progress;
+pub mod routes;
 pub mod run;
 pub mod schema;
 pub mod snapshot;
+pub mod trace;
 pub mod veth;
 
 use std::process::ExitCode;
@@ -49,6 +54,11 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     let global = &cli.global;
     match &cli.command {
         Command::Pods(args) => pods::run(global, args),
+        Command::Netns(args) => netns::run(global, args),
+        Command::Bridge(args) => bridge::run(global, args),
+        Command::Routes(args) => routes::run(global, args),
+        Command::Cni => cni::run(global),
+        Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
         Command::Enter(args) => enter::run(global, args),
         Command::Lab(args) => output::lab(global, args),

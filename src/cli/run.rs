@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::Global;
-use super::error::{self, Failure};
+use super::error::Failure;
 use super::output;
 use super::progress::Progress;
 use crate::analyze::answer::Answer;
 use crate::analyze::identity::{FindError, PodQuery};
-use crate::collect::live::{LabOptions, LiveNode, LiveOptions};
+use crate::collect::live::{LabOptions, LiveNode, LiveOptions, OpenError};
 use crate::collect::snapshot::{self, SnapshotError};
 use crate::model::lab::DEFAULT_NAME;
 use crate::model::sandbox::SandboxFilter;
@@ -54,7 +54,8 @@ pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
     if let Some(wanted) = &global.lab {
         let (lab, worker) = lab_and_worker(wanted);
         let options = LabOptions { lab: lab.to_owned(), worker: worker.map(str::to_owned), now };
-        return Ok(LiveNode::open_lab(&options)?.into_iter().map(live).collect());
+        let nodes = LiveNode::open_lab(&options).map_err(unopened)?;
+        return Ok(nodes.into_iter().map(live).collect());
     }
     let options = LiveOptions {
         proc_root: global.proc_root.clone(),
@@ -64,7 +65,18 @@ pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
         timeout: global.timeout,
         now,
     };
-    Ok(vec![live(LiveNode::open(&options)?)])
+    Ok(vec![live(LiveNode::open(&options).map_err(unopened)?)])
+}
+
+fn unopened(error: OpenError) -> Failure {
+    let hint = match &error {
+        OpenError::HostNetns { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "run as root, or with CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_NET_ADMIN"
+        }
+        OpenError::Lab(_) => "`podnet lab status` lists the labs, `podnet lab up` makes one",
+        _ => return Failure::from(error),
+    };
+    Failure::from(error).hint(hint)
 }
 
 /// `WORKER`, `LAB/WORKER`, `LAB/` or nothing: the lab's name, and one worker's unless all are meant.
@@ -80,9 +92,10 @@ pub fn answer<T: Serialize>(
     ask: impl FnOnce(&[&dyn NodeView]) -> Result<Answer<T>, Failure>,
     table: impl FnOnce(&Answer<T>, Style, &mut dyn Write) -> io::Result<()>,
 ) -> Result<u8, Failure> {
+    // Before anything is opened: the runtime may take its whole deadline to answer.
+    let progress = progress(global, "reading the node");
     let nodes = open(global)?;
     let nodes: Vec<&dyn NodeView> = nodes.iter().map(Node::view).collect();
-    let progress = progress(global, "reading the node");
     let answer = ask(&nodes);
     drop(progress);
     output::write(global, command, &answer?, table)
@@ -110,16 +123,16 @@ pub fn pod(global: &Global, text: &str, all: bool) -> PodQuery {
 
 /// A pod that was not found may be one that could not be seen: says what could not be read.
 pub fn not_found(error: FindError, nodes: &[&dyn NodeView]) -> Failure {
+    let mut issues = Vec::new();
     if matches!(error, FindError::NotFound { .. }) {
         for node in nodes {
-            let mut issues = node.runtime().issues.clone();
+            issues.extend(node.runtime().issues.iter().cloned());
             issues.extend(node.sandboxes(&SandboxFilter::All).issues.iter().cloned());
-            issues.sort();
-            issues.dedup();
-            error::tell_issues(&issues);
         }
     }
-    Failure::from(error)
+    issues.sort();
+    issues.dedup();
+    Failure::from(error).after(issues)
 }
 
 fn told(error: SnapshotError) -> Failure {

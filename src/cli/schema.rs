@@ -6,7 +6,12 @@ use clap::Args;
 
 use super::error::Failure;
 use super::output;
+use crate::analyze::bridge::Bridges;
+use crate::analyze::cni::CniAnswer;
+use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
+use crate::analyze::routes::Routes;
+use crate::analyze::trace::Trace;
 use crate::analyze::veth::Veth;
 use crate::model::lab_status::LabStatus;
 use crate::render::schema;
@@ -31,6 +36,11 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 /// Each command that writes JSON, with the schema of its envelope, sorted.
 pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
+        ("cni", schema::of_answer::<CniAnswer>("cni")),
+        ("routes", schema::of_answer::<Routes>("routes")),
+        ("bridge", schema::of_answer::<Bridges>("bridge")),
+        ("netns", schema::of_answer::<Namespaces>("netns")),
+        ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
         ("pods", schema::of_answer::<Pods>("pods")),
         ("snapshot", schema::of_snapshot()),

@@ -27,13 +27,16 @@ pub struct SnapshotArgs {
     redact: bool,
 }
 
+/// How many of the things that could not be read are told on stderr.
+const TOLD: usize = 5;
+
 /// Writes the node.
 pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
+    let progress = run::progress(global, "reading the node");
     let nodes = run::open(global)?;
     let [node] = nodes.as_slice() else {
         return Err(Failure::new("a snapshot holds one node").hint("name one worker: --lab=WORKER"));
     };
-    let progress = run::progress(global, "reading the node");
     let snapshot = Snapshot::take(node.view(), env!("CARGO_PKG_VERSION"), &mut |done, total| {
         if let Some(progress) = &progress {
             progress.say(format!("reading the node: {done} of {total} namespaces"));
@@ -55,7 +58,14 @@ pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
             error::say(&format!("wrote {}", file.display()));
         }
     }
-    error::tell_issues(&incomplete);
+    // A node that cannot be read says so in hundreds of places; all of them are in the file.
+    error::tell_issues(incomplete.get(..TOLD).unwrap_or(&incomplete));
+    if incomplete.len() > TOLD {
+        error::say(&format!(
+            "and {} more that could not be read; the snapshot tells them all",
+            incomplete.len() - TOLD
+        ));
+    }
     Ok(if incomplete.is_empty() { 0 } else { 3 })
 }
 

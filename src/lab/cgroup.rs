@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::model::lab::LabCgroup;
 
-/// How long a cgroup whose last process has just ended may stay busy.
-const BUSY: Duration = Duration::from_secs(2);
+/// How long cgroups whose last processes have just ended may stay busy.
+pub const BUSY: Duration = Duration::from_secs(2);
 
 /// Where this machine takes cgroups: the unified hierarchy, else systemd's of version 1, else any.
 ///
@@ -77,9 +77,8 @@ pub fn join(path: &Path, pid: u32) -> io::Result<()> {
     fs::write(path.join("cgroup.procs"), pid.to_string())
 }
 
-/// Removes a cgroup; fine when it is gone.
-pub fn remove(path: &Path) -> io::Result<()> {
-    let deadline = Instant::now() + BUSY;
+/// Removes a cgroup; fine when it is gone. Waits until `deadline` while it is busy.
+pub fn remove(path: &Path, deadline: Instant) -> io::Result<()> {
     loop {
         match fs::remove_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

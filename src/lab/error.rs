@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use crate::model::lab::LabStateError;
 
 /// Why a lab could not be made, told or removed.
+///
+/// Each message is whole; none has a source, so that nothing is said twice.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// Ask for something else.
@@ -66,20 +68,20 @@ pub enum LabError {
         output: String,
     },
     /// The kernel refused a request over netlink.
-    #[error("{what}: {source}")]
+    #[error("{what}: {why}")]
     Kernel {
         /// What was asked of it.
         what: String,
         /// errno.
-        source: io::Error,
+        why: io::Error,
     },
     /// A file could not be opened, read or written.
-    #[error("{what}: {source}{hint}", hint = hint(source))]
+    #[error("{what}: {why}{hint}", hint = hint(why))]
     Io {
         /// The operation and the path.
         what: String,
         /// errno.
-        source: io::Error,
+        why: io::Error,
     },
     /// A step failed; what was made before it has been removed again.
     #[error("step {number} of {of} ({step}) failed: {why}{left}")]
@@ -105,8 +107,8 @@ pub enum LabError {
     },
 }
 
-fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn hint(why: &io::Error) -> &'static str {
+    match why.kind() {
         io::ErrorKind::PermissionDenied => "; the lab needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN)",
         io::ErrorKind::ReadOnlyFilesystem => "; in a container the lab needs --privileged",
         _ => "",
@@ -121,7 +123,7 @@ pub trait Context<T> {
 
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T, LabError> {
-        self.map_err(|error| LabError::Io { what: what(), source: error.into() })
+        self.map_err(|error| LabError::Io { what: what(), why: error.into() })
     }
 }
 

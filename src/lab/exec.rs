@@ -85,5 +85,5 @@ pub fn exec(target: &Target, command: &[OsString]) -> Result<Infallible, LabErro
     }
     sys::netns::enter(netns.as_fd()).context(|| format!("entering {}", target.netns))?;
     let error = Command::new(program).args(arguments).exec();
-    Err(LabError::Io { what: format!("running {}", program.to_string_lossy().escape_debug()), source: error })
+    Err(LabError::Io { what: format!("running {}", program.to_string_lossy().escape_debug()), why: error })
 }

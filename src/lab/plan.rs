@@ -387,6 +387,19 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_that_is_cut_or_has_a_bit_turned_is_a_state_or_an_error() {
+        let text = serde_json::to_vec(&planned("podnet", 2, 4).expect("plans")).expect("writes");
+        for length in (0..text.len()).step_by(7) {
+            assert!(LabState::parse(&text[..length], "/run/podnet-lab/podnet").is_err(), "{length}");
+        }
+        for at in (0..text.len()).step_by(11) {
+            let mut turned = text.clone();
+            turned[at] ^= 1 << (at % 8);
+            let _ = LabState::parse(&turned, "/run/podnet-lab/podnet");
+        }
+    }
+
+    #[test]
     fn numbers_out_of_bounds_are_refused_with_the_bounds() {
         for (workers, pods) in [(0, 4), (11, 4), (2, 3), (1, 251), (10, 501)] {
             assert!(matches!(planned("podnet", workers, pods), Err(LabError::Usage(_))), "{workers} {pods}");

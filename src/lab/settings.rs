@@ -69,7 +69,7 @@ fn set(thread: &NsThread, netns: &str, settings: Vec<Setting>) -> Result<(), Lab
     // /proc/sys/net shows the namespace of the thread that opens it.
     let outcome = thread.within(&file, move || Ok(settings.iter().find_map(|setting| write(setting).err())));
     match outcome.context(|| format!("entering {netns}"))? {
-        Some((path, source)) => Err(LabError::Io { what: format!("setting {} in {netns}", path.display()), source }),
+        Some((path, why)) => Err(LabError::Io { what: format!("setting {} in {netns}", path.display()), why }),
         None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 //! May import model and sys.
 
 use std::path::Path;
+use std::time::Instant;
 
 use super::error::LabError;
 use super::state::Folder;
@@ -30,13 +31,15 @@ pub fn undo(state: &LabState) -> Vec<String> {
     if boot_id().is_none_or(|boot_id| boot_id == state.boot_id) {
         left.extend(process::end(&state.processes()));
     }
+    // One for all: what holds one cgroup holds those above it as well.
+    let deadline = Instant::now() + cgroup::BUSY;
     for step in state.steps.iter().rev() {
         for made in step.makes.iter().rev() {
             let path = Path::new(made);
             let outcome = match step.kind {
                 LabStepKind::Netns => sys::netns::remove_bound(path),
                 LabStepKind::Cgroups if step_shares(state, made) => Ok(()),
-                LabStepKind::Cgroups => cgroup::remove(path),
+                LabStepKind::Cgroups => cgroup::remove(path, deadline),
                 LabStepKind::Files | LabStepKind::CniResults => files::remove(path),
                 // They went with their processes and namespaces.
                 _ => Ok(()),
@@ -48,7 +51,7 @@ pub fn undo(state: &LabState) -> Vec<String> {
     }
     if let Some(cgroup) = &state.cgroup {
         let top = format!("{}/{}", cgroup.mount, cgroup.subtree);
-        if let Err(error) = cgroup::remove(Path::new(&top)) {
+        if let Err(error) = cgroup::remove(Path::new(&top), deadline) {
             left.push(format!("{top}: {error}"));
         }
     }

@@ -250,3 +250,54 @@ impl AsFd for NetlinkSocket {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GETLINK: u16 = 18;
+    const GETRULE: u16 = 34;
+
+    #[test]
+    fn a_dump_that_does_not_fit_is_told_and_fits_the_next_time() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        socket.buffer.truncate(200);
+        let request = Request::dump(GETLINK, &[0; 16]);
+        let mut seen = 0;
+        let outcome = socket.dump(&request, &mut |_| seen += 1);
+        assert!(matches!(outcome, Err(NetlinkError::Disturbed(Disturbance::Truncated))), "{outcome:?}");
+        let lost = seen;
+        socket.dump(&request, &mut |_| seen += 1).unwrap();
+        assert!(seen > lost);
+    }
+
+    #[test]
+    fn no_answer_is_a_timeout() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        socket.set_timeout(Duration::from_millis(10)).unwrap();
+        assert!(matches!(socket.receive(), Err(NetlinkError::Timeout(_))));
+    }
+
+    #[test]
+    fn the_kernel_is_strict_and_says_what_it_refuses() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        // A header for one link in a request for all rules: the fields that mean nothing are not zero.
+        let outcome = socket.dump(&Request::dump(GETRULE, &[2, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]), &mut |_| {});
+        let Err(NetlinkError::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(refusal.errno, libc::EINVAL);
+        assert_eq!(refusal.message.as_deref(), Some("Invalid values in header for fib rule dump request"));
+        // The socket is of use all the same.
+        socket.dump(&Request::dump(GETLINK, &[0; 16]), &mut |_| {}).unwrap();
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_question_is_not_taken() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        let lo = |flags: u8| Request::get(GETLINK, &[0, 0, 0, 0, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        // Asked and not waited for: its answer is still in the queue.
+        socket.send(&lo(1)).unwrap();
+        let outcome = socket.ask(&Request::get(GETLINK, &[0, 0, 0, 0, 255, 255, 255, 127, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let Err(NetlinkError::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(refusal.errno, libc::ENODEV);
+    }
+}

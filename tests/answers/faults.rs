@@ -1,5 +1,7 @@
 //! What is wrong on a road, each fault alone, and what it does to the exit code.
 
+use std::sync::Arc;
+
 use podnet::analyze::answer::Answer;
 use podnet::analyze::finding::{Code, Weight};
 use podnet::analyze::identity::PodQuery;
@@ -170,7 +172,7 @@ fn the_ends_have_different_mtus() {
 #[test]
 fn another_machine_answers_for_the_gateway() {
     let mut node = healthy();
-    node.sections(2002).neighbours = Default::default();
+    node.sections(2002).neighbours = Arc::default();
     node.neighbour(2002, 3, "10.200.0.1", Some("02:00:00:00:00:99"), "reachable");
     let words = "the pod has 10.200.0.1 at 02:00:00:00:00:99, but cnio0 of this node has 02:00:00:00:00:14";
     is_odd(node, Code::Gateway, words);
@@ -212,8 +214,8 @@ fn a_pod_without_an_interface() {
 #[test]
 fn a_gateway_that_nobody_here_knows_makes_the_way_on_unknown() {
     let mut node = healthy();
-    node.sections(2002).neighbours = Default::default();
-    node.sections(HOST).addresses = Default::default();
+    node.sections(2002).neighbours = Arc::default();
+    node.sections(HOST).addresses = Arc::default();
     node.address(HOST, 2, "10.240.0.20/24");
     let answer = road(node);
     assert_eq!(answer.data.headline, "default/a reaches cnio0 of worker-0; its way on is unknown");

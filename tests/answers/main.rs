@@ -1,9 +1,11 @@
 //! Whole answers, as text and as JSON, on a node that real programs recorded and on small nodes
 //! built by hand for the cases that a real one does not show.
 
+mod cost;
 mod faults;
 mod identity;
 mod recorded;
 mod states;
 mod support;
 mod traps;
+mod ways;

@@ -179,3 +179,36 @@ fn the_road_of_a_host_network_pod() {
     let answer = trace(&nodes, &PodQuery::new("hostnet")).unwrap();
     assert_snapshot!("trace_hostnet", text(&answer, render::trace::write, Style::PLAIN));
 }
+
+/// The schema that `podnet schema COMMAND` prints is made from these types.
+#[test]
+fn each_answer_has_a_schema() {
+    fn properties<T: schemars::JsonSchema>() -> Vec<String> {
+        let schema = serde_json::to_value(schemars::schema_for!(T)).unwrap();
+        schema["properties"].as_object().unwrap().keys().cloned().collect()
+    }
+    use podnet::analyze::{bridge::Bridges, netns::Namespaces, pods::Pods, trace::Trace, veth::Veth};
+    assert_eq!(properties::<Pods>(), ["pods", "runtimes", "undecided"]);
+    assert_eq!(properties::<Namespaces>(), ["gone", "namespaces"]);
+    assert_eq!(properties::<Veth>(), ["findings", "interfaces", "left_out", "pod"]);
+    assert_eq!(properties::<Bridges>(), ["bridges", "findings"]);
+    assert_eq!(properties::<Trace>(), ["headline", "pod", "steps"]);
+}
+
+#[test]
+fn colour_changes_no_column_and_comes_from_the_style_alone() {
+    let node = worker_0();
+    let nodes: [&dyn NodeView; 1] = [&node];
+    let answer = pods(&nodes, &PodsQuestion::default());
+    let told = |color| {
+        let mut out = Vec::new();
+        render::pods::write(&answer, Style { color, wide: false }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let mut plain = told(true);
+    for code in ["\x1b[0m", "\x1b[1m", "\x1b[32m"] {
+        plain = plain.replace(code, "");
+    }
+    assert_eq!(plain, told(false));
+    assert_ne!(told(true), told(false));
+}

@@ -94,7 +94,7 @@ fn the_issue_of_a_pod_that_is_not_in_the_answer_is_not_the_answers() {
     let nodes: [&dyn NodeView; 1] = [&node];
     let question = |namespace: &str| PodsQuestion { namespace: Some(namespace.into()), ..PodsQuestion::default() };
     assert_eq!(pods(&nodes, &question("default")).issues, []);
-    assert_eq!(pods(&nodes, &question("other")).issues, [hung.clone()]);
+    assert_eq!(pods(&nodes, &question("other")).issues, std::slice::from_ref(&hung));
     assert_eq!(veth(&nodes, &PodQuery::new("asked")).unwrap().issues, []);
     assert_eq!(veth(&nodes, &PodQuery::new("hung")).unwrap().issues, [hung]);
 }

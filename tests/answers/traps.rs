@@ -1,5 +1,7 @@
 //! Where an ifindex, a number or a name misleads, and links that are no plain pair.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use podnet::analyze::bridge::bridge;
 use podnet::analyze::identity::PodQuery;
@@ -259,7 +261,7 @@ fn a_gateway_beyond_a_port_of_the_bridge_is_reached_without_the_hosts_routes() {
     node.learned(20, 5, "02:00:00:00:00:77", Some(7));
     node.bridged_pod("default/flat", 2, 102);
     let neighbours = &mut node.sections(2002).neighbours;
-    *neighbours = Default::default();
+    *neighbours = Arc::default();
     node.neighbour(2002, 3, "10.200.0.1", Some("02:00:00:00:00:77"), "reachable");
     let node = node.done();
     assert_snapshot!("flat_trace", told_trace(&node, "flat"));

@@ -1,10 +1,10 @@
 //! Every section of a namespace that holds nearly everything, against `ip -j -d` and `bridge -j -d`.
 
 use podnet::collect::kernel::Namespace;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::oracle;
-use crate::testbed::Netns;
+use crate::testbed::{Netns, same};
 use crate::topology::Topology;
 
 #[test]
@@ -45,13 +45,4 @@ fn every_section_says_what_ip_and_bridge_say() {
     let (ours, theirs) = host.both(Namespace::nexthops, |host| host.json("ip", "nexthop"));
     assert_eq!(ours.issues, []);
     same(&oracle::route::nexthops(&ours.value, &names), &oracle::route::ip_nexthops(&theirs));
-}
-
-/// Compares element by element first, so that a difference is told where it is.
-fn same(ours: &[Value], theirs: &[Value]) {
-    for (one, other) in ours.iter().zip(theirs) {
-        assert_eq!(one, other);
-    }
-    assert_eq!(ours.len(), theirs.len());
-    assert!(!ours.is_empty());
 }

@@ -110,3 +110,12 @@ pub fn run(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Compares element by element first, so that a difference is told where it is.
+pub fn same(ours: &[Value], theirs: &[Value]) {
+    for (one, other) in ours.iter().zip(theirs) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(ours.len(), theirs.len());
+    assert!(!ours.is_empty());
+}

@@ -102,6 +102,7 @@ impl Worker {
         worker.init.ip("addr add 10.240.0.20/24 dev eth0");
         worker.init.ip("link set eth0 up");
         worker.init.ip("route add default via 10.240.0.1");
+        worker.settle();
         worker
     }
 
@@ -174,7 +175,9 @@ impl Worker {
 
     /// Makes a pod.
     pub fn run_pod(&self, spec: &PodSpec) -> Pod {
-        self.with_cri(|cri| self.make(cri, spec))
+        let pod = self.with_cri(|cri| self.make(cri, spec));
+        self.settle();
+        pod
     }
 
     /// Makes many pods, `parallel` at a time, in the order asked for.
@@ -193,6 +196,7 @@ impl Worker {
             shares.extend(threads.into_iter().map(|thread| thread.join().expect("pods")));
         });
         let mut pods: Vec<_> = shares.into_iter().flatten().collect();
+        self.settle();
         pods.sort_by_key(|(index, _)| *index);
         pods.into_iter().map(|(_, pod)| pod).collect()
     }
@@ -230,6 +234,29 @@ impl Worker {
     fn make(&self, cri: &mut Cri, spec: &PodSpec) -> Pod {
         fs::create_dir_all(self.path(&spec.log_directory())).expect("the pod's log folder");
         spec.run(cri, &format!("/{}", self.name)).unwrap_or_else(|why| panic!("{spec:?}: {why}\n{}", self.log()))
+    }
+
+    /// Waits until every end of a pod's or the uplink's pair has a carrier: the kernel tells the links'
+    /// operational state a moment after they were set up.
+    fn settle(&self) {
+        self.await_lines("links with a carrier", "ip -o link", |line| {
+            line.contains("@if") && line.contains(" state ") && !line.contains(" state UP ")
+        });
+    }
+
+    /// Waits until no address is being checked for duplicates, which changes routes when it ends.
+    pub fn await_addresses(&self) {
+        self.await_lines("addresses that are no longer tentative", "ip -o -6 addr", |line| line.contains("tentative"));
+    }
+
+    /// Runs a program in the worker's namespace and in those of its pods until no line is unfit.
+    fn await_lines(&self, what: &str, program: &str, unfit: impl Fn(&str) -> bool) {
+        let everywhere =
+            format!("{program}; for n in /run/netns/*; do nsenter --net=$n {program} 2>/dev/null; done; :");
+        eventually(what, || {
+            let text = self.exec(&["sh", "-c", &everywhere]);
+            text.lines().find(|line| unfit(line)).map_or(Ok(()), |line| Err(line.to_owned()))
+        });
     }
 
     fn with_cri<T>(&self, act: impl FnOnce(&mut Cri) -> T) -> T {

@@ -5,8 +5,6 @@
 
 mod form;
 mod search;
-#[cfg(test)]
-mod tests;
 
 use thiserror::Error;
 

@@ -7,8 +7,6 @@ mod gateway;
 mod headline;
 mod host;
 mod pod;
-#[cfg(test)]
-mod tests;
 pub mod uplink;
 
 use schemars::JsonSchema;

@@ -1,9 +1,9 @@
-//! Which route a namespace takes, in the plain cases: rules by priority, then the longest prefix.
+//! Which route a namespace takes: to a known destination by [`fib`], to none in particular by a
+//! walk over the rules that looks for default routes alone.
 //!
-//! May import model and its siblings only. This is the small look-up that `veth` and `trace` need
-//! where no packet is asked about; a rule that asks for more than addresses and the link a packet
-//! comes in by is skipped when such a packet would not meet it, and makes the answer unknown when
-//! it bears selectors that podnet does not know.
+//! May import model and its siblings only. In the walk a rule that asks for more than addresses and
+//! the link a packet comes in by is skipped when a plain packet would not meet it, and makes the
+//! answer unknown when it bears selectors that podnet does not know.
 
 use std::net::IpAddr;
 
@@ -12,22 +12,24 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analyze::answer::Gathered;
+use crate::analyze::fib::{self, Outcome};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{NetnsId, TableId};
-use crate::model::route::{Family, Route, RouteKind, Rule, RuleAction};
+use crate::model::issue::Why;
+use crate::model::route::{Family, Route, RouteKind, RouteQuery, Rule, RuleAction};
 use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 
 /// What is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup<'a> {
-    /// Where to; `None` asks for the default route alone.
+    /// Where to, for a packet of the namespace's own; `None` asks for the default route alone.
     pub dst: Option<IpAddr>,
     /// Which family, for the default route.
     pub family: Family,
-    /// The packet's source, where it is known.
+    /// The source of a packet that takes the default route, where it is known.
     pub src: Option<IpAddr>,
-    /// The link it comes in by; `None`: sent by the namespace itself.
+    /// The link that packet comes in by; `None`: sent by the namespace itself.
     pub iif: Option<&'a ByteText>,
 }
 
@@ -85,6 +87,29 @@ impl Way {
 
 /// Looks a way up in a namespace.
 pub fn way(node: &dyn NodeView, netns: NetnsId, lookup: &Lookup<'_>, gathered: &mut Gathered) -> Way {
+    match lookup.dst {
+        Some(dst) => to(node, netns, dst, gathered),
+        None => default(node, netns, lookup, gathered),
+    }
+}
+
+fn to(node: &dyn NodeView, netns: NetnsId, dst: IpAddr, gathered: &mut Gathered) -> Way {
+    // What is unknown of the source address, which nobody asks for here, is no issue of this answer.
+    let mut own = Gathered::default();
+    let found = fib::lookup(node, netns, &RouteQuery::to(dst), &mut own);
+    let (rules, routes) = (node.rules(netns), node.routes(netns));
+    gathered.take(&rules);
+    gathered.take(&routes);
+    gathered.issues.extend(own.issues.into_iter().filter(|issue| matches!(issue.why, Why::Disagreement { .. })));
+    match (found.outcome, found.rule, found.route) {
+        (Outcome::Unknown { why }, _, _) => Way::Unknown { why },
+        (_, Some(rule), Some(route)) => Way::Route(Box::new(chosen(node, netns, &rule, &route, gathered))),
+        (Outcome::Refused { .. }, Some(rule), None) => Way::Refused { rule: Box::new(rule) },
+        _ => Way::None,
+    }
+}
+
+fn default(node: &dyn NodeView, netns: NetnsId, lookup: &Lookup<'_>, gathered: &mut Gathered) -> Way {
     let (rules, routes) = (node.rules(netns), node.routes(netns));
     let rules = gathered.take(&rules);
     let routes = gathered.take(&routes);
@@ -155,27 +180,23 @@ fn meets(rule: &Rule, lookup: &Lookup<'_>) -> bool {
         && rule.uids.is_none_or(|(first, _)| first == 0)
         && rule.tunnel_id.is_none()
         && !rule.l3mdev;
-    let met = iif && plain && within(rule.src, lookup.src) && within(rule.dst, lookup.dst);
+    let met = iif && plain && within(rule.src, lookup.src) && within(rule.dst, None);
     met != rule.invert
 }
 
-/// The route of a table that wins: longest prefix, then metric, then the kernel's order. `None`
-/// when none matches, when it says `throw`, and when the rule suppresses it.
+/// The default route of a table that wins: lowest metric, then the kernel's order. `None` when
+/// there is none, when it says `throw`, and when the rule suppresses it.
 fn best<'r>(routes: &'r [Route], table: TableId, rule: &Rule, lookup: &Lookup<'_>) -> Option<&'r Route> {
     let matches = |route: &&Route| {
         route.family == lookup.family
             && route.table == table
             && route.tos == 0
             && route.src.is_none_or(|net| lookup.src.is_some_and(|src| net.contains(&src)))
-            && match lookup.dst {
-                Some(dst) => route.dst.contains(&dst),
-                None => route.dst.prefix_len() == 0,
-            }
+            && route.dst.prefix_len() == 0
             && (route.nexthops.is_empty()
                 || route.nexthops.iter().any(|hop| !hop.flags.iter().any(|flag| flag == "dead")))
     };
-    let winner =
-        routes.iter().filter(matches).min_by_key(|route| (std::cmp::Reverse(route.dst.prefix_len()), route.metric))?;
-    let suppressed = rule.suppress_prefix_length.is_some_and(|length| u32::from(winner.dst.prefix_len()) <= length);
+    let winner = routes.iter().filter(matches).min_by_key(|route| route.metric)?;
+    let suppressed = rule.suppress_prefix_length.is_some();
     (winner.kind != RouteKind::Throw && !suppressed).then_some(winner)
 }

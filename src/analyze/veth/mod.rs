@@ -5,8 +5,6 @@
 
 pub mod judge;
 pub mod plugged;
-#[cfg(test)]
-mod tests;
 
 use schemars::JsonSchema;
 use serde::Serialize;

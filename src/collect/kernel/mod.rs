@@ -72,6 +72,11 @@ impl Namespace {
         netns::cookie(std::os::fd::AsFd::as_fd(self.opened(&mut slot)?))
     }
 
+    /// Closes its socket until the next question: a node may have more namespaces than a process may have open files.
+    pub fn close(&self) {
+        *self.slot() = None;
+    }
+
     /// Runs one exchange on the namespace's rtnetlink socket, which the first caller opens.
     fn with_socket<T>(
         &self,

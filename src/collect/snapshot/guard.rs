@@ -21,7 +21,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Several times what a node with 250 pods and 10,000 processes needs.
     fn default() -> Self {
-        Self { bytes: 256 << 20, string: 1 << 20, depth: 64, values: 8_000_000 }
+        Self { bytes: 256 << 20, string: 1 << 20, depth: 64, values: 4_000_000 }
     }
 }
 

@@ -134,6 +134,8 @@ impl Snapshot {
             walk(&mut document, &Place { key: "", parent: "", free_text }, &mut masks);
         }
         let mut masked: Self = serde_json::from_value(document)?;
+        // It may hold a file's path; whoever opens this one gives it another anyway.
+        "redacted".clone_into(&mut masked.node.source);
         masked.sort();
         Ok(masked)
     }

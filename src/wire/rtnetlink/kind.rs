@@ -27,6 +27,15 @@ const IFLA_VLAN_ID: u16 = 1;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFLA_TUN_TYPE: u16 = 3;
 
+/// `IFLA_BR_`: `AGEING_TIME`, `STP_STATE`, `VLAN_FILTERING`, `BRIDGE_ID`, `MCAST_SNOOPING`, `NF_CALL_IPTABLES`,
+/// `NF_CALL_IP6TABLES`, `NF_CALL_ARPTABLES`, `VLAN_DEFAULT_PVID`.
+const BRIDGE: &[u16] = &[4, 5, 7, 11, 23, 36, 37, 38, 39];
+/// `IFLA_BRPORT_`: `STATE`, `PRIORITY`, `COST`, `MODE`, `GUARD`, `LEARNING`, `UNICAST_FLOOD`, `PROXYARP`, NO, `MCAST_FLOOD`,
+/// `BCAST_FLOOD`, `NEIGH_SUPPRESS`, `ISOLATED`.
+const BRIDGE_PORT: &[u16] = &[1, 2, 3, 4, 5, 8, 9, 10, 18, 27, 30, 32, 33];
+/// `IFLA_VXLAN_`: ID, `GROUP`, `LOCAL`, `LEARNING`, `PORT`, `GROUP6`, `LOCAL6`, `COLLECT_METADATA`.
+const VXLAN: &[u16] = &[1, 2, 4, 7, 15, 16, 17, 25];
+
 /// What `IFLA_LINKINFO` tells.
 #[derive(Debug, Default)]
 pub struct LinkInfo {
@@ -59,10 +68,21 @@ pub fn link_info(nest: &Attr<'_>, errors: &mut Vec<AttrError>) -> LinkInfo {
     info
 }
 
-/// Decodes a nest attribute by attribute; what does not decode is complained of and left out.
-fn each<'a, A: Parseable<NlaBuffer<&'a [u8]>>>(data: &'a [u8], errors: &mut Vec<AttrError>, mut found: impl FnMut(A)) {
+/// Decodes those attributes of a nest that are needed; what does not decode is complained of and left out.
+///
+/// The others are not even looked at: an attribute that a newer kernel writes otherwise must not
+/// make a whole answer incomplete for a value that nobody asked for.
+fn each<'a, A: Parseable<NlaBuffer<&'a [u8]>>>(
+    data: &'a [u8],
+    needed: &[u16],
+    errors: &mut Vec<AttrError>,
+    mut found: impl FnMut(A),
+) {
     for attr in attrs(data) {
         let Some(attr) = good(attr, errors) else { break };
+        if !needed.contains(&attr.kind) {
+            continue;
+        }
         match A::parse(&NlaBuffer::new(attr.raw)) {
             Ok(value) => found(value),
             Err(error) => errors.push(AttrError::Value { kind: attr.kind, detail: error.to_string() }),
@@ -81,7 +101,7 @@ fn kind(name: String, data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
         "vlan" => vlan(data, errors),
         "vrf" => {
             let mut table = TableId(0);
-            each(data, errors, |info| {
+            each(data, &[1], errors, |info| {
                 if let InfoVrf::TableId(id) = info {
                     table = TableId(id);
                 }
@@ -92,7 +112,7 @@ fn kind(name: String, data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
         "wireguard" => LinkKind::Wireguard,
         "bond" => {
             let mut mode = String::new();
-            each(data, errors, |info| {
+            each(data, &[1], errors, |info| {
                 if let InfoBond::Mode(found) = info {
                     mode = found.to_string();
                 }
@@ -110,7 +130,7 @@ fn kind(name: String, data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
 
 fn bridge(data: &[u8], errors: &mut Vec<AttrError>) -> BridgeInfo {
     let mut bridge = BridgeInfo::default();
-    each(data, errors, |info| match info {
+    each(data, BRIDGE, errors, |info| match info {
         InfoBridge::BridgeId(id) => {
             let mac = hex(&id.address);
             bridge.bridge_id = format!("{:04x}.{mac}", id.priority);
@@ -145,7 +165,7 @@ fn bridge_port(data: &[u8], errors: &mut Vec<AttrError>) -> BridgePort {
         cost: 0,
         priority: 0,
     };
-    each(data, errors, |info| match info {
+    each(data, BRIDGE_PORT, errors, |info| match info {
         InfoBridgePort::State(state) => port.state = port_state(state),
         InfoBridgePort::HairpinMode(on) => port.hairpin = on,
         InfoBridgePort::Isolated(on) => port.isolated = on,
@@ -177,7 +197,7 @@ fn port_state(state: BridgePortState) -> PortState {
 
 fn vxlan(data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
     let (mut vni, mut near, mut far, mut port, mut learning, mut external) = (0, None, None, 0, false, false);
-    each(data, errors, |info| match info {
+    each(data, VXLAN, errors, |info| match info {
         InfoVxlan::Id(id) => vni = id,
         InfoVxlan::Local(address) => near = Some(address.into()),
         InfoVxlan::Local6(address) => near = Some(address.into()),
@@ -193,7 +213,7 @@ fn vxlan(data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
 
 fn macvlan_mode(data: &[u8], errors: &mut Vec<AttrError>) -> String {
     let mut mode = String::new();
-    each(data, errors, |info| {
+    each(data, &[1], errors, |info| {
         if let InfoMacVlan::Mode(found) = info {
             mode = found.to_string();
         }
@@ -203,7 +223,7 @@ fn macvlan_mode(data: &[u8], errors: &mut Vec<AttrError>) -> String {
 
 fn ipvlan(data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
     let (mut mode, mut flags) = (String::new(), "bridge");
-    each(data, errors, |info| match info {
+    each(data, &[1, 2], errors, |info| match info {
         InfoIpVlan::Mode(found) => mode = found.to_string(),
         InfoIpVlan::Flags(found) if found.contains(IpVlanFlags::Vepa) => flags = "vepa",
         InfoIpVlan::Flags(found) if found.contains(IpVlanFlags::Private) => flags = "private",
@@ -248,7 +268,7 @@ fn tun_mode(data: &[u8], errors: &mut Vec<AttrError>) -> Option<String> {
 
 fn netkit(data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
     let (mut mode, mut policy, mut primary) = (String::new(), String::new(), false);
-    each(data, errors, |info| match info {
+    each(data, &[2, 3, 5], errors, |info| match info {
         InfoNetkit::Mode(found) => mode = found.to_string(),
         InfoNetkit::Policy(found) => policy = found.to_string(),
         InfoNetkit::Primary(found) => primary = found,

@@ -1,6 +1,7 @@
 //! From what `ip -j` and `bridge -j` print to the model.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -107,10 +108,13 @@ fn one_link(link: &Value, names: &Names) -> Link {
 fn bridge(data: &Value) -> BridgeInfo {
     let (priority, address) = text(data, "bridge_id").unwrap().split_once('.').unwrap();
     // `ip` leaves out leading zeros of each byte, `brctl show` does not.
-    let address: String = address.split(':').map(|byte| format!("{byte:0>2}")).collect();
+    let mut whole = String::new();
+    for byte in address.split(':') {
+        write!(whole, "{byte:0>2}").unwrap();
+    }
     let on = |key: &str| data[key].as_u64() == Some(1);
     BridgeInfo {
-        bridge_id: format!("{priority}.{address}"),
+        bridge_id: format!("{priority}.{whole}"),
         stp_state: number(data, "stp_state").unwrap(),
         vlan_filtering: on("vlan_filtering"),
         default_pvid: number(data, "vlan_default_pvid"),

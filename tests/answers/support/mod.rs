@@ -4,3 +4,4 @@ pub mod built;
 pub mod json;
 pub mod recorded;
 pub mod told;
+pub mod watched;

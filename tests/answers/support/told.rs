@@ -1,5 +1,6 @@
 //! An answer as it is written.
 
+use std::fmt::Write as _;
 use std::io;
 
 use podnet::analyze::answer::Answer;
@@ -17,11 +18,11 @@ pub fn text<T>(answer: &Answer<T>, write: Write<T>, style: Style) -> String {
     let mut text = String::from_utf8(out).unwrap();
     for line in text.lines() {
         assert_eq!(line.trim_end(), line, "blanks at the end of a line");
-        assert!(!line.chars().any(|c| c.is_control()), "a control character in {line:?}");
+        assert!(!line.chars().any(char::is_control), "a control character in {line:?}");
     }
-    text.push_str(&format!("exit {}\n", answer.exit_code()));
+    writeln!(text, "exit {}", answer.exit_code()).unwrap();
     for issue in &answer.issues {
-        text.push_str(&format!("{:?} {}: {}\n", issue.level, issue.what, issue.why.detail()));
+        writeln!(text, "{:?} {}: {}", issue.level, issue.what, issue.why.detail()).unwrap();
     }
     text
 }

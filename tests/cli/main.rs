@@ -1,0 +1,60 @@
+//! The program from outside: what it prints, where, and with which exit code.
+
+mod generated;
+mod help;
+mod hostile;
+mod output;
+mod progress;
+mod refused;
+mod schema;
+
+use assert_cmd::Command;
+
+/// A recorded node: see fixtures/nodes/README.md.
+const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/nodes/worker-0.json");
+
+/// Every command that answers a question, with arguments that fit the recorded node. What it did not
+/// record (most sysctls, CNI files) makes some answers incomplete: 3 is as good as 0 here.
+const QUESTIONS: [&[&str]; 8] = [
+    &["pods"],
+    &["netns"],
+    &["veth", "nginx"],
+    &["bridge"],
+    &["routes", "nginx"],
+    &["routes", "host", "198.51.100.10"],
+    &["cni"],
+    &["trace", "nginx"],
+];
+
+fn podnet(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_podnet"));
+    command.args(arguments).env_remove("CONTAINER_RUNTIME_ENDPOINT").env_remove("NO_COLOR");
+    command
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn run(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn is_answer(ran: &Ran) -> bool {
+    matches!(ran.code, 0 | 3)
+}
+
+/// Asserts a failure: nothing on stdout, this on stderr, exit code 2.
+fn assert_refused(arguments: &[&str], expected: &str) {
+    let ran = run(&mut podnet(arguments));
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {}", ran.err);
+    assert!(ran.err.contains(expected), "{arguments:?}: {:?} does not contain {expected:?}", ran.err);
+    assert!(ran.err.starts_with("podnet: "), "{arguments:?}: {:?}", ran.err);
+}

@@ -1,0 +1,13 @@
+//! The embedded lab, as root, on the real kernel: packets that are really sent, and nothing left behind.
+//!
+//! Oracles: `ip`, `bridge`, `iptables-save`, `conntrack`, `ping`, `/proc`, and what the servers in the lab see.
+
+mod harness;
+
+mod crash;
+mod naming;
+mod network;
+mod one_reading;
+mod readers;
+mod rules;
+mod state_file;
