@@ -77,7 +77,7 @@ fn pids_that_count_in_another_pid_namespace_are_not_believed() {
     let truth = netns_id(&worker, worker.pause_pid(&pod));
     let netns = worker.netns_path();
     let endpoint = format!("unix://{}", worker.socket().display());
-    let answer = worker.podnet_outside(&[
+    let answer = Worker::podnet_outside(&[
         "--host-netns",
         netns.to_str().expect("a path"),
         "--runtime-endpoint",

@@ -68,11 +68,11 @@ impl Worker {
         let proc = self.proc_root();
         let mut argv = vec!["--proc-root", proc.to_str().expect("a path in UTF-8")];
         argv.extend(arguments);
-        self.podnet_outside(&argv)
+        Self::podnet_outside(&argv)
     }
 
     /// podnet in the test's own namespaces, as JSON; only these arguments tell it of the worker.
-    pub fn podnet_outside(&self, arguments: &[&str]) -> Ran {
+    pub fn podnet_outside(arguments: &[&str]) -> Ran {
         run(Command::new(PODNET).args(["-o", "json"]).args(arguments))
     }
 }

@@ -1,5 +1,7 @@
 //! Tables of cases, each named in words. The kernel itself is the oracle of `tests/fib`; these hold
 //! what it cannot be made to show here, and the reasons that losers get.
+//!
+//! May import model and what it tests.
 
 mod choices;
 mod rules;

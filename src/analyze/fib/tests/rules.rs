@@ -1,4 +1,6 @@
 //! Which rule decides.
+//!
+//! May import model and what it tests.
 
 use super::world::World;
 use super::{check, look, losers, words};

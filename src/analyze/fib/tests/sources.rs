@@ -1,4 +1,6 @@
 //! Which source address is chosen.
+//!
+//! May import model and what it tests.
 
 use super::check;
 use super::world::World;

@@ -1,4 +1,6 @@
 //! A namespace from lines like those of `ip`.
+//!
+//! May import model and what it tests.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
