@@ -41,6 +41,57 @@ pub fn assert_pod(worker: &Worker, pod: &Pod) {
     assert_row_links(worker, row, pod);
     assert_links(worker, pod);
     assert_routes(worker, pod);
+    assert_trace(worker, pod);
+}
+
+/// The steps of `trace`, each against what is typed for it by hand.
+fn assert_trace(worker: &Worker, pod: &Pod) {
+    let pid = worker.pause_pid(pod);
+    let answer = worker.podnet_json(&["trace", &pod.full_name()]);
+    let steps = answer.data(&[0])["steps"].as_array().expect("steps").clone();
+    let of_kind = |kind: &'static str| steps.iter().filter(move |step| step["step"] == kind);
+    let only = |kind: &'static str| {
+        let found: Vec<&Value> = of_kind(kind).collect();
+        assert_eq!(found.len(), 1, "one step {kind}: {steps:#?}");
+        found[0]
+    };
+
+    let step = only("pod");
+    assert_eq!((&step["sandbox"], &step["pause_pid"]), (&json!(pod.sandbox), &json!(pid)));
+    assert_eq!(step["netns"]["id"], netns_id(worker, pid));
+    let others = step["others"].as_array().expect("processes").iter().map(|other| other["pid"].as_u64());
+    let mut pids: Vec<u32> =
+        others.map(|pid| u32::try_from(pid.expect("a pid")).expect("a pid")).chain([pid]).collect();
+    pids.sort_unstable();
+    assert_eq!(pids, worker.netns_members(pid));
+
+    let inside = without_loopback(ip_links(&worker.ip_in(pid, "-d link")));
+    assert_eq!(of_kind("interface").map(|step| podnet_link(&step["link"])).collect::<Vec<_>>(), inside);
+    let gateways: Vec<&Value> = of_kind("interface")
+        .flat_map(|step| step["gateways"].as_array().expect("gateways"))
+        .map(|g| &g["address"])
+        .collect();
+    let default = worker.ip_in(pid, "route show default");
+    assert_eq!(gateways, default.as_array().expect("routes").iter().map(|route| &route["gateway"]).collect::<Vec<_>>());
+
+    let host = ip_links(&worker.ip("-d link"));
+    let ends: Vec<Value> = of_kind("veth").map(|step| podnet_link(&step["far"])).collect();
+    let paired = inside.iter().filter(|link| link["kind"] == "veth");
+    let expected: Vec<&Value> =
+        paired.map(|link| host.iter().find(|other| other["ifindex"] == link["link"]).expect("the other end")).collect();
+    assert_eq!(ends.iter().collect::<Vec<_>>(), expected);
+    let name_of = |index: &Value| host.iter().find(|link| link["ifindex"] == *index).map(|link| link["name"].clone());
+    let bridges: Vec<_> = of_kind("bridge").map(|step| Some(step["bridge"]["name"].clone())).collect();
+    let expected: Vec<_> =
+        ends.iter().filter(|end| !end["controller"].is_null()).map(|end| name_of(&end["controller"])).collect();
+    assert_eq!(bridges, expected);
+
+    // A macvlan's frames bypass the host's routes, but leave by its link all the same.
+    let uplink = &worker.ip("route show default")[0]["dev"];
+    for step in of_kind("wire") {
+        assert_eq!(step["link"]["name"], *uplink);
+    }
+    assert_eq!(of_kind("wire").count(), 1, "{steps:#?}");
 }
 
 /// The interfaces in a row of `pods`: names, numbers, addresses and where they come out.

@@ -23,6 +23,14 @@ impl Worker {
         self.stat(&format!("/proc/{pid}/ns/net"))
     }
 
+    /// The processes that share a process's network namespace, ascending, from `pgrep --ns`.
+    pub fn netns_members(&self, pid: u32) -> Vec<u32> {
+        let listing = self.exec(&["pgrep", "--ns", &pid.to_string(), "--nslist", "net"]);
+        let mut pids: Vec<u32> = listing.lines().map(|line| line.parse().expect("a pid")).collect();
+        pids.sort_unstable();
+        pids
+    }
+
     /// Device and inode of any file of the worker, links followed.
     pub fn stat(&self, path: &str) -> (u64, u64) {
         let text = self.exec(&["stat", "-L", "-c", "%d %i", path]);

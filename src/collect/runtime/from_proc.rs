@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::collect::processes::cgroups::{self, ContainerCgroup};
-use crate::collect::processes::{lineage, netns_id_of, process, sweep};
+use crate::collect::processes::{lineage, netns_id_of, process, started, sweep};
 use crate::collect::root::HostRoot;
 use crate::model::ids::{ContainerId, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Read, Why};
@@ -41,7 +41,12 @@ pub(super) fn sandboxes(root: &HostRoot, host: Option<NetnsId>, filter: &Sandbox
     let mut issues = Vec::new();
     let logs = Logs::read(root);
     let mut pods: BTreeMap<PodKey, Vec<Member>> = BTreeMap::new();
-    for member in members(root, &mut issues) {
+    // What the logs name otherwise needs no look at its processes.
+    let wanted = |uid: Option<&str>| match (filter, uid.and_then(|uid| logs.pods.get(uid))) {
+        (SandboxFilter::PodName(name), Some(pod)) => pod.name.as_deref() == Some(name),
+        _ => true,
+    };
+    for member in members(root, &wanted, &mut issues) {
         let key = match (&member.uid, &member.shims_sandbox) {
             (uid, Some(sandbox)) => PodKey { uid: uid.clone(), sandbox: Some(sandbox.clone()) },
             (Some(uid), None) => PodKey { uid: Some(uid.clone()), sandbox: None },
@@ -92,7 +97,7 @@ struct Member {
     shims_sandbox: Option<String>,
 }
 
-fn members(root: &HostRoot, issues: &mut Vec<Issue>) -> Vec<Member> {
+fn members(root: &HostRoot, wanted: &dyn Fn(Option<&str>) -> bool, issues: &mut Vec<Issue>) -> Vec<Member> {
     let mut read = cgroups::containers(root);
     if read.value.is_empty() {
         // No hierarchy that can be seen holds containers: the processes themselves know their cgroups.
@@ -102,23 +107,17 @@ fn members(root: &HostRoot, issues: &mut Vec<Issue>) -> Vec<Member> {
     let mut by_id: BTreeMap<String, Member> = BTreeMap::new();
     for cgroup in read.value {
         let Some(ContainerId(id)) = cgroup.pod.container else { continue };
-        for pid in cgroup.pids {
-            let mut read = process(root, pid);
-            let Some(found) = read.value else { continue };
-            // A zombie is in no namespace any more.
-            if found.netns.is_none() && read.issues.is_empty() {
-                continue;
-            }
-            issues.append(&mut read.issues);
-            let age = (found.start_ticks, found.pid);
-            if by_id.get(&id).is_some_and(|known| (known.first.start_ticks, known.first.pid) <= age) {
-                continue;
-            }
-            let uid = cgroup.pod.pod_uid.clone();
-            let member =
-                Member { id: id.clone(), uid, first: found, parent: None, shim_folder: None, shims_sandbox: None };
-            by_id.insert(id.clone(), member);
+        let uid = cgroup.pod.pod_uid;
+        if !wanted(uid.as_deref()) {
+            continue;
         }
+        let Some(found) = oldest(root, &cgroup.pids, issues) else { continue };
+        let age = (found.start_ticks, found.pid);
+        if by_id.get(&id).is_some_and(|known| (known.first.start_ticks, known.first.pid) <= age) {
+            continue;
+        }
+        let member = Member { id: id.clone(), uid, first: found, parent: None, shim_folder: None, shims_sandbox: None };
+        by_id.insert(id, member);
     }
     let mut members: Vec<_> = by_id.into_values().filter(|member| !is_being_made(&member.first)).collect();
     for member in &mut members {
@@ -128,6 +127,22 @@ fn members(root: &HostRoot, issues: &mut Vec<Issue>) -> Vec<Member> {
         member.shims_sandbox = member.shim_folder.as_deref().and_then(shims_sandbox);
     }
     members
+}
+
+/// The process that has run longest: of the others no more than the age is read.
+fn oldest(root: &HostRoot, pids: &[Pid], issues: &mut Vec<Issue>) -> Option<Process> {
+    let mut by_age: Vec<_> = pids.iter().filter_map(|pid| Some((started(root, *pid)?, *pid))).collect();
+    by_age.sort_unstable();
+    by_age.into_iter().find_map(|(_, pid)| {
+        let mut read = process(root, pid);
+        let found = read.value?;
+        // A zombie is in no namespace any more.
+        if found.netns.is_none() && read.issues.is_empty() {
+            return None;
+        }
+        issues.append(&mut read.issues);
+        Some(found)
+    })
 }
 
 /// runc's and crun's own first steps: in the cgroup already, but not yet in the namespaces.
