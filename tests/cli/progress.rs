@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::run;
 
@@ -46,9 +47,18 @@ fn a_long_read_is_told_on_a_terminal_and_erased() {
 
 #[test]
 fn a_short_read_or_a_file_shows_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_listener, mut command) = slow(&folder, "100ms");
-    assert!(seen_on_a_terminal(&mut command).starts_with("podnet: "));
+    // On a busy machine a short read may take long: what counts is one that did not.
+    let (mut tries, mut seen) = (0, None);
+    while seen.is_none() {
+        tries += 1;
+        assert!(tries < 50, "the machine is too busy for a read of less than half a second");
+        let folder = tempfile::tempdir().unwrap();
+        let (_listener, mut command) = slow(&folder, "100ms");
+        let begun = Instant::now();
+        let told = seen_on_a_terminal(&mut command);
+        seen = (begun.elapsed() < Duration::from_millis(450)).then_some(told);
+    }
+    assert!(seen.is_some_and(|seen| seen.starts_with("podnet: ")));
 }
 
 #[test]
