@@ -427,7 +427,7 @@ fn unsafe_stands_only_in_sys_and_tells_why_it_is_sound() {
 #[test]
 fn every_module_says_what_it_is_for_and_what_it_must_not_import() {
     check("module docs:", "src", |source| {
-        if is_test_file(&source.path) || source.path == "src/main.rs" || source.path == "src/lib.rs" {
+        if source.is_test || source.path == "src/main.rs" || source.path == "src/lib.rs" {
             return Vec::new();
         }
         if !source.text.starts_with("//! ") {

@@ -397,5 +397,4 @@ impl Everywhere {
 }
 
 #[cfg(test)]
-#[path = "cni_tests.rs"]
 mod tests;

@@ -2,6 +2,7 @@
 //!
 //! May import render's escaping.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
@@ -59,10 +60,31 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 /// Writes what could not be read or told to stderr, a line each, where the answer itself is a table.
+///
+/// What went wrong alike for many things (a file of each process) is told once, with their number.
 pub fn tell_issues(issues: &[Issue]) {
-    for issue in issues {
-        tell(&format!("{}: {}", issue.what, issue.why.detail()), issue.hint.as_deref());
+    for (issue, others) in grouped(issues) {
+        let others = if others == 0 { String::new() } else { format!(" (and {others} more like it)") };
+        tell(&format!("{}{others}: {}", issue.what, issue.why.detail()), issue.hint.as_deref());
     }
+}
+
+/// The first issue of each kind, with how many follow that differ from it in numbers alone.
+fn grouped(issues: &[Issue]) -> Vec<(&Issue, usize)> {
+    let shape = |text: &str| text.replace(|digit: char| digit.is_ascii_digit(), "");
+    let mut groups: Vec<(&Issue, usize)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for issue in issues {
+        let key = (shape(&issue.what), shape(issue.why.detail()), issue.hint.as_deref(), issue.level);
+        if let Some(at) = places.get(&key) {
+            let (_, others): &mut (&Issue, usize) = &mut groups[*at];
+            *others += 1;
+        } else {
+            places.insert(key, groups.len());
+            groups.push((issue, 0));
+        }
+    }
+    groups
 }
 
 /// Writes a word about what was done to stderr.
@@ -91,4 +113,25 @@ pub fn usage(error: &clap::Error) -> Result<u8, Failure> {
         let _ = writeln!(err, "{line}");
     }
     Ok(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::issue::Why;
+
+    #[test]
+    fn what_differs_in_numbers_alone_is_told_once() {
+        let refused = || Why::Permission { detail: "Permission denied (os error 13)".to_owned() };
+        let issue = |what: &str| Issue::incomplete(what, refused());
+        let issues = [
+            issue("reading /proc/1/ns/net"),
+            issue("reading /proc/27/ns/net"),
+            issue("reading x"),
+            issue("reading /proc/3/ns/net"),
+        ];
+        let told: Vec<(&str, usize)> =
+            grouped(&issues).into_iter().map(|(issue, others)| (issue.what.as_str(), others)).collect();
+        assert_eq!(told, [("reading /proc/1/ns/net", 2), ("reading x", 0)]);
+    }
 }

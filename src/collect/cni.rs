@@ -205,3 +205,6 @@ fn file(path: &Path, network: Result<CniNetwork, String>) -> CniFile {
     };
     CniFile { path: path.display().to_string(), network, error }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,19 +29,19 @@ fn open(netns: &str) -> Result<File, LabError> {
     File::open(Path::new(netns)).context(|| format!("opening {netns}"))
 }
 
-fn loopback(rtnl: &mut Rtnl) -> Result<(), LabError> {
+fn loopback(rtnl: &Rtnl) -> Result<(), LabError> {
     let lo = rtnl.find("lo")?.index;
     rtnl.set_up(lo)
 }
 
-fn default_route(rtnl: &mut Rtnl, gateway: Ipv4Addr, link: u32) -> Result<(), LabError> {
+fn default_route(rtnl: &Rtnl, gateway: Ipv4Addr, link: u32) -> Result<(), LabError> {
     rtnl.add_route(Ipv4Net::default(), gateway, link)
 }
 
 /// The VPC's bridge with the gateway's address.
 pub fn gateway(thread: &NsThread, state: &LabState) -> Result<(), LabError> {
-    let mut rtnl = socket(thread, &state.gateway.netns)?;
-    loopback(&mut rtnl)?;
+    let rtnl = socket(thread, &state.gateway.netns)?;
+    loopback(&rtnl)?;
     let bridge = rtnl.add_bridge(FABRIC)?;
     rtnl.add_address(bridge.index, within_24(v4(state.gateway.address)))?;
     rtnl.set_up(bridge.index)
@@ -49,9 +49,9 @@ pub fn gateway(thread: &NsThread, state: &LabState) -> Result<(), LabError> {
 
 /// The host beyond the gateway and the link to it.
 pub fn outside(thread: &NsThread, state: &LabState) -> Result<(), LabError> {
-    let mut gateway = socket(thread, &state.gateway.netns)?;
-    let mut outside = socket(thread, &state.outside.netns)?;
-    loopback(&mut outside)?;
+    let gateway = socket(thread, &state.gateway.netns)?;
+    let outside = socket(thread, &state.outside.netns)?;
+    loopback(&outside)?;
     let far = open(&state.gateway.netns)?;
     outside.add_veth(&Veth { name: "eth0", peer: "outside0", peer_netns: &far })?;
     let near = gateway.find("outside0")?.index;
@@ -60,14 +60,14 @@ pub fn outside(thread: &NsThread, state: &LabState) -> Result<(), LabError> {
     let eth0 = outside.find("eth0")?.index;
     outside.add_address(eth0, within_24(v4(state.outside.address)))?;
     outside.set_up(eth0)?;
-    default_route(&mut outside, OUTSIDE_GATEWAY, eth0)
+    default_route(&outside, OUTSIDE_GATEWAY, eth0)
 }
 
 /// A worker's uplink, its pods' bridge, and the gateway's route to its pods.
 pub fn worker(thread: &NsThread, state: &LabState, worker: &LabWorker) -> Result<(), LabError> {
-    let mut gateway = socket(thread, &state.gateway.netns)?;
-    let mut rtnl = socket(thread, &worker.netns)?;
-    loopback(&mut rtnl)?;
+    let gateway = socket(thread, &state.gateway.netns)?;
+    let rtnl = socket(thread, &worker.netns)?;
+    loopback(&rtnl)?;
     let far = open(&state.gateway.netns)?;
     rtnl.add_veth(&Veth { name: "eth0", peer: &worker.name, peer_netns: &far })?;
     let fabric = gateway.find(FABRIC)?.index;
@@ -79,7 +79,7 @@ pub fn worker(thread: &NsThread, state: &LabState, worker: &LabWorker) -> Result
         (v4_net(worker.address), v4_net(worker.pod_cidr), v4_net(worker.bridge_address));
     rtnl.add_address(eth0, address)?;
     rtnl.set_up(eth0)?;
-    default_route(&mut rtnl, v4(state.gateway.address), eth0)?;
+    default_route(&rtnl, v4(state.gateway.address), eth0)?;
     let bridge = rtnl.add_bridge(&worker.bridge)?;
     rtnl.add_address(bridge.index, bridge_address)?;
     rtnl.set_up(bridge.index)?;
@@ -93,9 +93,9 @@ pub fn pod(
     worker: &LabWorker,
     pod: &LabPod,
 ) -> Result<Vec<CniInterface>, LabError> {
-    let mut host = socket(thread, &worker.netns)?;
-    let mut inside = socket(thread, &pod.netns)?;
-    loopback(&mut inside)?;
+    let host = socket(thread, &worker.netns)?;
+    let inside = socket(thread, &pod.netns)?;
+    loopback(&inside)?;
     let host_netns = open(&worker.netns)?;
     inside.add_veth(&Veth { name: "eth0", peer: &pod.host_link, peer_netns: &host_netns })?;
     let bridge = host.find(&worker.bridge)?;
@@ -108,7 +108,7 @@ pub fn pod(
     let eth0 = inside.find("eth0")?;
     inside.add_address(eth0.index, v4_net(pod.address))?;
     inside.set_up(eth0.index)?;
-    default_route(&mut inside, v4_net(worker.bridge_address).addr(), eth0.index)?;
+    default_route(&inside, v4_net(worker.bridge_address).addr(), eth0.index)?;
     let interface = |name: &str, mac, sandbox: Option<&String>| CniInterface {
         name: name.to_owned(),
         mac: Some(MacAddr(mac)),

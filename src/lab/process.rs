@@ -1,10 +1,10 @@
 //! The pods' processes: podnet started again under another name, waiting to be told what it is.
 //!
-//! May import model, sys and wire. A started process does nothing until its number is on disk: it
+//! May import model and sys. A started process does nothing until its number is on disk: it
 //! reads its orders from a pipe, and ends by itself when whoever made the lab dies before it writes them.
 
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -13,13 +13,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
+use procfs::ProcError;
+use procfs::process::{Process, Stat};
 use serde::{Deserialize, Serialize};
 
 use super::server::{Answers, Server};
 use crate::model::ids::Pid;
 use crate::model::lab::LabProcess;
 use crate::sys::pidfd::PidFd;
-use crate::wire::proc::stat;
 
 /// The arguments that make podnet such a process.
 const ARGUMENTS: [&str; 2] = ["lab", "process"];
@@ -70,7 +71,7 @@ impl Started {
             .spawn()?;
         let pid = child.id();
         let stat = stat(pid)?.ok_or_else(|| io::Error::other("it ended at once"))?;
-        Ok(Self { child, process: LabProcess { pid: Pid(pid), start_ticks: stat.start_ticks } })
+        Ok(Self { child, process: LabProcess { pid: Pid(pid), start_ticks: stat.starttime } })
     }
 
     /// Gives the orders; the process goes on while the next ones are given theirs.
@@ -151,9 +152,9 @@ fn enter(orders: &Orders) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a process of the lab still runs: the number alone could be another's by now.
+/// Whether a process of the lab still runs: the number alone could be another's by now, and a zombie has ended.
 pub fn alive(process: LabProcess) -> bool {
-    matches!(stat(process.pid.0), Ok(Some(stat)) if stat.alive() && stat.start_ticks == process.start_ticks)
+    matches!(stat(process.pid.0), Ok(Some(stat)) if !matches!(stat.state, 'Z' | 'X' | 'x') && stat.starttime == process.start_ticks)
 }
 
 /// Ends processes and waits until they are gone; gives those that are not, in words.
@@ -183,11 +184,36 @@ pub fn end(processes: &[LabProcess]) -> Vec<String> {
     left
 }
 
-fn stat(pid: u32) -> io::Result<Option<stat::Stat>> {
-    match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(line) => Ok(stat::parse(&line).ok()),
-        // ESRCH: it ended between opening and reading.
-        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
-        Err(error) => Err(error),
+/// `None` where no such process is left; it may end between opening and reading.
+fn stat(pid: u32) -> io::Result<Option<Stat>> {
+    let pid = i32::try_from(pid).map_err(io::Error::other)?;
+    match Process::new(pid).and_then(|process| process.stat()) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(ProcError::NotFound(_)) => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zombie_and_a_number_used_again_are_not_alive() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let start_ticks = stat(child.id()).unwrap().unwrap().starttime;
+        let process = LabProcess { pid: Pid(child.id()), start_ticks };
+        assert!(alive(process));
+        assert!(!alive(LabProcess { start_ticks: start_ticks + 1, ..process }));
+        drop(child.stdin.take());
+        let deadline = Instant::now() + ENDING;
+        while alive(process) {
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::yield_now();
+        }
+        assert_eq!(stat(child.id()).unwrap().unwrap().state, 'Z');
+        child.wait().unwrap();
+        assert!(!alive(process));
+        assert!(stat(child.id()).unwrap().is_none());
     }
 }

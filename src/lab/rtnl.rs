@@ -1,32 +1,24 @@
-//! Requests to rtnetlink, one at a time, each acknowledged before the next.
+//! Requests to rtnetlink, one at a time, each answered before the next.
 //!
 //! May import sys. The socket is opened inside the namespace; nothing here enters one.
 
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsRawFd as _;
 
+use futures_util::TryStreamExt as _;
 use ipnet::Ipv4Net;
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
+use netlink_packet_route::route::RouteProtocol;
+use rtnetlink::{
+    Error, Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{
-    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
-};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 use super::error::LabError;
 use crate::sys::netns::NsThread;
-
-/// The largest answer to one link's `RTM_GETLINK` that is taken.
-const ANSWER_BYTES: usize = 64 * 1024;
 
 /// A veth pair to be made: one end here, the other in another namespace.
 pub struct Veth<'a> {
@@ -38,10 +30,12 @@ pub struct Veth<'a> {
     pub peer_netns: &'a File,
 }
 
-/// A socket in one namespace.
+/// A socket in one namespace, and what drives it while a request waits for its answer.
 pub struct Rtnl {
-    socket: Socket,
-    sequence: u32,
+    runtime: Runtime,
+    handle: Handle,
+    /// Ends only when the socket fails.
+    connection: JoinHandle<()>,
 }
 
 /// A link as far as the lab needs to know it.
@@ -56,187 +50,125 @@ pub struct Found {
 impl Rtnl {
     /// Opens a socket in `netns`.
     pub fn open(thread: &NsThread, netns: &File) -> io::Result<Self> {
-        let socket = thread.within(netns, || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            // Errors then come without a copy of the request, and with no surprise in length.
-            socket.set_cap_ack(true)?;
-            Ok(socket)
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let registrar = runtime.handle().clone();
+        let (connection, handle) = thread.within(netns, move || {
+            // The socket is made there, but waited for by the runtime here.
+            let _entered = registrar.enter();
+            rtnetlink::new_connection().map(|(connection, handle, _)| (connection, handle))
         })?;
-        Ok(Self { socket, sequence: 0 })
+        let connection = runtime.spawn(connection);
+        Ok(Self { runtime, handle, connection })
     }
 
     /// Makes a bridge that keeps the address it is born with, as the bridge plugin sees to.
     ///
     /// Without that the bridge would take over its lowest port's address, each time ports come and go.
-    pub fn add_bridge(&mut self, name: &str) -> Result<Found, LabError> {
-        let mut message = LinkMessage::default();
-        message.attributes = vec![
-            LinkAttribute::IfName(name.to_owned()),
-            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
-        ];
-        self.create(RouteNetlinkMessage::NewLink(message), || format!("making the bridge {name}"))?;
+    pub fn add_bridge(&self, name: &str) -> Result<Found, LabError> {
+        let bridge = LinkMessageBuilder::<LinkBridge>::new(name).build();
+        self.wait(self.handle.link().add(bridge).execute(), || format!("making the bridge {name}"))?;
         let found = self.find(name)?;
-        let mut keep = LinkMessage::default();
-        keep.header.index = found.index;
-        keep.attributes = vec![LinkAttribute::Address(found.mac.clone())];
-        self.request(RouteNetlinkMessage::SetLink(keep), 0, || format!("keeping the address of {name}"))?;
+        let keep = LinkUnspec::new_with_index(found.index).address(found.mac.clone());
+        self.change(keep.build(), || format!("keeping the address of {name}"))?;
         Ok(found)
     }
 
     /// Makes a veth pair, both ends down.
-    pub fn add_veth(&mut self, veth: &Veth<'_>) -> Result<(), LabError> {
-        let mut peer = LinkMessage::default();
-        peer.attributes = vec![
-            LinkAttribute::IfName(veth.peer.to_owned()),
-            LinkAttribute::TxQueueLen(0),
-            LinkAttribute::NetNsFd(veth.peer_netns.as_raw_fd()),
-        ];
-        let mut message = LinkMessage::default();
-        message.attributes = vec![
-            LinkAttribute::IfName(veth.name.to_owned()),
-            LinkAttribute::TxQueueLen(0),
-            LinkAttribute::LinkInfo(vec![
-                LinkInfo::Kind(InfoKind::Veth),
-                LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-            ]),
-        ];
-        self.create(RouteNetlinkMessage::NewLink(message), || {
+    pub fn add_veth(&self, veth: &Veth<'_>) -> Result<(), LabError> {
+        let peer = LinkUnspec::new_with_name(veth.peer).txqueuelen(0).setns_by_fd(veth.peer_netns.as_raw_fd()).build();
+        let pair = LinkVeth::new(veth.name, veth.peer)
+            .txqueuelen(0)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .build();
+        self.wait(self.handle.link().add(pair).execute(), || {
             format!("making the veth pair {} and {}", veth.name, veth.peer)
         })
     }
 
     /// Sets a link up.
-    pub fn set_up(&mut self, index: u32) -> Result<(), LabError> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.header.flags = LinkFlags::Up;
-        message.header.change_mask = LinkFlags::Up;
-        self.request(RouteNetlinkMessage::SetLink(message), 0, || format!("setting link {index} up"))
+    pub fn set_up(&self, index: u32) -> Result<(), LabError> {
+        self.change(LinkUnspec::new_with_index(index).up().build(), || format!("setting link {index} up"))
     }
 
     /// Makes a link a port of a bridge.
-    pub fn set_port(&mut self, index: u32, bridge: u32) -> Result<(), LabError> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.attributes = vec![LinkAttribute::Controller(bridge)];
-        self.request(RouteNetlinkMessage::SetLink(message), 0, || {
+    pub fn set_port(&self, index: u32, bridge: u32) -> Result<(), LabError> {
+        self.change(LinkUnspec::new_with_index(index).controller(bridge).build(), || {
             format!("making link {index} a port of bridge {bridge}")
         })
     }
 
     /// Lets a bridge port send frames back to where they came from.
-    pub fn set_hairpin(&mut self, index: u32) -> Result<(), LabError> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.attributes = vec![LinkAttribute::LinkInfo(vec![
-            LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
-        ])];
-        self.create_or_change(RouteNetlinkMessage::NewLink(message), || format!("setting hairpin on port {index}"))
+    pub fn set_hairpin(&self, index: u32) -> Result<(), LabError> {
+        self.change(LinkBridgePort::new(index).hairpin(true).build(), || format!("setting hairpin on port {index}"))
     }
 
     /// Gives a link an address with its broadcast address.
-    pub fn add_address(&mut self, index: u32, address: Ipv4Net) -> Result<(), LabError> {
-        let mut message = AddressMessage::default();
-        message.header.family = AddressFamily::Inet;
-        message.header.index = index;
-        message.header.prefix_len = address.prefix_len();
-        message.attributes = vec![
-            AddressAttribute::Local(address.addr().into()),
-            AddressAttribute::Address(address.addr().into()),
-            AddressAttribute::Broadcast(address.broadcast()),
-        ];
-        self.create(RouteNetlinkMessage::NewAddress(message), || format!("giving link {index} the address {address}"))
+    pub fn add_address(&self, index: u32, address: Ipv4Net) -> Result<(), LabError> {
+        let request = self.handle.address().add(index, address.addr().into(), address.prefix_len());
+        self.wait(request.execute(), || format!("giving link {index} the address {address}"))
     }
 
     /// Adds a route to `to` by way of `gateway` to the main table.
-    pub fn add_route(&mut self, to: Ipv4Net, gateway: Ipv4Addr, index: u32) -> Result<(), LabError> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = AddressFamily::Inet;
-        message.header.destination_prefix_length = to.prefix_len();
-        message.header.table = RouteHeader::RT_TABLE_MAIN;
-        message.header.protocol = RouteProtocol::Boot;
-        message.header.scope = RouteScope::Universe;
-        message.header.kind = RouteType::Unicast;
-        if to.prefix_len() > 0 {
-            message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(to.network())));
-        }
-        message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
-        message.attributes.push(RouteAttribute::Oif(index));
-        self.create(RouteNetlinkMessage::NewRoute(message), || format!("adding the route {to} via {gateway}"))
+    pub fn add_route(&self, to: Ipv4Net, gateway: Ipv4Addr, index: u32) -> Result<(), LabError> {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(to.network(), to.prefix_len())
+            .gateway(gateway)
+            .output_interface(index)
+            .protocol(RouteProtocol::Boot)
+            .build();
+        self.wait(self.handle.route().add(route).execute(), || format!("adding the route {to} via {gateway}"))
     }
 
     /// The link with that name.
-    pub fn find(&mut self, name: &str) -> Result<Found, LabError> {
-        let mut message = LinkMessage::default();
-        message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    pub fn find(&self, name: &str) -> Result<Found, LabError> {
         let what = || format!("looking the link {name} up");
-        self.send(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST, what)?;
-        match self.answer(what)? {
-            Some(RouteNetlinkMessage::NewLink(link)) => {
-                let mac = link.attributes.iter().find_map(|attribute| match attribute {
-                    LinkAttribute::Address(mac) => Some(mac.clone()),
-                    _ => None,
-                });
-                Ok(Found { index: link.header.index, mac: mac.unwrap_or_default() })
+        let mut answers = self.handle.link().get().match_name(name).execute();
+        let link = self.wait(answers.try_next(), what)?;
+        let link = link.ok_or_else(|| kernel(what(), io::Error::other("the kernel's answer is not a link")))?;
+        let mac = link.attributes.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::Address(mac) => Some(mac),
+            _ => None,
+        });
+        Ok(Found { index: link.header.index, mac: mac.unwrap_or_default() })
+    }
+
+    /// Changes a link that is there, by `RTM_NEWLINK` without the flags of creating: a port's own settings
+    /// can be changed in no other way.
+    fn change(&self, link: LinkMessage, what: impl Fn() -> String) -> Result<(), LabError> {
+        self.wait(self.handle.link().change(link).execute(), what)
+    }
+
+    fn wait<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+        what: impl Fn() -> String,
+    ) -> Result<T, LabError> {
+        match self.runtime.block_on(request) {
+            // The crate takes the end of the answers for success, even where the socket failed before one came.
+            Ok(_) if self.connection.is_finished() => {
+                Err(kernel(what(), io::Error::other("the netlink socket failed")))
             }
-            _ => Err(kernel(what(), io::Error::other("the kernel's answer is not a link"))),
+            Ok(answer) => Ok(answer),
+            Err(Error::NetlinkError(error)) => Err(kernel(what(), error.to_io())),
+            Err(error) => Err(kernel(what(), io::Error::other(error))),
         }
     }
-
-    fn create(&mut self, message: RouteNetlinkMessage, what: impl Fn() -> String) -> Result<(), LabError> {
-        self.request(message, NLM_F_CREATE | NLM_F_EXCL, what)
-    }
-
-    /// `RTM_NEWLINK` without the flags of creating is the one way to change a port's own settings.
-    fn create_or_change(&mut self, message: RouteNetlinkMessage, what: impl Fn() -> String) -> Result<(), LabError> {
-        self.request(message, 0, what)
-    }
-
-    fn request(&mut self, message: RouteNetlinkMessage, flags: u16, what: impl Fn() -> String) -> Result<(), LabError> {
-        self.send(message, NLM_F_REQUEST | NLM_F_ACK | flags, &what)?;
-        self.answer(&what).map(|_| ())
-    }
-
-    fn send(&mut self, message: RouteNetlinkMessage, flags: u16, what: impl Fn() -> String) -> Result<(), LabError> {
-        self.sequence += 1;
-        let mut header = NetlinkHeader::default();
-        header.flags = flags;
-        header.sequence_number = self.sequence;
-        let mut whole = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        whole.finalize();
-        let mut bytes = vec![0; whole.buffer_len()];
-        whole.serialize(&mut bytes);
-        self.socket.send(&bytes, 0).map_err(|error| kernel(what(), error))?;
-        Ok(())
-    }
-
-    /// The answer to the request just sent: a message, an acknowledgement (`None`) or an error.
-    fn answer(&mut self, what: impl Fn() -> String) -> Result<Option<RouteNetlinkMessage>, LabError> {
-        loop {
-            let mut bytes = bytes_buffer();
-            self.socket.recv(&mut bytes, 0).map_err(|error| kernel(what(), error))?;
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes)
-                .map_err(|error| kernel(what(), io::Error::new(io::ErrorKind::InvalidData, error.to_string())))?;
-            if message.header.sequence_number != self.sequence {
-                continue;
-            }
-            return match message.payload {
-                NetlinkPayload::Error(error) if error.code.is_none() => Ok(None),
-                NetlinkPayload::Error(error) => Err(kernel(what(), error.to_io())),
-                NetlinkPayload::InnerMessage(inner) => Ok(Some(inner)),
-                _ => Err(kernel(what(), io::Error::other("an answer that is neither"))),
-            };
-        }
-    }
-}
-
-fn bytes_buffer() -> Vec<u8> {
-    Vec::with_capacity(ANSWER_BYTES)
 }
 
 fn kernel(what: String, why: io::Error) -> LabError {
     LabError::Kernel { what, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_kernel_keeps_its_number_and_the_socket_its_use() {
+        let home = File::open("/proc/thread-self/ns/net").unwrap();
+        let rtnl = Rtnl::open(&NsThread::spawn().unwrap(), &home).unwrap();
+        let LabError::Kernel { what, why } = rtnl.find("pnt-no-such").unwrap_err() else { panic!("another error") };
+        assert_eq!((what.as_str(), why.raw_os_error()), ("looking the link pnt-no-such up", Some(libc::ENODEV)));
+        assert_eq!(rtnl.find("lo").unwrap().index, 1);
+    }
 }

@@ -160,5 +160,4 @@ fn footer(node: &CniNode, style: Style, out: &mut dyn Write) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "cni_tests.rs"]
 mod tests;

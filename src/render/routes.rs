@@ -386,5 +386,4 @@ fn kernel_words(answer: &crate::model::route::RouteWitness, links: &[LinkRef]) -
 }
 
 #[cfg(test)]
-#[path = "routes_tests.rs"]
 mod tests;

@@ -14,7 +14,10 @@ use std::thread;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Device and inode of the namespace the thread is in; a job that enters another one says so here.
+/// It stays true: while a thread is in a namespace, that inode is not used again.
+type Current = Option<(u64, u64)>;
+type Job = Box<dyn FnOnce(&mut Current) + Send>;
 
 /// The one thread that enters namespaces. It hands back what was opened there: sockets and files.
 ///
@@ -29,14 +32,16 @@ impl NsThread {
     pub fn spawn() -> io::Result<Self> {
         let (jobs, work) = mpsc::channel::<Job>();
         thread::Builder::new().name("netns".to_owned()).spawn(move || {
+            let mut current = own_identity().ok();
             while let Ok(job) = work.recv() {
-                job();
+                job(&mut current);
             }
         })?;
         Ok(Self { jobs })
     }
 
-    /// Enters `netns` (an open nsfs file) and runs `open` there.
+    /// Enters `netns` (an open nsfs file) and runs `open` there. Where the thread already is there, it
+    /// enters nothing, so that podnet's own namespace can be read without any rights.
     ///
     /// `open` should only open sockets or files (`/proc/thread-self/net/…`, `/proc/sys/net/…`) and
     /// return them: the thread serves all readers.
@@ -47,13 +52,27 @@ impl NsThread {
     ) -> io::Result<T> {
         let netns = netns.as_fd().try_clone_to_owned()?;
         let (answer, result) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move || {
-            let outcome = enter(netns.as_fd()).and_then(|()| open());
+        let job: Job = Box::new(move |current| {
+            let outcome = move_to(&File::from(netns), current).and_then(|()| open());
             let _ = answer.send(outcome);
         });
         self.jobs.send(job).map_err(|_| io::Error::other("the namespace thread has ended"))?;
         result.recv().map_err(|_| io::Error::other("the namespace thread has ended"))?
     }
+}
+
+fn own_identity() -> io::Result<(u64, u64)> {
+    let found = fs::metadata("/proc/thread-self/ns/net")?;
+    Ok((found.dev(), found.ino()))
+}
+
+fn move_to(netns: &File, current: &mut Current) -> io::Result<()> {
+    let target = identity(netns)?;
+    if *current != Some(target) {
+        enter(netns.as_fd())?;
+        *current = Some(target);
+    }
+    Ok(())
 }
 
 /// Moves the calling thread into `netns`. For threads that do nothing else afterwards, and for a
@@ -133,4 +152,31 @@ pub fn share_folder(folder: &Path) -> io::Result<()> {
         other => other?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_comes_back_to_where_a_job_wants_it() {
+        let (home, away) = (
+            File::open("/proc/thread-self/ns/net").unwrap(),
+            thread::spawn(|| {
+                unshare(CloneFlags::CLONE_NEWNET).unwrap();
+                File::open("/proc/thread-self/ns/net").unwrap()
+            })
+            .join()
+            .unwrap(),
+        );
+        let thread = NsThread::spawn().unwrap();
+        let place = |netns: &File| thread.within(netns, own_identity).unwrap();
+        for netns in [&home, &away, &away, &home, &home] {
+            assert_eq!(place(netns), identity(netns).unwrap());
+        }
+        assert_ne!(place(&home), place(&away));
+        // A file that is no namespace moves the thread nowhere.
+        assert!(thread.within(File::open("/dev/null").unwrap(), own_identity).is_err());
+        assert_eq!(place(&away), identity(&away).unwrap());
+    }
 }

@@ -3,10 +3,14 @@
 mod generated;
 mod help;
 mod hostile;
+mod live;
 mod output;
 mod progress;
 mod refused;
 mod schema;
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use assert_cmd::Command;
 
@@ -57,4 +61,18 @@ fn assert_refused(arguments: &[&str], expected: &str) {
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {}", ran.err);
     assert!(ran.err.contains(expected), "{arguments:?}: {:?} does not contain {expected:?}", ran.err);
     assert!(ran.err.starts_with("podnet: "), "{arguments:?}: {:?}", ran.err);
+}
+
+/// Whether this runs as root; in CI it has to.
+fn is_root() -> bool {
+    let root = own_uid() == 0;
+    assert!(root || std::env::var_os("CI").is_none(), "CI has to run the tests as root");
+    if !root {
+        let _ = writeln!(std::io::stderr(), "left out: needs root");
+    }
+    root
+}
+
+fn own_uid() -> u32 {
+    std::fs::metadata("/proc/self").unwrap().uid()
 }

@@ -1,26 +1,11 @@
 //! What podnet is not allowed to do, or is not there: a clear word, and exit code 2.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use super::{assert_refused, podnet, run};
-
-fn is_root() -> bool {
-    let root = own_uid() == 0;
-    assert!(root || std::env::var_os("CI").is_none(), "CI has to run the tests as root");
-    if !root {
-        let _ = writeln!(std::io::stderr(), "left out: needs root");
-    }
-    root
-}
-
-fn own_uid() -> u32 {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata("/proc/self").unwrap().uid()
-}
+use super::{assert_refused, is_root, podnet, run};
 
 #[test]
 fn without_rights_it_says_which_are_missing() {
@@ -40,8 +25,9 @@ fn without_rights_it_says_which_are_missing() {
             .output()
             .unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
-        assert!(output.stdout.is_empty());
+        // 3 where the node could be opened, and hardly anything of it read.
+        assert!(matches!(output.status.code(), Some(2 | 3)), "{arguments:?}: {err}");
+        assert!(err.lines().count() < 20, "{arguments:?} tells each process on its own: {err}");
         assert!(err.starts_with("podnet: ") && err.contains("root"), "{arguments:?}: {err}");
         assert!(err.contains("ermission denied") || err.contains("not permitted"), "{arguments:?}: {err}");
         assert!(!err.contains("panicked"), "{arguments:?}: {err}");

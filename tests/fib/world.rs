@@ -68,6 +68,20 @@ impl World {
         child.wait().expect("it ends");
     }
 
+    /// What `ip -j` answers to each line, in their order.
+    pub fn ip_json(&self, six: bool, lines: &str) -> Vec<serde_json::Value> {
+        let mut child = Command::new("ip")
+            .args([if six { "-6" } else { "-4" }, "-j", "-n", &self.name, "-force", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ip runs");
+        child.stdin.take().expect("piped").write_all(lines.as_bytes()).expect("written");
+        let done = child.wait_with_output().expect("it ends");
+        serde_json::Deserializer::from_slice(&done.stdout).into_iter().map(|value| value.expect("JSON")).collect()
+    }
+
     pub fn shell(&self, script: &str) -> String {
         let done =
             Command::new("ip").args(["netns", "exec", &self.name, "sh", "-c", script]).output().expect("ip runs");
@@ -185,12 +199,10 @@ impl World {
         let mut lines = String::new();
         for _ in 0..count {
             let dst = prefix4(random);
-            let table = if random.one_in(20) {
-                "local"
-            } else if random.one_in(20) {
-                "default"
-            } else {
-                *random.pick(&TABLES)
+            let table = match random.below(20) {
+                0 => "local",
+                1 => "default",
+                _ => *random.pick(&TABLES),
             };
             let verb = random.pick(&["add", "add", "append", "prepend"]);
             let mut line = format!("route {verb} ");

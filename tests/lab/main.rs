@@ -7,6 +7,7 @@ mod harness;
 mod crash;
 mod naming;
 mod network;
+mod one_reading;
 mod readers;
 mod rules;
 mod state_file;

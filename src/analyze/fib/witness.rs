@@ -100,7 +100,9 @@ fn compare_way(found: &Lookup, resolved: &Route, differences: &mut Vec<String>) 
         ));
         return;
     };
+    // A route's own source is told for packets that come in too; they keep theirs.
     let agrees = match (&ours.source, resolved.source) {
+        _ if found.query.iif.is_some() => true,
         (Source::Chosen { address, .. }, Some(theirs)) => *address == theirs,
         (Source::OneOf { addresses, .. }, Some(theirs)) => addresses.contains(&theirs),
         (Source::None { .. }, Some(_)) => false,

@@ -1,6 +1,8 @@
 //! What the kernel itself answers to a route look-up.
 //!
-//! May import model, wire and sys.
+//! Two things to know of the answers. Until a namespace has a rule of its own, the kernel keeps the local and the
+//! main table as one, and says `main` of an entry that a dump lists in `local`. And an IPv6 answer may tell
+//! the source it was asked with as `src`. May import model, wire and sys.
 
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::route::{Route, RouteQuery, RouteWitness};

@@ -44,8 +44,13 @@ impl LiveNode {
     /// All processes by namespace, each namespace's first one noted as a place.
     pub(super) fn swept(&self) -> Section<BTreeMap<NetnsId, Vec<Pid>>> {
         self.memory.sweep.get((), || {
+            tracing::debug!(proc = %self.root.proc().display(), "sweeping all processes");
             let mut sweep = processes::sweep(&self.root);
             sweep.value.retain(|id, _| self.in_scope(*id));
+            if self.scope.is_some() {
+                // What may not be looked at is none of the lab's: its processes are the reader's own.
+                sweep.issues.retain(|issue| !matches!(issue.why, Why::Permission { .. }));
+            }
             for (id, pids) in &sweep.value {
                 for pid in pids.iter().take(3) {
                     self.places.note(*id, Place::Process(*pid));

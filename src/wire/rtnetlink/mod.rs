@@ -4,7 +4,7 @@
 //! `netlink-packet-route`: those lose the whole object when one attribute is not what they expect
 //! (a link name that is no UTF-8 is enough), drop the raw bytes of what they cannot read, and know no
 //! nexthop objects. That crate does decode the data of each kind of link, one attribute at a time
-//! (`kind`), and in the tests it is the second opinion on all objects.
+//! (`kind`), and in the tests it is the second opinion on the objects it knows.
 //!
 //! Every decoder takes the message after its netlink header and a list to put complaints into. It
 //! gives `None` for what is not of its sort (another address family) or means nothing without a

@@ -122,6 +122,7 @@ fn routed(facts: &Facts<'_>, flow: &Flow, dst: Ipv4Addr, misses: &mut Misses) ->
                     way.gateway = None;
                 }
             }
+            drop_local_gateways(facts, route.table, &mut answer);
             if dst.is_unspecified() {
                 return Answer {
                     rule: answer.rule,

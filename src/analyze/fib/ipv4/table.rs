@@ -2,6 +2,8 @@
 //!
 //! May import model only.
 
+use std::cmp::Reverse;
+
 use crate::model::ids::TableId;
 use crate::model::route::{Family, NextHop, Route, RouteKind};
 
@@ -47,7 +49,6 @@ pub(super) fn candidates(facts: &Facts<'_>, tables: &[TableId], flow: &Flow) -> 
         .collect();
     found.sort_by_key(|at| {
         let route = &routes[*at];
-        use std::cmp::Reverse;
         (Reverse(route.dst.prefix_len()), Reverse(route.table), Reverse(route.tos), route.metric)
     });
     found

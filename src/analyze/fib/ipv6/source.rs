@@ -72,6 +72,7 @@ fn choose(facts: &Facts<'_>, candidates: &[(Rank, &Address, Ipv6Addr)]) -> Sourc
 
 /// The rules in the order in which they count; higher is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::struct_excessive_bools)] // each is a rule of its own
 struct Rank {
     same: bool,
     scope: i32,

@@ -1,1 +1,0 @@
-//! Which file wins, and whose leases are whose.

@@ -1,1 +1,0 @@
-//! Tables of cases, each named in words.

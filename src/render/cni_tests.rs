@@ -1,1 +1,0 @@
-//! How the CNI files are written.

@@ -1,1 +1,0 @@
-//! How tables and look-ups are written.
