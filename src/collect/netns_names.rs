@@ -70,6 +70,10 @@ pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
         };
         for name in names {
             let path = folder.join(name);
+            // Most are mounts, and resolved already.
+            if found.contains_key(&path) {
+                continue;
+            }
             match namespace_at(root, &path) {
                 Ok(Some(id)) if kinds.get(&id.ino) != Some(&false) => {
                     found.insert(path, id);

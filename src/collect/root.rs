@@ -9,15 +9,20 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::dir::Dir;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
+use crate::model::issue::Read;
+use crate::wire::proc::mountinfo::Mount;
 
 /// Where a node's `/proc` and its root folder are.
 #[derive(Debug)]
 pub struct HostRoot {
     proc: PathBuf,
     root: OwnedFd,
+    mounts: OnceLock<Read<Vec<Mount>>>,
 }
 
 impl HostRoot {
@@ -30,12 +35,17 @@ impl HostRoot {
     /// With a root of its own (a lab worker's folder, a test's).
     pub fn at(proc: &Path, root: &Path) -> io::Result<Self> {
         let root = File::open(root)?;
-        Ok(Self { proc: proc.to_owned(), root: root.into() })
+        Ok(Self { proc: proc.to_owned(), root: root.into(), mounts: OnceLock::new() })
     }
 
     /// The folder of processes.
     pub fn proc(&self) -> &Path {
         &self.proc
+    }
+
+    /// What `read` found of the mount table, the first time it was asked for.
+    pub(super) fn mounts(&self, read: impl FnOnce(&Self) -> Read<Vec<Mount>>) -> &Read<Vec<Mount>> {
+        self.mounts.get_or_init(|| read(self))
     }
 
     /// Opens a file of the node for reading; never blocks on a FIFO.

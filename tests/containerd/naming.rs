@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::check::{netns_id, row, rows};
-use crate::support::podnet::podnet_outside;
 use crate::support::{CniConf, PodSpec, Worker};
 
 #[test]
@@ -78,8 +77,13 @@ fn pids_that_count_in_another_pid_namespace_are_not_believed() {
     let truth = netns_id(&worker, worker.pause_pid(&pod));
     let netns = worker.netns_path();
     let endpoint = format!("unix://{}", worker.socket().display());
-    let answer =
-        podnet_outside(&["--host-netns", netns.to_str().expect("a path"), "--runtime-endpoint", &endpoint, "pods"]);
+    let answer = Worker::podnet_outside(&[
+        "--host-netns",
+        netns.to_str().expect("a path"),
+        "--runtime-endpoint",
+        &endpoint,
+        "pods",
+    ]);
     let row = row(answer.data(&[0, 3]), &pod);
     assert!(row["netns"].is_null() || row["netns"] == truth, "{row:#}");
     if let Some(pid) = row["pause_pid"].as_u64() {

@@ -68,13 +68,13 @@ impl Worker {
         let proc = self.proc_root();
         let mut argv = vec!["--proc-root", proc.to_str().expect("a path in UTF-8")];
         argv.extend(arguments);
-        podnet_outside(&argv)
+        Self::podnet_outside(&argv)
     }
-}
 
-/// podnet in the test's own namespaces, as JSON; only these arguments tell it of a worker.
-pub fn podnet_outside(arguments: &[&str]) -> Ran {
-    run(Command::new(PODNET).args(["-o", "json"]).args(arguments))
+    /// podnet in the test's own namespaces, as JSON; only these arguments tell it of the worker.
+    pub fn podnet_outside(arguments: &[&str]) -> Ran {
+        run(Command::new(PODNET).args(["-o", "json"]).args(arguments))
+    }
 }
 
 /// Runs a prepared command of podnet.
