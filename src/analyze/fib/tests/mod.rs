@@ -6,6 +6,7 @@
 mod choices;
 mod rules;
 mod sources;
+mod witness;
 mod world;
 
 use crate::analyze::answer::Gathered;
