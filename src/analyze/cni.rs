@@ -263,9 +263,7 @@ fn judge_unread(ahead: &Ahead, passes_over: Option<bool>) -> (Used, String) {
         }
         (Ahead::Broken(broken), Some(false)) => (
             Used::No,
-            format!(
-                "it was not read, and {broken} comes first and is broken: containerd then loads no network at all"
-            ),
+            format!("it was not read, and {broken} comes first and is broken: containerd then loads no network at all"),
         ),
         (Ahead::Nothing, _) => (Used::Unknown, "it was not read: if it is valid, it wins".to_owned()),
         (Ahead::Broken(first) | Ahead::Unread(first), _) => {

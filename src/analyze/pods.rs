@@ -414,8 +414,10 @@ fn outlet(
         let links = node.links(netns);
         return match own.take(&links).iter().find(|other| other.ifindex == controller) {
             Some(above) => {
-                let outlet =
-                    Outlet::Controller { controller: LinkRef::of(above), controller_kind: above.kind.name().to_owned() };
+                let outlet = Outlet::Controller {
+                    controller: LinkRef::of(above),
+                    controller_kind: above.kind.name().to_owned(),
+                };
                 (outlet, port_fault(link, above).map(Fault::Port))
             }
             None => (Outlet::Unknown, None),

@@ -117,9 +117,7 @@ fn compare_way(found: &Lookup, resolved: &Route, differences: &mut Vec<String>) 
 fn source_words(source: &Source) -> String {
     match source {
         Source::Given { address } | Source::Chosen { address, .. } => address.to_string(),
-        Source::OneOf { addresses, .. } => {
-            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
-        }
+        Source::OneOf { addresses, .. } => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
         Source::None { .. } => "none".to_owned(),
         Source::Unknown { .. } => "unknown".to_owned(),
     }

@@ -130,7 +130,8 @@ fn a_name_without_content_keeps_its_place_for_a_runtime_stumbles_over_it() {
     nix::unistd::mkfifo(&folder.join("03-fifo.conf"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(folder.join("05-socket.json")).unwrap();
     let found = read(&root(node.path()), &CniDirs::default());
-    let files: Vec<_> = names(&found.value).into_iter().zip(found.value.files.iter().map(|file| file.error.as_deref())).collect();
+    let files: Vec<_> =
+        names(&found.value).into_iter().zip(found.value.files.iter().map(|file| file.error.as_deref())).collect();
     let (nowhere, special) = (Some("a symbolic link that leads to no file"), Some("not a regular file"));
     assert_eq!(
         files,
