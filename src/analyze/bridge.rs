@@ -224,7 +224,12 @@ fn behind(node: &dyn NodeView, host: NetnsId, port: &Link, sandboxes: &[Sandbox]
 fn judge(row: &BridgeRow, findings: &mut Vec<Finding>) {
     let name = &row.link.name;
     if !row.up {
-        findings.push(Finding::bad(Code::LinkDown, format!("{name} is down")));
+        findings.push(if row.ports.is_empty() {
+            // Nothing passes it, up or down: a bridge that nobody uses (yet).
+            Finding::note(Code::LinkDown, format!("{name} is down and has no ports"))
+        } else {
+            Finding::bad(Code::LinkDown, format!("{name} is down"))
+        });
     }
     for port in &row.ports {
         let Behind::Pod { pod, .. } = &port.behind else { continue };

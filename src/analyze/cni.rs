@@ -55,7 +55,7 @@ pub struct FileRow {
     pub used: Used,
     /// Why, or why not.
     pub why: String,
-    /// What is wrong with it, with line and column.
+    /// What is wrong with it, with line and column; or why it was not read.
     pub error: Option<String>,
     /// The plugins in the order in which they are called.
     pub plugins: Vec<PluginRow>,
@@ -71,7 +71,7 @@ pub enum Used {
     No,
     /// It is not valid.
     Broken,
-    /// It hangs on the runtime, which is not known.
+    /// It hangs on the runtime, which is not known, or on a file that podnet did not read.
     Unknown,
 }
 
@@ -197,33 +197,79 @@ fn files(files: &[CniFile], runtime: Option<&str>) -> Vec<FileRow> {
         Some("cri-o") => Some(true),
         _ => None,
     };
-    let mut broken: Option<String> = None;
-    let mut winner: Option<String> = None;
+    let mut ahead = Ahead::Nothing;
     let mut rows = Vec::new();
     for file in files {
         let base = file.path.rsplit('/').next().unwrap_or(&file.path).to_owned();
-        let (used, why) = match (&file.error, &winner, &broken, passes_over) {
-            (Some(_), Some(winner), ..) => (Used::Broken, format!("it is not valid, and {winner} comes first")),
-            (Some(_), None, ..) => (Used::Broken, "it is not valid".to_owned()),
-            (None, Some(winner), ..) => (Used::No, format!("{winner} comes first by name")),
-            (None, None, None, _) => (Used::Yes, "the first by name".to_owned()),
-            (None, None, Some(_), Some(true)) => (Used::Yes, "the first valid one by name".to_owned()),
-            (None, None, Some(broken), Some(false)) => {
-                (Used::No, format!("{broken} comes first and is broken: containerd then loads no network at all"))
-            }
-            (None, None, Some(broken), None) => (
-                Used::Unknown,
-                format!("{broken} comes first and is broken: CRI-O passes it over, containerd loads no network at all"),
-            ),
+        let (used, why) = if file.unread {
+            judge_unread(&ahead, passes_over)
+        } else if file.error.is_some() {
+            let why = match &ahead {
+                Ahead::Winner(winner) => format!("it is not valid, and {winner} comes first"),
+                _ => "it is not valid".to_owned(),
+            };
+            (Used::Broken, why)
+        } else {
+            judge_valid(&ahead, passes_over)
         };
-        if file.error.is_some() {
-            broken.get_or_insert(base);
-        } else if matches!(used, Used::Yes | Used::Unknown) {
-            winner = Some(base);
-        }
+        ahead = match ahead {
+            Ahead::Winner(_) => ahead,
+            _ if file.error.is_none() && matches!(used, Used::Yes | Used::Unknown) => Ahead::Winner(base),
+            Ahead::Nothing if file.unread => Ahead::Unread(base),
+            Ahead::Nothing => Ahead::Broken(base),
+            // Only containerd stops at the first: others may get as far as this one.
+            Ahead::Broken(_) if file.unread && passes_over != Some(false) => Ahead::Unread(base),
+            other => other,
+        };
         rows.push(row(file, used, why));
     }
     rows
+}
+
+/// What comes before a file and decides about it.
+enum Ahead {
+    Nothing,
+    Broken(String),
+    /// Not read by podnet: broken or not, that is not known.
+    Unread(String),
+    /// The file that wins, or does if any does.
+    Winner(String),
+}
+
+fn judge_valid(ahead: &Ahead, passes_over: Option<bool>) -> (Used, String) {
+    match (ahead, passes_over) {
+        (Ahead::Winner(first), _) | (Ahead::Unread(first), Some(false)) => {
+            (Used::No, format!("{first} comes first by name"))
+        }
+        (Ahead::Nothing, _) => (Used::Yes, "the first by name".to_owned()),
+        (Ahead::Unread(first), _) => {
+            (Used::Unknown, format!("{first} comes first and was not read: if it is valid, it wins"))
+        }
+        (Ahead::Broken(_), Some(true)) => (Used::Yes, "the first valid one by name".to_owned()),
+        (Ahead::Broken(broken), Some(false)) => {
+            (Used::No, format!("{broken} comes first and is broken: containerd then loads no network at all"))
+        }
+        (Ahead::Broken(broken), None) => (
+            Used::Unknown,
+            format!("{broken} comes first and is broken: CRI-O passes it over, containerd loads no network at all"),
+        ),
+    }
+}
+
+fn judge_unread(ahead: &Ahead, passes_over: Option<bool>) -> (Used, String) {
+    match (ahead, passes_over) {
+        (Ahead::Winner(first), _) | (Ahead::Unread(first), Some(false)) => {
+            (Used::No, format!("it was not read, and {first} comes first by name"))
+        }
+        (Ahead::Broken(broken), Some(false)) => (
+            Used::No,
+            format!("it was not read, and {broken} comes first and is broken: containerd then loads no network at all"),
+        ),
+        (Ahead::Nothing, _) => (Used::Unknown, "it was not read: if it is valid, it wins".to_owned()),
+        (Ahead::Broken(first) | Ahead::Unread(first), _) => {
+            (Used::Unknown, format!("it was not read, and {first} before it is broken or was not read"))
+        }
+    }
 }
 
 fn row(file: &CniFile, used: Used, why: String) -> FileRow {

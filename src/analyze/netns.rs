@@ -11,9 +11,9 @@ use thiserror::Error;
 use super::answer::{Answer, Gathered, node_label};
 use super::identity::{newest, pod_key};
 use crate::model::ids::{NetnsId, Nsid, Pid, SandboxId};
-use crate::model::issue::Why;
+use crate::model::issue::{Issue, Level, Read, Why};
 use crate::model::netns::{Netns, NetnsName, Process};
-use crate::model::sandbox::{PodName, Sandbox, SandboxFilter, SandboxState};
+use crate::model::sandbox::{PodName, Sandbox, SandboxFilter, SandboxSource, SandboxState};
 use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 
@@ -51,8 +51,11 @@ pub struct NetnsRow {
     /// The pods it belongs to, by name; more than one only when sandboxes share it. Not those of
     /// the host's namespace.
     pub pods: Vec<PodOf>,
-    /// What is to be said of it, in this order: host, nameless, leaked.
+    /// What is to be said of it, in this order: host, nameless, leaked or perhaps so.
     pub marks: Vec<Mark>,
+    /// Why it cannot be told whether it is leaked; only with that mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leak_unknown: Option<String>,
 }
 
 /// A process by number and name.
@@ -88,6 +91,8 @@ pub enum Mark {
     Nameless,
     /// Named, but no process is in it and no sandbox has it: nobody will remove it.
     Leaked,
+    /// Bound to a name, and no process is in it; whether a sandbox has it is unknown.
+    LeakUnknown,
 }
 
 /// A sandbox whose namespace is gone.
@@ -142,8 +147,9 @@ pub fn netns(nodes: &[&dyn NodeView], which: Option<&str>) -> Result<Answer<Name
         let namespaces: &Vec<Netns> = gathered.take(&all);
         let label = node_label(nodes, *node);
         let host = node.node().host_netns;
+        let gap = gap(&all, &sandboxes);
         for namespace in namespaces {
-            let mut row = row(namespace, known, host);
+            let mut row = row(namespace, known, host, gap);
             row.node.clone_from(&label);
             views.push(*node);
             answer.namespaces.push(row);
@@ -166,7 +172,28 @@ pub fn netns(nodes: &[&dyn NodeView], which: Option<&str>) -> Result<Answer<Name
     Ok(Answer::new(nodes, answer, gathered))
 }
 
-fn row(namespace: &Netns, sandboxes: &[Sandbox], host: NetnsId) -> NetnsRow {
+/// Why an empty namespace need not be leaked: a process or a sandbox may have it that was not seen.
+///
+/// `/proc` does not know sandboxes without a process: those that stopped, and those that a shim holds.
+fn gap(namespaces: &Read<Vec<Netns>>, sandboxes: &Read<Vec<Sandbox>>) -> Option<&'static str> {
+    let incomplete = |issues: &[Issue]| issues.iter().any(|issue| issue.level == Level::Incomplete);
+    let from_proc = sandboxes.value.iter().any(|sandbox| sandbox.source == SandboxSource::Proc);
+    // A sandbox of which neither the namespace nor its path could be read may have any of them.
+    let astray = |sandbox: &Sandbox| {
+        !sandbox.host_network && sandbox.netns.is_none() && sandbox.netns_path.is_none() && incomplete(&sandbox.issues)
+    };
+    if incomplete(&sandboxes.issues) || from_proc {
+        Some("not all sandboxes are known")
+    } else if sandboxes.value.iter().any(astray) {
+        Some("not every sandbox's namespace could be read")
+    } else if incomplete(&namespaces.issues) {
+        Some("not every process could be looked at")
+    } else {
+        None
+    }
+}
+
+fn row(namespace: &Netns, sandboxes: &[Sandbox], host: NetnsId, gap: Option<&str>) -> NetnsRow {
     let is_host = namespace.id == host;
     let mut pods: BTreeMap<String, &Sandbox> = BTreeMap::new();
     for sandbox in sandboxes.iter().filter(|sandbox| !is_host && sandbox.netns == Some(namespace.id)) {
@@ -181,8 +208,9 @@ fn row(namespace: &Netns, sandboxes: &[Sandbox], host: NetnsId) -> NetnsRow {
     } else if namespace.names.is_empty() {
         marks.push(Mark::Nameless);
     } else if namespace.pids.is_empty() && pods.is_empty() {
-        marks.push(Mark::Leaked);
+        marks.push(if gap.is_some() { Mark::LeakUnknown } else { Mark::Leaked });
     }
+    let leak_unknown = gap.filter(|_| marks.contains(&Mark::LeakUnknown)).map(str::to_owned);
     NetnsRow {
         node: None,
         id: namespace.id,
@@ -197,6 +225,7 @@ fn row(namespace: &Netns, sandboxes: &[Sandbox], host: NetnsId) -> NetnsRow {
             .map(|sandbox| PodOf { pod: sandbox.pod.clone(), sandbox: sandbox.id.clone(), pause_pid: sandbox.pid })
             .collect(),
         marks,
+        leak_unknown,
     }
 }
 

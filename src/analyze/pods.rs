@@ -1,7 +1,8 @@
 //! `pods`: one row a pod, from its names to the port its packets come out of.
 //!
 //! May import model and its siblings only. Of each pod's namespace only links and addresses are
-//! read, of the host's the links once and the routes only where a pod is under no bridge.
+//! read, of the host's the links once, the routes only where a pod is under no bridge, and programs
+//! only where no route leads to it either. What is bad is what `veth` calls bad.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,10 +17,11 @@ use super::naming::{LinkRef, NetnsNames};
 use super::peer::{self, Agreement, OtherEnd};
 use super::selector::Selector;
 use super::trace::uplink::{Chosen, Lookup, way};
+use super::veth::programs;
 use crate::model::address::{Address, Scope};
 use crate::model::ids::{MacAddr, NetnsId, Pid, SandboxId};
-use crate::model::issue::{Issue, Why};
-use crate::model::link::{Link, LinkKind, OperState};
+use crate::model::issue::{Issue, Level, Why};
+use crate::model::link::{Link, LinkKind, OperState, PortState};
 use crate::model::route::Family;
 use crate::model::sandbox::{Container, PodName, RuntimeInfo, Sandbox, SandboxFilter, SandboxState};
 use crate::model::text::ByteText;
@@ -270,7 +272,16 @@ fn row(
         containers: sandbox.containers.clone(),
     };
     gathered.issues.append(&mut own.issues);
+    gathered.bad |= is_bad(&row);
     Some(row)
+}
+
+/// Whether packets of a pod that runs do not pass.
+fn is_bad(row: &PodRow) -> bool {
+    let faulty = |interfaces: &Vec<PodInterface>| {
+        interfaces.is_empty() || interfaces.iter().any(|one| matches!(one.state, LinksState::Bad { .. }))
+    };
+    row.state == SandboxState::Ready && !row.host_network && row.interfaces.as_ref().is_some_and(faulty)
 }
 
 /// The addresses by which others reach the node itself.
@@ -348,7 +359,19 @@ fn interface(
                 return row;
             }
             row.state = state_of(&[link, &other]);
-            row.plugged = outlet(node, within, &other, &row.addresses, own);
+            if within == netns && other.controller.is_none() {
+                // A pair within the pod: it leads nowhere, and is meant to.
+                row.plugged = Outlet::Nothing;
+            } else {
+                let (plugged, fault) = outlet(node, within, &other, &row.addresses, own);
+                row.plugged = plugged;
+                if let Some(fault) = fault.filter(|_| row.state == LinksState::Ok && within != netns) {
+                    row.state = match fault {
+                        Fault::Unrouted(address) => unrouted(node, (netns, link), (within, &other), address, own),
+                        Fault::Port(why) => LinksState::Bad { why },
+                    };
+                }
+            }
             row.host_link = Some(LinkRef::of(&other));
             row.host_link_netns = Some(within);
         }
@@ -371,27 +394,89 @@ fn interface(
     row
 }
 
-fn outlet(node: &dyn NodeView, netns: NetnsId, link: &Link, addresses: &[IpAddr], own: &mut Gathered) -> Outlet {
+/// What is wrong with what an interface is plugged into.
+enum Fault {
+    /// It is a port, and frames do not pass it.
+    Port(String),
+    /// It is no port, and no route to this address of the pod leads to it.
+    Unrouted(IpAddr),
+}
+
+/// What the host's end is plugged into, and what is wrong with that.
+fn outlet(
+    node: &dyn NodeView,
+    netns: NetnsId,
+    link: &Link,
+    addresses: &[IpAddr],
+    own: &mut Gathered,
+) -> (Outlet, Option<Fault>) {
     if let Some(controller) = link.controller {
         let links = node.links(netns);
         return match own.take(&links).iter().find(|other| other.ifindex == controller) {
             Some(above) => {
-                Outlet::Controller { controller: LinkRef::of(above), controller_kind: above.kind.name().to_owned() }
+                let outlet = Outlet::Controller {
+                    controller: LinkRef::of(above),
+                    controller_kind: above.kind.name().to_owned(),
+                };
+                (outlet, port_fault(link, above).map(Fault::Port))
             }
-            None => Outlet::Unknown,
+            None => (Outlet::Unknown, None),
         };
     }
-    let Some(address) = addresses.first().copied() else { return Outlet::Nothing };
-    let lookup = Lookup { dst: Some(address), family: Family::of(address), src: None, iif: None };
-    match way(node, netns, &lookup, own) {
-        super::trace::uplink::Way::Route(chosen)
-            if chosen.route.nexthops.iter().any(|hop| hop.ifindex == Some(link.ifindex)) =>
-        {
-            Outlet::Route(chosen)
+    let mut outlet = Outlet::Nothing;
+    let mut fault = None;
+    for (at, address) in addresses.iter().copied().enumerate() {
+        let lookup = Lookup { dst: Some(address), family: Family::of(address), src: None, iif: None };
+        let leads_to = match way(node, netns, &lookup, own) {
+            super::trace::uplink::Way::Route(chosen)
+                if chosen.route.nexthops.iter().any(|hop| hop.ifindex == Some(link.ifindex)) =>
+            {
+                Outlet::Route(chosen)
+            }
+            super::trace::uplink::Way::Unknown { .. } => Outlet::Unknown,
+            _ => Outlet::Nothing,
+        };
+        if leads_to == Outlet::Nothing {
+            fault.get_or_insert(Fault::Unrouted(address));
         }
-        super::trace::uplink::Way::Unknown { .. } => Outlet::Unknown,
-        _ => Outlet::Nothing,
+        if at == 0 {
+            outlet = leads_to;
+        }
     }
+    (outlet, fault)
+}
+
+/// Why frames do not pass a bridge's port, if they do not.
+fn port_fault(port: &Link, bridge: &Link) -> Option<String> {
+    if !matches!(bridge.kind, LinkKind::Bridge(_)) {
+        return None;
+    }
+    if !bridge.up {
+        return Some(format!("{} down", bridge.name));
+    }
+    let state = port.port.as_ref()?.state;
+    (state != PortState::Forwarding).then(|| format!("{} {}", port.name, format!("{state:?}").to_lowercase()))
+}
+
+/// The state of a pair that no route leads to: bad, unless a program may do without one.
+fn unrouted(
+    node: &dyn NodeView,
+    (netns, link): (NetnsId, &Link),
+    (within, other): (NetnsId, &Link),
+    address: IpAddr,
+    own: &mut Gathered,
+) -> LinksState {
+    let here = programs(node, netns, link, own);
+    let there = programs(node, within, other, own);
+    if !here.is_empty() || !there.is_empty() {
+        return LinksState::Ok;
+    }
+    let why = format!("no route to {address} leads to {}", other.name);
+    let listed = node.link_bpf(within, other.ifindex);
+    if listed.issues.iter().any(|issue| issue.level == Level::Incomplete) {
+        return LinksState::Unknown { why: format!("{why}, unless a program does") };
+    }
+    LinksState::Bad { why }
 }
 
 /// The state of links in a row, the pod's own first.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use serde_json::Value;
 
 use crate::collect::root::HostRoot;
@@ -107,17 +108,43 @@ impl Reader<'_> {
             let path = folder.join(&name);
             match self.root.read(&path, FILE_LIMIT) {
                 Ok(bytes) => Some(file(&path, conf::network(&name, &bytes))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                // A folder whose name ends like a file's is passed over by runtimes, too.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
-                Err(error) => {
-                    self.unread(&path, &error);
-                    Some(file(&path, Err(format!("could not be read: {error}"))))
-                }
+                Err(error) => self.not_a_configuration(&path, &error),
             }
         });
         let files = files.collect();
         (folder.display().to_string(), files)
+    }
+
+    /// The row of a name whose content could not be had; `None` where a runtime passes the name over, too.
+    ///
+    /// libcni takes every name that is no folder itself, links included, and go-cni (containerd) gives
+    /// up at the first that it cannot read. So a link that leads nowhere, or to a folder, stays in the
+    /// list: it decides which network pods get.
+    fn not_a_configuration(&mut self, path: &Path, error: &io::Error) -> Option<CniFile> {
+        let entry = match self.root.entry(path) {
+            Ok(entry) => entry,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                self.unread(path, &error);
+                return Some(unread(path, &error));
+            }
+        };
+        if entry.is_dir() {
+            return None;
+        }
+        let code = error.raw_os_error().map(Errno::from_raw);
+        let detail = if let Some(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) = code {
+            "a symbolic link that leads to no file"
+        } else if code == Some(Errno::ENXIO) || error.kind() == io::ErrorKind::InvalidInput {
+            // The first is what opening a socket gives.
+            "not a regular file"
+        } else {
+            self.unread(path, error);
+            return Some(unread(path, error));
+        };
+        let why = Why::Malformed { detail: detail.to_owned() };
+        self.issues.push(Issue::note(format!("reading {}", path.display()), why));
+        Some(file(path, Err(detail.to_owned())))
     }
 
     fn cache(&mut self, folder: &Path) -> Vec<crate::model::cni::CniCacheEntry> {
@@ -203,7 +230,11 @@ fn file(path: &Path, network: Result<CniNetwork, String>) -> CniFile {
         Ok(network) => (Some(network), None),
         Err(error) => (None, Some(error)),
     };
-    CniFile { path: path.display().to_string(), network, error }
+    CniFile { path: path.display().to_string(), network, error, unread: false }
+}
+
+fn unread(path: &Path, error: &io::Error) -> CniFile {
+    CniFile { unread: true, ..file(path, Err(format!("could not be read: {error}"))) }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! with `RESOLVE_IN_ROOT`.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
@@ -56,6 +56,11 @@ impl HostRoot {
     /// Opens a path of the node without any access, to learn what it is.
     pub fn handle(&self, path: &Path) -> io::Result<File> {
         Ok(File::from(self.resolve(path, OFlag::O_PATH)?))
+    }
+
+    /// What a name is itself, even where it is a symbolic link.
+    pub fn entry(&self, path: &Path) -> io::Result<Metadata> {
+        File::from(self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?).metadata()
     }
 
     /// A regular file's bytes; more than `limit` is an error, not a cut.

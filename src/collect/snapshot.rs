@@ -111,7 +111,8 @@ impl SnapshotError {
 
 /// Opens a snapshot, plain or gzip (told by its first bytes), within [`Limits::default`].
 ///
-/// The node's `source` becomes the path as it was given.
+/// The node's `source` becomes the path as it was given, and the issues lose their hints: "run as
+/// root" helps nobody who reads a file.
 pub fn open(path: &Path) -> Result<Snapshot, SnapshotError> {
     open_within(path, Limits::default())
 }
@@ -143,6 +144,7 @@ pub fn open_within(path: &Path, limits: Limits) -> Result<Snapshot, SnapshotErro
     let parsed = serde::Deserialize::deserialize(&mut parser).and_then(|found: Snapshot| parser.end().map(|()| found));
     let mut snapshot = parsed.map_err(|error| parse_error(path, error, compressed))?;
     snapshot.node.source = path.to_string_lossy().into_owned();
+    snapshot.drop_hints();
     Ok(snapshot)
 }
 

@@ -30,8 +30,11 @@ pub struct CniFile {
     pub path: String,
     /// The network it describes; `None` when it could not be parsed.
     pub network: Option<CniNetwork>,
-    /// What is wrong with it, with line and column.
+    /// What is wrong with it, with line and column; or why it was not read.
     pub error: Option<String>,
+    /// Whether podnet did not read it (too large, no permission): a runtime may well, and find it valid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
 }
 
 /// A network configuration.

@@ -16,7 +16,8 @@ pub struct Issue {
     pub what: String,
     /// The reason, sorted by what the reader of the answer can do about it.
     pub why: Why,
-    /// What to do about it; `None` where nothing sensible can be said.
+    /// What to do about it at the node itself; `None` where nothing sensible can be said, and in an
+    /// opened snapshot: its reader cannot read the node again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -96,6 +97,26 @@ impl Why {
             | Self::Disagreement { detail }
             | Self::Io { detail } => detail,
         }
+    }
+
+    /// The same with more words: what follows from it.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        match &mut self {
+            Self::Permission { detail }
+            | Self::Gone { detail }
+            | Self::Unsupported { detail }
+            | Self::Malformed { detail }
+            | Self::Interrupted { detail }
+            | Self::Timeout { detail }
+            | Self::NotRecorded { detail }
+            | Self::Disagreement { detail }
+            | Self::Io { detail } => {
+                detail.push_str("; ");
+                detail.push_str(more);
+            }
+        }
+        self
     }
 
     /// Sorts an OS error by what can be done about it.

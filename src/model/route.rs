@@ -239,6 +239,25 @@ pub enum RouteKind {
     Other(u8),
 }
 
+impl std::fmt::Display for RouteKind {
+    /// As `ip route` names it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unicast => "unicast",
+            Self::Local => "local",
+            Self::Broadcast => "broadcast",
+            Self::Anycast => "anycast",
+            Self::Multicast => "multicast",
+            Self::Blackhole => "blackhole",
+            Self::Unreachable => "unreachable",
+            Self::Prohibit => "prohibit",
+            Self::Throw => "throw",
+            Self::Nat => "nat",
+            Self::Other(number) => return write!(f, "{number}"),
+        })
+    }
+}
+
 /// `ICMPV6_ROUTER_PREF_*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -112,6 +112,42 @@ impl Snapshot {
         all.into_iter().cloned().collect()
     }
 
+    /// Drops the hints of all sections: advice for whoever reads the node itself.
+    pub fn drop_hints(&mut self) {
+        fn of<T: Clone>(section: &mut Section<T>) {
+            if section.issues.iter().any(|issue| issue.hint.is_some()) {
+                drop_all(&mut Arc::make_mut(section).issues);
+            }
+        }
+        fn drop_all(issues: &mut [Issue]) {
+            issues.iter_mut().for_each(|issue| issue.hint = None);
+        }
+        of(&mut self.runtime);
+        of(&mut self.sandboxes);
+        if self.sandboxes.value.iter().any(|sandbox| !sandbox.issues.is_empty()) {
+            let sandboxes = Arc::make_mut(&mut self.sandboxes);
+            sandboxes.value.iter_mut().for_each(|sandbox| drop_all(&mut sandbox.issues));
+        }
+        self.pod_processes.values_mut().for_each(of);
+        self.processes.values_mut().for_each(of);
+        of(&mut self.namespaces);
+        of(&mut self.netns_names);
+        self.cgroup_bpf.values_mut().for_each(of);
+        of(&mut self.cni);
+        for netns in &mut self.netns {
+            of(&mut netns.links);
+            of(&mut netns.addresses);
+            of(&mut netns.neighbours);
+            of(&mut netns.fdb);
+            of(&mut netns.rules);
+            of(&mut netns.routes);
+            of(&mut netns.nexthops);
+            netns.link_bpf.values_mut().for_each(of);
+            netns.sysctls.values_mut().for_each(of);
+            netns.nsids.values_mut().for_each(of);
+        }
+    }
+
     fn netns(&self, id: NetnsId) -> Option<&NetnsSections> {
         self.netns.iter().find(|sections| sections.id == id)
     }

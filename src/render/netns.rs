@@ -9,7 +9,7 @@ use crate::analyze::netns::{GoneRow, Mark, Namespaces, NetnsRow};
 use crate::model::sandbox::SandboxState;
 use crate::render::style::{Style, escape};
 use crate::render::table::Table;
-use crate::render::words::{ABSENT, count, or_absent, sandbox_state};
+use crate::render::words::{ABSENT, UNKNOWN, count, or_absent, sandbox_state};
 
 /// How many pids stand in the narrow table; the count always does.
 const FEW: usize = 3;
@@ -45,7 +45,11 @@ pub fn write(answer: &Answer<Namespaces>, style: Style, out: &mut dyn Write) -> 
 fn footer(data: &Namespaces) -> String {
     let marked = |mark| data.namespaces.iter().filter(|row| row.marks.contains(&mark)).count();
     let mut text = count(data.namespaces.len(), "namespace", "namespaces");
-    for (number, words) in [(marked(Mark::Nameless), "nameless"), (marked(Mark::Leaked), "leaked")] {
+    for (number, words) in [
+        (marked(Mark::Nameless), "nameless"),
+        (marked(Mark::Leaked), "leaked"),
+        (marked(Mark::LeakUnknown), "perhaps leaked"),
+    ] {
         if number > 0 {
             text = format!("{text}, {number} {words}");
         }
@@ -79,16 +83,20 @@ fn cells(row: &NetnsRow, several: bool, style: Style) -> Vec<String> {
             joined(row.pods.iter().map(|pod| escape(pod.sandbox.short())).collect()),
         ]);
     }
-    let notes: Vec<_> = row.marks.iter().map(|mark| note(*mark, style)).collect();
+    let notes: Vec<_> = row.marks.iter().map(|mark| note(*mark, row, style)).collect();
     cells.push(notes.join(", "));
     cells
 }
 
-fn note(mark: Mark, style: Style) -> String {
+fn note(mark: Mark, row: &NetnsRow, style: Style) -> String {
     match mark {
         Mark::Host => "host".to_owned(),
         Mark::Nameless => "nameless".to_owned(),
         Mark::Leaked => style.odd("leaked: no process, no sandbox"),
+        Mark::LeakUnknown => {
+            let why = row.leak_unknown.as_deref().unwrap_or(UNKNOWN);
+            style.odd(&format!("no process; leaked or not is unknown because {}", escape(why)))
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use podnet::analyze::answer::Answer;
+use podnet::analyze::bridge::bridge;
 use podnet::analyze::finding::{Code, Weight};
 use podnet::analyze::identity::PodQuery;
+use podnet::analyze::pods::{LinksState, PodsQuestion, pods};
 use podnet::analyze::trace::{StepKind, Trace, trace};
 use podnet::analyze::veth::veth;
 use podnet::model::ids::{IfIndex, TableId};
 use podnet::model::link::{LinkKind, OperState, PortState};
 use podnet::model::route::{Family, RouteKind, RuleAction};
+use podnet::model::sandbox::SandboxState;
 use podnet::model::view::NodeView;
 
 use crate::support::built::{HOST, Node, link, rule};
@@ -199,7 +202,7 @@ fn the_way_back_leads_elsewhere() {
 #[test]
 fn the_sandbox_is_not_ready() {
     let mut node = healthy();
-    node.sandbox_named("default/a").state = podnet::model::sandbox::SandboxState::NotReady;
+    node.sandbox_named("default/a").state = SandboxState::NotReady;
     is_bad(node, Code::NotReady, "the sandbox is not ready: the pod does not run");
 }
 
@@ -252,6 +255,93 @@ fn veth_is_bad_for_the_same_faults_of_the_pair() {
     let texts: Vec<_> = answer.data.findings.iter().map(|finding| finding.text.as_str()).collect();
     assert_eq!(texts, ["veth2, the other end, is down"]);
     assert_eq!(answer.exit_code(), 1);
+}
+
+/// `pods` tells each of them in its last column, and ends as `veth` does.
+#[test]
+fn pods_is_bad_for_the_same_faults_as_veth() {
+    let detached = |node: &mut Node| {
+        node.link(HOST, 102).controller = None;
+        node.link(HOST, 102).port = None;
+    };
+    type Break<'a> = &'a dyn Fn(&mut Node);
+    let cases: [(&str, Break<'_>, u8); 10] = [
+        ("ok", &|_| {}, 0),
+        ("eth0 down", &|node| node.link(2002, 3).up = false, 1),
+        ("veth2 down", &|node| node.link(HOST, 102).up = false, 1),
+        ("eth0 no carrier", &|node| node.link(2002, 3).lower_up = false, 1),
+        ("cnio0 down", &|node| node.link(HOST, 20).up = false, 1),
+        ("veth2 blocking", &|node| node.link(HOST, 102).port.as_mut().unwrap().state = PortState::Blocking, 1),
+        ("no route to 10.200.0.2 leads to veth2", &detached, 1),
+        (
+            "ok",
+            &|node| {
+                detached(node);
+                node.route(HOST, TableId::MAIN, "10.200.0.2/32", None, 102);
+            },
+            0,
+        ),
+        (
+            "no route to fd00::2 leads to veth2",
+            &|node| {
+                detached(node);
+                node.route(HOST, TableId::MAIN, "10.200.0.2/32", None, 102);
+                node.address(2002, 3, "fd00::2/64");
+            },
+            1,
+        ),
+        (
+            "ok",
+            &|node| {
+                detached(node);
+                node.program(HOST, 102, "tcx/ingress", "redirect", 7);
+            },
+            0,
+        ),
+    ];
+    for (expected, fault, code) in cases {
+        let mut node = healthy();
+        fault(&mut node);
+        let node = node.done();
+        let nodes = [&node as &dyn NodeView];
+        let answer = pods(&nodes, &PodsQuestion::default());
+        let state = match &answer.data.pods[0].interfaces.as_ref().unwrap()[0].state {
+            LinksState::Ok => "ok".to_owned(),
+            LinksState::Bad { why } => why.clone(),
+            LinksState::Unknown { why } => format!("? {why}"),
+        };
+        assert_eq!((state.as_str(), answer.exit_code()), (expected, code), "{:?}", answer.issues);
+        let veth = veth(&nodes, &PodQuery::new("a")).unwrap();
+        assert_eq!(veth.exit_code(), code, "veth where pods says {expected}: {:?}", veth.data.findings);
+    }
+}
+
+#[test]
+fn pods_is_bad_where_a_pod_has_no_interface_and_not_where_it_does_not_run() {
+    let code = |state: SandboxState| {
+        let mut node = Node::new("worker-0");
+        node.netns(2002, None);
+        node.sandbox("default/a", 2, 2002, &[]).state = state;
+        pods(&[&node.done() as &dyn NodeView], &PodsQuestion::default()).exit_code()
+    };
+    assert_eq!((code(SandboxState::Ready), code(SandboxState::NotReady)), (1, 0));
+}
+
+#[test]
+fn a_bridge_that_is_down_is_bad_only_where_it_has_ports() {
+    let found = |node: Node| {
+        let answer = bridge(&[&node.done() as &dyn NodeView], None).unwrap();
+        let findings: Vec<_> =
+            answer.data.findings.iter().map(|finding| (finding.weight, finding.text.clone())).collect();
+        (findings, answer.exit_code())
+    };
+    let mut idle = Node::new("worker-0");
+    idle.bridge(20, "cnio0", "10.200.0.1/24");
+    idle.link(HOST, 20).up = false;
+    assert_eq!(found(idle), (vec![(Weight::Note, "cnio0 is down and has no ports".to_owned())], 0));
+    let mut used = healthy();
+    used.link(HOST, 20).up = false;
+    assert_eq!(found(used), (vec![(Weight::Bad, "cnio0 is down".to_owned())], 1));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use insta::assert_snapshot;
 use podnet::analyze::bridge::bridge;
 use podnet::analyze::identity::PodQuery;
-use podnet::analyze::netns::netns;
+use podnet::analyze::netns::{Mark, netns};
 use podnet::analyze::pods::{PodsQuestion, pods};
 use podnet::analyze::trace::trace;
 use podnet::analyze::veth::veth;
@@ -97,6 +97,40 @@ fn the_issue_of_a_pod_that_is_not_in_the_answer_is_not_the_answers() {
     assert_eq!(pods(&nodes, &question("other")).issues, std::slice::from_ref(&hung));
     assert_eq!(veth(&nodes, &PodQuery::new("asked")).unwrap().issues, []);
     assert_eq!(veth(&nodes, &PodQuery::new("hung")).unwrap().issues, [hung]);
+}
+
+#[test]
+fn without_a_runtime_an_empty_namespace_need_not_be_leaked() {
+    let node = || {
+        let mut node = Node::new("worker-0");
+        node.netns(3001, Some("cni-empty"));
+        node.netns(2002, Some("cni-used"));
+        node.sandbox("default/a", 2, 2002, &[]);
+        node
+    };
+    let refused = || Why::Permission { detail: "Permission denied".to_owned() };
+    let asked = |node: Node| {
+        let answer = netns(&[&node.done() as &dyn NodeView], None).unwrap();
+        let shown = text(&answer, render::netns::write, Style::PLAIN);
+        let row = answer.data.namespaces.into_iter().find(|row| row.id.ino == 3001).unwrap();
+        (row.marks, row.leak_unknown, shown)
+    };
+    let (marks, why, _) = asked(node());
+    assert_eq!((marks, why), (vec![Mark::Leaked], None));
+
+    let mut from_proc = node();
+    from_proc.without_a_runtime(Issue::incomplete("container runtime", refused()));
+    let (marks, why, shown) = asked(from_proc);
+    assert_eq!((marks, why.as_deref()), (vec![Mark::LeakUnknown], Some("not all sandboxes are known")));
+    assert!(shown.contains("no process; leaked or not is unknown because not all sandboxes are known"), "{shown}");
+    assert!(shown.contains("\n3 namespaces, 1 perhaps leaked\n"), "{shown}");
+
+    let mut astray = node();
+    let sandbox = astray.sandbox("default/hidden", 7, 4001, &[]);
+    (sandbox.netns, sandbox.netns_path) = (None, None);
+    sandbox.issues.push(Issue::incomplete("reading /proc/70/ns/net", refused()));
+    let (marks, why, _) = asked(astray);
+    assert_eq!((marks, why.as_deref()), (vec![Mark::LeakUnknown], Some("not every sandbox's namespace could be read")));
 }
 
 #[test]

@@ -114,3 +114,16 @@ fn host_is_one_node(lab: &Lab) {
     assert_eq!(none.code, 2);
     assert!(none.err.contains("it has worker-0, worker-1"), "{}", none.err);
 }
+
+/// Where process 1 may not be looked at, that is one note: what podnet then took for the host.
+#[test]
+fn what_process_1_hides_is_told_once() {
+    if !is_root() {
+        return;
+    }
+    for question in ["netns", "pods"] {
+        let ran = run(&mut podnet(&[question]));
+        let told: Vec<_> = ran.err.lines().filter(|line| line.contains("/proc/1/ns/net")).collect();
+        assert!(told.len() <= 1, "{question}: {told:?}");
+    }
+}

@@ -53,7 +53,7 @@ fn query6(random: &mut Random) -> RouteQuery {
         IpAddr::V6(Ipv6Addr::from(parts))
     };
     let odd: Vec<IpAddr> =
-        ["::1", "fe80::21", "fe80::99", "ff02::1", "ff05::2", "2003::1", "fec0::1", "::ffff:1.2.3.4"]
+        ["::", "::1", "fe80::21", "fe80::99", "ff02::1", "ff05::2", "2003::1", "fec0::1", "::ffff:1.2.3.4"]
             .iter()
             .map(|text| text.parse().unwrap())
             .collect();

@@ -23,7 +23,12 @@ fn file(name: &str, error: Option<&str>) -> CniFile {
         path: format!("/etc/cni/net.d/{name}"),
         network: error.is_none().then_some(network),
         error: error.map(str::to_owned),
+        unread: false,
     }
+}
+
+fn unread(name: &str) -> CniFile {
+    CniFile { unread: true, ..file(name, Some("could not be read: larger than 1048576 bytes")) }
 }
 
 fn lease(address: &str, container: &str) -> CniLease {
@@ -142,6 +147,23 @@ fn a_broken_first_file_stops_containerd_and_not_crio() {
     assert_eq!(used(Some("containerd"), files()), (vec![Used::Broken, Used::No, Used::No], 1));
     assert_eq!(used(Some("cri-o"), files()), (vec![Used::Broken, Used::Yes, Used::No], 0));
     assert_eq!(used(None, files()), (vec![Used::Broken, Used::Unknown, Used::No], 3));
+}
+
+#[test]
+fn a_file_that_podnet_did_not_read_may_be_valid() {
+    let files = || vec![unread("00-large.conf"), file("10-a.conf", None), file("20-b.conf", None)];
+    // containerd takes the first or none; CRI-O the second, should the first be broken.
+    assert_eq!(used(Some("containerd"), files()), (vec![Used::Unknown, Used::No, Used::No], 3));
+    assert_eq!(used(Some("cri-o"), files()), (vec![Used::Unknown, Used::Unknown, Used::No], 3));
+    assert_eq!(used(None, files()), (vec![Used::Unknown, Used::Unknown, Used::No], 3));
+    let files = || vec![file("00-a.conf", Some("line 1")), unread("10-large.conf"), file("20-b.conf", None)];
+    assert_eq!(used(Some("containerd"), files()), (vec![Used::Broken, Used::No, Used::No], 1));
+    assert_eq!(used(Some("cri-o"), files()), (vec![Used::Broken, Used::Unknown, Used::Unknown], 3));
+    let files = || vec![file("00-a.conf", None), unread("10-large.conf")];
+    assert_eq!(used(Some("containerd"), files()), (vec![Used::Yes, Used::No], 0));
+    let state = CniState { files: files(), ..CniState::default() };
+    let (found, _) = ask(&node(Some("containerd"), Vec::new(), state));
+    assert_eq!(found.files[1].why, "it was not read, and 00-a.conf comes first by name");
 }
 
 #[test]

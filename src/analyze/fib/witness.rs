@@ -60,7 +60,7 @@ fn compare_route(kind: Option<RouteKind>, ours: &Route, theirs: &Route, differen
         tell("table", ours.table.to_string(), theirs.table.to_string());
     }
     // The kernel tells what the destination is, which may be narrower than what the route is.
-    tell("kind", format!("{:?}", kind.unwrap_or(ours.kind)), format!("{:?}", theirs.kind));
+    tell("kind", kind.unwrap_or(ours.kind).to_string(), theirs.kind.to_string());
     tell("tos", ours.tos.to_string(), theirs.tos.to_string());
     tell("metric", ours.metric.to_string(), theirs.metric.to_string());
     tell("next hops", hops(ours), hops(theirs));
@@ -110,7 +110,16 @@ fn compare_way(found: &Lookup, resolved: &Route, differences: &mut Vec<String>) 
     };
     if !agrees {
         let theirs = resolved.source.map_or_else(|| "none".to_owned(), |theirs| theirs.to_string());
-        differences.push(format!("the source address: podnet {:?}, the kernel {theirs}", ours.source));
+        differences.push(format!("the source address: podnet {}, the kernel {theirs}", source_words(&ours.source)));
+    }
+}
+
+fn source_words(source: &Source) -> String {
+    match source {
+        Source::Given { address } | Source::Chosen { address, .. } => address.to_string(),
+        Source::OneOf { addresses, .. } => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
+        Source::None { .. } => "none".to_owned(),
+        Source::Unknown { .. } => "unknown".to_owned(),
     }
 }
 

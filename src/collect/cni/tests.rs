@@ -110,7 +110,45 @@ fn broken_files_are_told_and_do_not_hide_the_others() {
             None
         ]
     );
+    let unread: Vec<_> = found.value.files.iter().map(|file| file.unread).collect();
+    assert_eq!(unread, [false, true, false]);
     assert_eq!(found.value.leases.len(), 1);
     let told: Vec<_> = found.issues.iter().map(|issue| issue.what.as_str()).collect();
     assert_eq!(told, ["reading /etc/cni/net.d/10-large.conf", "reading the lease /var/lib/cni/networks/n/10.0.0.1"]);
+}
+
+#[test]
+fn a_name_without_content_keeps_its_place_for_a_runtime_stumbles_over_it() {
+    let node = tempfile::tempdir().unwrap();
+    put(node.path(), "/etc/cni/net.d/10-good.conf", br#"{"name":"n","type":"bridge"}"#);
+    let folder = node.path().join("etc/cni/net.d");
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+    link("/nowhere", "00-dangling.conflist");
+    link("01-circle.conf", "01-circle.conf");
+    link("/etc/cni", "02-to-folder.conf");
+    link("10-good.conf", "04-good.conf");
+    nix::unistd::mkfifo(&folder.join("03-fifo.conf"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.join("05-socket.json")).unwrap();
+    let found = read(&root(node.path()), &CniDirs::default());
+    let files: Vec<_> =
+        names(&found.value).into_iter().zip(found.value.files.iter().map(|file| file.error.as_deref())).collect();
+    let (nowhere, special) = (Some("a symbolic link that leads to no file"), Some("not a regular file"));
+    assert_eq!(
+        files,
+        [
+            ("00-dangling.conflist", nowhere),
+            ("01-circle.conf", nowhere),
+            ("02-to-folder.conf", special),
+            ("03-fifo.conf", special),
+            ("04-good.conf", None),
+            ("05-socket.json", special),
+            ("10-good.conf", None),
+        ]
+    );
+    assert!(found.value.files.iter().all(|file| !file.unread));
+    let told: Vec<_> = found.issues.iter().map(|issue| (issue.level, issue.what.as_str())).collect();
+    let dir = "reading /etc/cni/net.d";
+    let broken = ["00-dangling.conflist", "01-circle.conf", "02-to-folder.conf", "03-fifo.conf", "05-socket.json"];
+    let expected: Vec<_> = broken.iter().map(|name| format!("{dir}/{name}")).collect();
+    assert_eq!(told, expected.iter().map(|what| (Level::Note, what.as_str())).collect::<Vec<_>>());
 }

@@ -46,6 +46,7 @@ impl LiveNode {
         self.memory.sweep.get((), || {
             tracing::debug!(proc = %self.root.proc().display(), "sweeping all processes");
             let mut sweep = processes::sweep(&self.root);
+            self.told_already(&mut sweep.issues);
             sweep.value.retain(|id, _| self.in_scope(*id));
             if self.scope.is_some() {
                 // What may not be looked at is none of the lab's: its processes are the reader's own.
@@ -58,6 +59,12 @@ impl LiveNode {
             }
             sweep
         })
+    }
+
+    /// Leaves out what was told when the node was opened, with what podnet then did about it: that
+    /// process 1 may not be looked at.
+    fn told_already(&self, issues: &mut Vec<Issue>) {
+        issues.retain(|issue| !self.opened_with.iter().any(|told| told.what == issue.what));
     }
 
     fn in_scope(&self, id: NetnsId) -> bool {
@@ -127,6 +134,7 @@ impl LiveNode {
 
     fn read_sandboxes(&self, filter: &SandboxFilter) -> Read<Vec<Sandbox>> {
         let mut sandboxes = self.pods.sandboxes(&self.root, filter);
+        self.told_already(&mut sandboxes.issues);
         sandboxes.issues.extend(self.opened_with.iter().cloned());
         for sandbox in &sandboxes.value {
             let Some(id) = sandbox.netns else { continue };

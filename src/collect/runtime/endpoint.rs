@@ -1,5 +1,10 @@
 //! Which socket the container runtime listens on, and who said so.
 //!
+//! A socket that the user named must be a containerd's: one that closes the connection or answers with
+//! something else is an error (exit code 2), for a typing error must not look like a node without a
+//! runtime. One that accepts and stays silent is a runtime in trouble, which podnet is there to look
+//! at: the pods are then read from `/proc` (exit code 3). A socket that nobody named never is an error.
+//!
 //! May import model, wire and sys. Paths are those of the node: below its root, never outside it.
 
 use std::fs::File;

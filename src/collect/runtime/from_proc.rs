@@ -38,6 +38,15 @@ const BUNDLE_LIMIT: u64 = 4 * 1024 * 1024;
 /// `host` is the node's own namespace; where it is not known, a pod is hostNetwork when its pause
 /// process shares the namespace of its parent, the runtime's shim.
 pub(super) fn sandboxes(root: &HostRoot, host: Option<NetnsId>, filter: &SandboxFilter) -> Read<Vec<Sandbox>> {
+    let mut read = each(root, host, filter);
+    read.issues.extend(together(&mut read.value));
+    read.issues.sort();
+    read.issues.dedup();
+    read
+}
+
+/// The same, with what is not known of a pod told at that pod.
+fn each(root: &HostRoot, host: Option<NetnsId>, filter: &SandboxFilter) -> Read<Vec<Sandbox>> {
     let mut issues = Vec::new();
     let logs = Logs::read(root);
     let mut pods: BTreeMap<PodKey, Vec<Member>> = BTreeMap::new();
@@ -59,9 +68,29 @@ pub(super) fn sandboxes(root: &HostRoot, host: Option<NetnsId>, filter: &Sandbox
     let mut value: Vec<_> = pods.into_iter().filter_map(|(key, members)| node.sandbox(&key, members)).collect();
     value.retain(|sandbox| filter.accepts(sandbox));
     super::resolve::sort(&mut value);
-    issues.sort();
-    issues.dedup();
     Read { value, issues }
+}
+
+/// Where several pods lack the same (all of them, where there is no log folder), that is told once,
+/// with their number. Which pods they are shows in their names: the namespace is missing.
+fn together(sandboxes: &mut [Sandbox]) -> Vec<Issue> {
+    let mut by_reason: BTreeMap<Why, Vec<(usize, Issue)>> = BTreeMap::new();
+    for (at, sandbox) in sandboxes.iter_mut().enumerate() {
+        for issue in sandbox.issues.drain(..) {
+            by_reason.entry(issue.why.clone()).or_default().push((at, issue));
+        }
+    }
+    let mut issues = Vec::new();
+    for (why, mut same) in by_reason {
+        if same.len() > 1 {
+            issues.push(Issue::incomplete(format!("names of {} pods", same.len()), why));
+        } else if let Some((at, issue)) = same.pop()
+            && let Some(sandbox) = sandboxes.get_mut(at)
+        {
+            sandbox.issues.push(issue);
+        }
+    }
+    issues
 }
 
 /// What groups containers to a sandbox.

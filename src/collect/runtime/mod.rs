@@ -130,7 +130,7 @@ impl Runtime {
 
     /// `/proc` alone, because the runtime that was found cannot be used.
     pub fn without(options: &RuntimeOptions, why: String) -> Self {
-        let why = Issue::incomplete("container runtime", Why::Io { detail: why }).hint(FROM_PROC);
+        let why = Issue::incomplete("container runtime", Why::Io { detail: why }.and(FROM_PROC));
         Self::Proc(ProcNode { info: RuntimeInfo::default(), why, host_netns: options.host_netns })
     }
 }
@@ -201,23 +201,23 @@ const FROM_PROC: &str =
     "pods are read from /proc alone (names from log folders, else from each pod's hostname; labels unknown)";
 
 fn unanswered(path: &str, error: &CallError) -> Issue {
-    let issue = Issue::incomplete(format!("containerd at {path}"), error.why());
-    match error.why() {
-        Why::Permission { .. } => issue.hint(format!("run as root; {FROM_PROC}")),
-        _ => issue.hint(FROM_PROC),
+    let issue = Issue::incomplete(format!("containerd at {path}"), error.why().and(FROM_PROC));
+    match issue.why {
+        Why::Permission { .. } => issue.hint("run as root"),
+        _ => issue,
     }
 }
 
 fn no_runtime(looked_at: &[(String, std::io::Error)]) -> Issue {
     let telling = looked_at.iter().find(|(_, error)| error.kind() != std::io::ErrorKind::NotFound);
     let issue = if let Some((path, error)) = telling {
-        Issue::incomplete(format!("container runtime at {path}"), Why::from_io(error))
+        Issue::incomplete(format!("container runtime at {path}"), Why::from_io(error).and(FROM_PROC))
     } else {
         let places: Vec<_> = looked_at.iter().map(|(path, _)| path.as_str()).collect();
         let detail = format!("none of its known sockets is here: {}", places.join(", "));
-        Issue::incomplete("container runtime", Why::Unsupported { detail })
+        Issue::incomplete("container runtime", Why::Unsupported { detail }.and(FROM_PROC))
     };
-    issue.hint(format!("name it with --runtime-endpoint; {FROM_PROC}"))
+    issue.hint("name it with --runtime-endpoint")
 }
 
 #[cfg(test)]

@@ -52,8 +52,8 @@ pub(super) fn sort(sandboxes: &mut [Sandbox]) {
 }
 
 fn unanswered(why: Why, pod: &PodName, found: bool) -> Issue {
-    let issue = Issue::incomplete(format!("containerd's task of {pod}"), why);
-    if found { issue.hint("its pid is from /proc") } else { issue }
+    let why = if found { why.and("its pid is from /proc") } else { why };
+    Issue::incomplete(format!("containerd's task of {pod}"), why)
 }
 
 /// `/proc`, and the cgroups once they are needed.

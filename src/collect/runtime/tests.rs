@@ -128,9 +128,8 @@ fn a_hung_runtime_is_an_issue_within_its_deadline_whoever_named_it() {
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
         let expected = Issue::incomplete(
             "containerd at /run/containerd/containerd.sock",
-            Why::Timeout { detail: "did not answer within 0.2 s".to_owned() },
-        )
-        .hint(FROM_PROC);
+            Why::Timeout { detail: "did not answer within 0.2 s".to_owned() }.and(FROM_PROC),
+        );
         let info = runtime.info();
         assert_eq!(info.issues, std::slice::from_ref(&expected));
         assert_eq!(info.value.endpoint.as_deref(), Some("/run/containerd/containerd.sock"));
@@ -149,7 +148,10 @@ fn nothing_that_listens_is_an_error_where_the_user_named_it_and_an_issue_where_n
         "--runtime-endpoint /run/containerd/containerd.sock: Connection refused (os error 111)"
     );
     let runtime = Runtime::connect(&options(None), &root).unwrap();
-    assert_eq!(runtime.info().issues[0].why, Why::Io { detail: "Connection refused (os error 111)".to_owned() });
+    assert_eq!(
+        runtime.info().issues[0].why,
+        Why::Io { detail: "Connection refused (os error 111)".to_owned() }.and(FROM_PROC)
+    );
 }
 
 #[test]

@@ -1,10 +1,12 @@
 use std::io::Write as _;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::write::{WriteError, document, save};
 use super::*;
+use crate::model::issue::{Issue, Why};
 use crate::model::snapshot::example;
 
 fn json(snapshot: &Snapshot) -> String {
@@ -49,6 +51,25 @@ fn refusal(path: &Path, limits: Limits) -> String {
 }
 
 #[test]
+fn facts_are_kept_and_advice_for_the_node_is_not() {
+    let folder = Folder::new();
+    let issue = |what: &str| Issue::note(what, Why::Permission { detail: "permission denied".to_owned() });
+    let mut snapshot = example();
+    Arc::make_mut(&mut snapshot.namespaces).issues = vec![issue("sweep").hint("run as root")];
+    Arc::make_mut(&mut snapshot.sandboxes).issues = vec![issue("runtime").hint("run as root")];
+    Arc::make_mut(&mut snapshot.sandboxes).value[0].issues = vec![issue("a pod").hint("run as root")];
+    Arc::make_mut(&mut snapshot.netns[0].links).issues = vec![issue("links").hint("run as root")];
+    let path = folder.path("node.json");
+    save(&snapshot, &path, false).unwrap();
+    let opened = open(&path).unwrap();
+    assert_eq!(opened.namespaces.issues, [issue("sweep")]);
+    assert_eq!(opened.sandboxes.issues, [issue("runtime")]);
+    assert_eq!(opened.sandboxes.value[0].issues, [issue("a pod")]);
+    assert_eq!(opened.netns[0].links.issues, [issue("links")]);
+    assert!(opened.issues().iter().all(|issue| issue.hint.is_none()));
+}
+
+#[test]
 fn what_was_saved_is_what_is_opened_plain_and_gzip() {
     let folder = Folder::new();
     for name in ["node.json", "node.json.gz"] {
@@ -56,6 +77,7 @@ fn what_was_saved_is_what_is_opened_plain_and_gzip() {
         save(&example(), &path, false).unwrap();
         let mut expected = example();
         expected.node.source = path.display().to_string();
+        expected.drop_hints();
         assert_eq!(open(&path).unwrap(), expected, "{name}");
     }
     assert_eq!(folder.names(), ["node.json", "node.json.gz"]);

@@ -310,6 +310,7 @@ fn cni() -> CniState {
                 plugins: vec![CniPlugin { kind: "bridge".to_owned(), config }],
             }),
             error: None,
+            unread: false,
         }],
         cache: vec![CniCacheEntry {
             path: format!("/var/lib/cni/results/customer-a-net-{SANDBOX}-eth0"),

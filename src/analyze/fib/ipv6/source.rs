@@ -144,10 +144,12 @@ fn common_bits(a: Ipv6Addr, b: Ipv6Addr) -> u32 {
 
 const LINK_SCOPE: i32 = 2;
 
-/// Mirrors `ipv6_addr_src_scope`.
+/// Mirrors `ipv6_addr_src_scope`: the unspecified address is of a scope below all others.
 fn scope(address: Ipv6Addr) -> i32 {
     let [first, second, ..] = address.octets();
-    if address.is_multicast() {
+    if address.is_unspecified() {
+        -1
+    } else if address.is_multicast() {
         i32::from(second & 0x0f)
     } else if address.is_unicast_link_local() || address.is_loopback() {
         LINK_SCOPE

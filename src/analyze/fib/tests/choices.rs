@@ -1,6 +1,6 @@
 //! Which route of a table wins, and why the others lose.
 //!
-//! May import model and what it tests.
+//! May import model and the module it tests.
 
 use super::world::World;
 use super::{check, look, losers, words};

@@ -1,11 +1,12 @@
 //! Tables of cases, each named in words. The kernel itself is the oracle of `tests/fib`; these hold
 //! what it cannot be made to show here, and the reasons that losers get.
 //!
-//! May import model and what it tests.
+//! May import model and the module it tests.
 
 mod choices;
 mod rules;
 mod sources;
+mod witness;
 mod world;
 
 use crate::analyze::answer::Gathered;

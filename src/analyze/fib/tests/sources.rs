@@ -1,6 +1,6 @@
 //! Which source address is chosen.
 //!
-//! May import model and what it tests.
+//! May import model and the module it tests.
 
 use super::check;
 use super::world::World;
@@ -139,6 +139,12 @@ fn ipv6_sources_by_rfc_6724() {
             "2001:db8:9::1",
             &["2001:db8:9::2/64 dev eth0 tentative", "2001:db8::2/64 dev eth0"],
             "2001:db8::2",
+        ),
+        (
+            "the unspecified destination is of the narrowest scope",
+            "::",
+            &["2001:db8::2/64 dev eth0", "fe80::2/64 dev eth0 scope link"],
+            "fe80::2",
         ),
         ("from another link where this one has none", "2001:db8:9::1", &["2001:db8::2/64 dev eth1"], "2001:db8::2"),
     ];

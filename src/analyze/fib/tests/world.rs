@@ -1,6 +1,6 @@
 //! A namespace from lines like those of `ip`.
 //!
-//! May import model and what it tests.
+//! May import model and the module it tests.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

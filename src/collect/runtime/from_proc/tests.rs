@@ -2,7 +2,8 @@ use super::*;
 use crate::collect::runtime::tests::{FakePod, id, own_netns};
 
 fn found(root: &HostRoot, pod: &FakePod) -> Vec<Sandbox> {
-    let read = sandboxes(root, Some(own_netns()), &SandboxFilter::All);
+    // Others run pods here, too: only what is told at each of them is this one's own.
+    let read = each(root, Some(own_netns()), &SandboxFilter::All);
     read.value.into_iter().filter(|sandbox| sandbox.pod.uid.as_ref() == Some(&pod.uid)).collect()
 }
 
@@ -74,6 +75,42 @@ fn a_pod_that_only_its_hostname_names_says_so() {
     let expected = PodName { namespace: None, name: Some("web-7".to_owned()), uid: Some(pod.uid.clone()) };
     assert_eq!(found.iter().map(|pod| &pod.pod).collect::<Vec<_>>(), [&expected]);
     assert!(found[0].issues[0].why.detail().starts_with("taken from its hostname"));
+}
+
+#[test]
+fn several_pods_that_only_their_hostnames_name_are_one_issue() {
+    let issue = |pid: u32, detail: &str| {
+        Issue::incomplete(format!("name of the pod of process {pid}"), Why::Unsupported { detail: detail.to_owned() })
+    };
+    let sandbox = |issues: Vec<Issue>| Sandbox {
+        id: SandboxId(id('a')),
+        pod: PodName::default(),
+        attempt: 0,
+        state: SandboxState::Ready,
+        created_at: None,
+        labels: None,
+        pid: None,
+        netns: None,
+        netns_path: None,
+        host_network: false,
+        ips: None,
+        cni_interfaces: Vec::new(),
+        containers: None,
+        cgroup: None,
+        source: SandboxSource::Proc,
+        issues,
+    };
+    let mut pods = [
+        sandbox(vec![issue(7, "hostname")]),
+        sandbox(vec![issue(8, "nothing tells it")]),
+        sandbox(Vec::new()),
+        sandbox(vec![issue(9, "hostname")]),
+    ];
+    let why = Why::Unsupported { detail: "hostname".to_owned() };
+    assert_eq!(together(&mut pods), [Issue::incomplete("names of 2 pods", why)]);
+    // The one that is alone with its reason keeps it.
+    let left: Vec<_> = pods.into_iter().map(|pod| pod.issues).collect();
+    assert_eq!(left, [vec![], vec![issue(8, "nothing tells it")], vec![], vec![]]);
 }
 
 #[test]

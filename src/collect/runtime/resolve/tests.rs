@@ -111,7 +111,7 @@ fn a_stopped_shim_is_the_issue_of_its_pod_and_its_pid_is_from_proc() {
     let sandbox = one(record(&id('f'), &pod, None, Task::Unanswered(why)), Vec::new());
     assert_eq!((sandbox.pid, sandbox.state), (Some(pause), SandboxState::Ready));
     let what = "containerd's task of default/nginx";
-    assert_eq!(issues(&sandbox), [(Level::Incomplete, what, "did not answer within 2 s")]);
+    assert_eq!(issues(&sandbox), [(Level::Incomplete, what, "did not answer within 2 s; its pid is from /proc")]);
 }
 
 #[test]
