@@ -31,7 +31,7 @@ complete -c podnet -n "__fish_podnet_needs_command" -l color -d 'When to colour;
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_needs_command" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_needs_command" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_needs_command" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_needs_command" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_needs_command" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_needs_command" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -63,7 +63,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand pods" -l color -d 'When to
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand pods" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand pods" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -82,7 +82,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand netns" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand netns" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand netns" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -100,7 +100,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand veth" -l color -d 'When to
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand veth" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand veth" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -119,7 +119,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -146,7 +146,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand routes" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand routes" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand routes" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -164,7 +164,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand cni" -l color -d 'When to 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand cni" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand cni" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -182,7 +182,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand trace" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -201,7 +201,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand enter" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand enter" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand enter" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -219,7 +219,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_s
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -248,7 +248,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -269,7 +269,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -288,7 +288,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -307,7 +307,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -325,7 +325,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -349,7 +349,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l color -d 'Whe
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -369,7 +369,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand completions" -l color -d '
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand completions" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand completions" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -387,7 +387,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand man" -l color -d 'When to 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand man" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand man" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
@@ -405,7 +405,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand schema" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand schema" -l lab -d 'Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers' -r
+complete -c podnet -n "__fish_podnet_using_subcommand schema" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r

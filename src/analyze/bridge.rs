@@ -17,6 +17,7 @@ use crate::model::issue::{Level, Why};
 use crate::model::link::{BridgeInfo, BridgePort, Link, LinkKind, PortState};
 use crate::model::neigh::FdbEntry;
 use crate::model::sandbox::{PodName, Sandbox, SandboxFilter, SandboxState};
+use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 
 /// The bridges of the nodes' host namespaces.
@@ -115,7 +116,7 @@ pub struct BridgeError {
 }
 
 /// Answers `bridge [NAME]`.
-pub fn bridge(nodes: &[&dyn NodeView], name: Option<&str>) -> Result<Answer<Bridges>, BridgeError> {
+pub fn bridge(nodes: &[&dyn NodeView], name: Option<&ByteText>) -> Result<Answer<Bridges>, BridgeError> {
     let mut gathered = Gathered::default();
     let mut answer = Bridges { bridges: Vec::new(), findings: Vec::new() };
     let mut there = Vec::new();
@@ -126,7 +127,9 @@ pub fn bridge(nodes: &[&dyn NodeView], name: Option<&str>) -> Result<Answer<Brid
         for link in links {
             let LinkKind::Bridge(settings) = &link.kind else { continue };
             there.push(link.name.to_string());
-            if name.is_none_or(|name| link.name == *name || link.alt_names.iter().any(|other| *other == *name)) {
+            if name.is_none_or(|name| {
+                link.name.is_called(name) || link.alt_names.iter().any(|other| other.is_called(name))
+            }) {
                 let mut row = row(*node, link, settings, links, &mut gathered);
                 row.node = node_label(nodes, *node);
                 judge(&row, &mut answer.findings);
@@ -138,7 +141,7 @@ pub fn bridge(nodes: &[&dyn NodeView], name: Option<&str>) -> Result<Answer<Brid
         there.sort();
         there.dedup();
         return Err(BridgeError {
-            asked: asked.to_owned(),
+            asked: asked.to_string(),
             nodes: nodes.iter().map(|node| node.node().name).collect::<Vec<_>>().join(", "),
             there: if there.is_empty() { "none".to_owned() } else { there.join(", ") },
         });

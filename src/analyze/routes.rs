@@ -31,7 +31,7 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// The link of that name in the namespace, for `iif` and `oif` of a query.
     pub fn link(&self, name: &ByteText) -> Option<Link> {
-        self.node.links(self.netns).value.iter().find(|link| link.name == *name).cloned()
+        self.node.links(self.netns).value.iter().find(|link| link.name.is_called(name)).cloned()
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Global {
     /// Answer from a file that `podnet snapshot` wrote; several are several nodes
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["lab", "host_netns", "proc_root"], help_heading = "Node")]
     pub from: Vec<PathBuf>,
-    /// Answer about a WORKER of the running lab, or about LAB/WORKER; without one, about all workers
+    /// Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all
     #[arg(
         long, global = true, value_name = "WORKER", num_args = 0..=1, require_equals = true, default_missing_value = "",
         conflicts_with_all = ["host_netns", "proc_root"], help_heading = "Node"
@@ -56,15 +56,8 @@ pub struct Global {
     #[arg(long, global = true, value_name = "PATH", help_heading = "Node")]
     pub host_netns: Option<PathBuf>,
     /// The node's /proc, where podnet runs in a container; its files are then read below PATH/1/root
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        default_value = "/proc",
-        hide_default_value = true,
-        help_heading = "Node"
-    )]
-    pub proc_root: PathBuf,
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Node")]
+    pub proc_root: Option<PathBuf>,
     /// The container runtime's socket [env: CONTAINER_RUNTIME_ENDPOINT]
     #[arg(long, global = true, value_name = "URI", help_heading = "Node")]
     pub runtime_endpoint: Option<String>,

@@ -43,6 +43,8 @@ pub fn run(global: &Global, args: &EnterArgs) -> Result<u8, Failure> {
     sys::netns::enter(netns.file.as_fd()).map_err(|error| {
         Failure::new(format!("entering {}: {error}", netns.id)).hint("run as root, or with CAP_SYS_ADMIN")
     })?;
+    sys::limits::restore_open_files()
+        .map_err(|error| Failure::new(format!("setting the limit of open files back: {error}")))?;
     let error = Command::new(program).args(arguments).exec();
     Err(Failure::new(format!("starting {}: {error}", program.display())))
 }

@@ -21,6 +21,13 @@ pub struct LabArgs {
     command: LabCommand,
 }
 
+impl LabArgs {
+    /// Whether what was asked for can be told as JSON.
+    pub fn has_json(&self) -> bool {
+        matches!(self.command, LabCommand::Status(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum LabCommand {
     /// Makes the network: workers with pods that can really talk.
@@ -155,6 +162,9 @@ fn tell(state: &LabState, out: &mut dyn Write) -> std::io::Result<()> {
     for worker in &state.workers {
         writeln!(out, "  {}  {}  pods {}", worker.name, worker.address.addr(), worker.pod_cidr)?;
     }
+    let all = &state.name;
+    let one = state.workers.first().map_or("WORKER", |worker| worker.name.as_str());
+    writeln!(out, "podnet --lab={all}/ pods asks all its workers, podnet --lab={all}/{one} pods one of them")?;
     let name = if state.name == DEFAULT_NAME { String::new() } else { format!(" --name {}", state.name) };
     writeln!(out, "podnet lab status{name} tells more, podnet lab down{name} removes it")
 }

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod bridge;
+pub mod check;
 pub mod cni;
 pub mod completions;
 pub mod enter;
@@ -25,6 +26,9 @@ pub mod veth;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::{Cli, Command};
 use error::Failure;
@@ -33,10 +37,13 @@ use error::Failure;
 /// 2 wrong usage or failure, 3 the answer is incomplete.
 pub fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
-        Ok(cli) => {
-            start_log(cli.global.verbose);
-            dispatch(&cli)
-        }
+        Ok(cli) => match check::check(&cli) {
+            Ok(()) => {
+                start_log(cli.global.verbose);
+                dispatch(&cli)
+            }
+            Err(error) => error::usage(&error),
+        },
         Err(error) => error::usage(&error),
     };
     match outcome {
@@ -76,12 +83,15 @@ fn start_log(verbose: u8) {
         1 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    // Fails only where a log was started before, which is as good.
-    let _ = tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_target(verbose > 1)
+        .with_target(false)
         .without_time()
-        .try_init();
+        .finish();
+    // What the libraries below say of each frame is not what podnet does.
+    let own = filter_fn(|event| event.target().split("::").next() == Some("podnet"));
+    // Fails only where a log was started before, which is as good.
+    let _ = log.with(own).try_init();
 }

@@ -2,7 +2,9 @@
 //!
 //! May import analyze, model and render.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use clap::Args;
 
@@ -14,6 +16,7 @@ use crate::analyze::identity::find_pod;
 use crate::analyze::routes::{Routes, Subject, routes};
 use crate::model::ids::IfIndex;
 use crate::model::route::RouteQuery;
+use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 use crate::render;
 
@@ -31,10 +34,10 @@ pub struct RoutesArgs {
     source: Option<IpAddr>,
     /// The link it comes in by; without one, the namespace itself sends it
     #[arg(long, value_name = "LINK", requires = "destination", help_heading = "Packet")]
-    iif: Option<String>,
+    iif: Option<OsString>,
     /// The link that the sending socket is bound to
     #[arg(long, value_name = "LINK", requires = "destination", help_heading = "Packet")]
-    oif: Option<String>,
+    oif: Option<OsString>,
     /// The packet's mark, in decimal or as 0x4000
     #[arg(long, value_name = "MARK", value_parser = mark, requires = "destination", help_heading = "Packet")]
     mark: Option<u32>,
@@ -97,11 +100,12 @@ fn subject<'a>(
 }
 
 fn query(args: &RoutesArgs, destination: IpAddr, subject: &Subject<'_>) -> Result<RouteQuery, Failure> {
-    let link = |name: &Option<String>| -> Result<Option<IfIndex>, Failure> {
+    let link = |name: &Option<OsString>| -> Result<Option<IfIndex>, Failure> {
         let Some(name) = name else { return Ok(None) };
-        match subject.link(&name.as_str().into()) {
+        let name = ByteText::new(name.as_bytes());
+        match subject.link(&name) {
             Some(link) => Ok(Some(link.ifindex)),
-            None => Err(Failure::new(format!("{} has no link {name:?}", subject.title))),
+            None => Err(Failure::new(format!("{} has no link {:?}", subject.title, name.to_string()))),
         }
     };
     Ok(RouteQuery {

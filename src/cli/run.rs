@@ -16,7 +16,9 @@ use crate::analyze::answer::Answer;
 use crate::analyze::identity::{FindError, PodQuery};
 use crate::collect::live::{LabOptions, LiveNode, LiveOptions, OpenError};
 use crate::collect::snapshot::{self, SnapshotError};
-use crate::model::lab::DEFAULT_NAME;
+use crate::lab::{self, LabError};
+use crate::model::issue::Why;
+use crate::model::lab::LabPhase;
 use crate::model::sandbox::SandboxFilter;
 use crate::model::snapshot::Snapshot;
 use crate::model::view::NodeView;
@@ -53,12 +55,16 @@ pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
     let live = |node| Node::Live(Box::new(node));
     if let Some(wanted) = &global.lab {
         let (lab, worker) = lab_and_worker(wanted);
-        let options = LabOptions { lab: lab.to_owned(), worker: worker.map(str::to_owned), now };
+        let lab = match lab {
+            Some(lab) => lab.to_owned(),
+            None => only(&labs_up()?)?,
+        };
+        let options = LabOptions { lab, worker: worker.map(str::to_owned), now };
         let nodes = LiveNode::open_lab(&options).map_err(unopened)?;
         return Ok(nodes.into_iter().map(live).collect());
     }
     let options = LiveOptions {
-        proc_root: global.proc_root.clone(),
+        proc_root: global.proc_root.clone().unwrap_or_else(|| "/proc".into()),
         host_netns: global.host_netns.clone(),
         endpoint: global.runtime_endpoint.clone(),
         env_endpoint: env::var("CONTAINER_RUNTIME_ENDPOINT").ok().filter(|value| !value.is_empty()),
@@ -73,16 +79,41 @@ fn unopened(error: OpenError) -> Failure {
         OpenError::HostNetns { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "run as root, or with CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_NET_ADMIN"
         }
+        OpenError::Lab(issue) if matches!(issue.why, Why::Permission { .. }) => "run as root",
         OpenError::Lab(_) => "`podnet lab status` lists the labs, `podnet lab up` makes one",
         _ => return Failure::from(error),
     };
     Failure::from(error).hint(hint)
 }
 
-/// `WORKER`, `LAB/WORKER`, `LAB/` or nothing: the lab's name, and one worker's unless all are meant.
-fn lab_and_worker(wanted: &str) -> (&str, Option<&str>) {
-    let (lab, worker) = wanted.split_once('/').unwrap_or((DEFAULT_NAME, wanted));
+/// `WORKER`, `LAB/WORKER`, `LAB/` or nothing: the lab's name unless it is the only one, and one worker's unless
+/// all are meant.
+fn lab_and_worker(wanted: &str) -> (Option<&str>, Option<&str>) {
+    let (lab, worker) = match wanted.split_once('/') {
+        Some((lab, worker)) => (Some(lab), worker),
+        None => (None, wanted),
+    };
     (lab, Some(worker).filter(|worker| !worker.is_empty()))
+}
+
+/// The labs that can be asked. One whose state cannot be read is among them: asked for, it says why.
+fn labs_up() -> Result<Vec<String>, Failure> {
+    let mut names = lab::names()?;
+    names.retain(|name| match lab::load(name) {
+        Ok(state) => state.phase == LabPhase::Up,
+        Err(error) => !matches!(error, LabError::Absent { .. }),
+    });
+    Ok(names)
+}
+
+/// The lab that is meant where none is named.
+fn only(up: &[String]) -> Result<String, Failure> {
+    match up {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::new("no lab is up").hint("`podnet lab up` makes one")),
+        several => Err(Failure::new(format!("several labs are up: {}", several.join(", ")))
+            .hint("name one: --lab=LAB/WORKER, or --lab=LAB/ for all of its workers")),
+    }
 }
 
 /// Asks those nodes a question and writes the answer; gives the exit code.
@@ -150,9 +181,19 @@ mod tests {
 
     #[test]
     fn a_lab_is_named_by_worker_by_lab_or_by_both() {
-        assert_eq!(lab_and_worker(""), (DEFAULT_NAME, None));
-        assert_eq!(lab_and_worker("worker-1"), (DEFAULT_NAME, Some("worker-1")));
-        assert_eq!(lab_and_worker("mine/"), ("mine", None));
-        assert_eq!(lab_and_worker("mine/worker-0"), ("mine", Some("worker-0")));
+        assert_eq!(lab_and_worker(""), (None, None));
+        assert_eq!(lab_and_worker("worker-1"), (None, Some("worker-1")));
+        assert_eq!(lab_and_worker("mine/"), (Some("mine"), None));
+        assert_eq!(lab_and_worker("mine/worker-0"), (Some("mine"), Some("worker-0")));
+    }
+
+    #[test]
+    fn a_lab_is_meant_without_its_name_while_it_is_the_only_one() {
+        let only = |names: &[&str]| only(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(only(&["mine"]).unwrap(), "mine");
+        let told = |names| format!("{:?}", only(names).unwrap_err());
+        let several = told(&["mine", "podnet"]);
+        assert!(several.contains("mine, podnet") && several.contains("--lab=LAB/WORKER"), "{several}");
+        assert!(told(&[]).contains("podnet lab up"));
     }
 }

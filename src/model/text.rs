@@ -26,6 +26,13 @@ impl ByteText {
         &self.0
     }
 
+    /// Whether somebody who typed `typed` means this: the bytes themselves, or the readable form
+    /// that `Display` writes where they are no UTF-8.
+    pub fn is_called(&self, typed: &Self) -> bool {
+        // The readable form of plain text is that text: only what is no UTF-8 has two.
+        self == typed || (self.as_str().is_none() && self.to_string().as_bytes() == typed.as_bytes())
+    }
+
     /// The text, when the bytes are UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
@@ -141,6 +148,15 @@ mod tests {
         let json = serde_json::to_string(&name).unwrap();
         assert_eq!(json, r#"{"text":"v\\xff\u001b[31m","hex":"76ff1b5b33316d"}"#);
         assert_eq!(serde_json::from_str::<ByteText>(&json).unwrap(), name);
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf8_can_be_typed_as_it_is_and_as_it_is_shown() {
+        let name = ByteText::new(b"v\xff".to_vec());
+        assert!(name.is_called(&name));
+        assert!(name.is_called(&r"v\xff".into()));
+        assert!(!name.is_called(&"v".into()));
+        assert!(!ByteText::from("vx").is_called(&r"v\x78".into()));
     }
 
     #[test]

@@ -147,9 +147,9 @@ fn ports_of_the_bridge() {
     assert_snapshot!("bridge", text(&answer, render::bridge::write, Style::PLAIN));
     assert_snapshot!("bridge_wide", text(&answer, render::bridge::write, WIDE));
     assert_snapshot!("bridge_json", json(&answer));
-    assert_eq!(bridge(&nodes, Some("cnio0")).unwrap().data, answer.data);
+    assert_eq!(bridge(&nodes, Some(&"cnio0".into())).unwrap().data, answer.data);
     assert_eq!(
-        bridge(&nodes, Some("docker0")).unwrap_err().to_string(),
+        bridge(&nodes, Some(&"docker0".into())).unwrap_err().to_string(),
         "\"docker0\" is no bridge of worker-0; there is cnio0"
     );
 }

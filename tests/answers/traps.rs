@@ -265,7 +265,7 @@ fn a_gateway_beyond_a_port_of_the_bridge_is_reached_without_the_hosts_routes() {
     node.neighbour(2002, 3, "10.200.0.1", Some("02:00:00:00:00:77"), "reachable");
     let node = node.done();
     assert_snapshot!("flat_trace", told_trace(&node, "flat"));
-    let ports = bridge(&[&node as &dyn NodeView], Some("br0")).unwrap();
+    let ports = bridge(&[&node as &dyn NodeView], Some(&"br0".into())).unwrap();
     assert_snapshot!("flat_bridge", text(&ports, render::bridge::write, Style::PLAIN));
 }
 

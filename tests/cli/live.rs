@@ -1,5 +1,6 @@
 //! What acts on a live node: `enter` and `snapshot`, in a lab of the test's own.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
@@ -68,8 +69,107 @@ fn a_program_runs_in_the_pods_namespace_and_its_exit_code_is_passed_on() {
     let killed = nginx(&["sh", "-c", "kill -TERM $$"]);
     assert_eq!(killed.code, -1, "ended by a signal, as the program was");
 
+    the_program_gets_the_limits_that_podnet_was_given(&lab);
+    what_is_read_is_told_in_plain_words(&lab);
     a_snapshot_is_private_and_answers_like_the_node(&lab);
     host_is_one_node(&lab);
+    without_rights_the_lab_needs_root(&lab);
+    of_several_labs_one_has_to_be_named(&lab);
+}
+
+fn the_program_gets_the_limits_that_podnet_was_given(lab: &Lab) {
+    let output = Process::new("prlimit")
+        .args(["--nofile=512:4096", env!("CARGO_BIN_EXE_podnet"), &format!("--lab={}/", lab.0)])
+        .args(["enter", "nginx", "--", "sh", "-c", "ulimit -Sn; ulimit -Hn"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "512\n4096\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn what_is_read_is_told_in_plain_words(lab: &Lab) {
+    let told = lab.ask("worker-0", &["-v", "routes", "nginx"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.err.contains("reading routes of "), "{}", told.err);
+    assert!(!told.err.contains("::"), "{}", told.err);
+    let more = lab.ask("worker-0", &["-vv", "routes", "nginx"]);
+    assert!(more.err.contains("TRACE") && more.err.contains("dumping routes of "), "{}", more.err);
+}
+
+/// A runtime's answers come over HTTP/2, whose library tells of every frame.
+#[test]
+fn only_podnet_itself_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("runtime.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let socket = socket.to_str().unwrap();
+    let near = ["--host-netns", "/proc/self/ns/net", "--timeout", "300ms", "--runtime-endpoint", socket];
+    let told = run(podnet(&near).args(["-vv", "netns"]));
+    let lines: Vec<&str> = told.err.lines().filter(|line| !line.starts_with("podnet: ")).collect();
+    assert!(!lines.is_empty(), "{}", told.err);
+    for line in lines {
+        let words = line.trim_start().trim_start_matches("DEBUG ").trim_start_matches("TRACE ");
+        assert!(
+            words.starts_with("reading ") || words.starts_with("dumping ") || words.starts_with("asking "),
+            "{line}"
+        );
+    }
+}
+
+fn without_rights_the_lab_needs_root(lab: &Lab) {
+    let folder =
+        tempfile::Builder::new().prefix("podnet-").permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
+    let program = folder.path().join("podnet");
+    std::fs::copy(env!("CARGO_BIN_EXE_podnet"), &program).unwrap();
+    for option in ["--lab".to_owned(), format!("--lab={}/", lab.0)] {
+        let output = Process::new("setpriv")
+            .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"])
+            .arg(&program)
+            .args([&option, "pods"])
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{option}: {err}");
+        assert!(err.contains("ermission denied") && err.contains("root"), "{option}: {err}");
+        assert!(!err.contains("lab up"), "{option}: {err}");
+    }
+}
+
+fn of_several_labs_one_has_to_be_named(lab: &Lab) {
+    let other = Lab(format!("{}-b", lab.0));
+    let up = run(&mut podnet(&["lab", "up", "--name", &other.0, "--workers", "1"]));
+    assert_eq!(up.code, 0, "{}", up.err);
+    assert!(up.out.contains(&format!("--lab={}/ ", other.0)), "{}", up.out);
+    assert!(up.out.contains(&format!("--lab={}/worker-0 ", other.0)), "{}", up.out);
+    for option in ["--lab", "--lab=worker-0"] {
+        let ran = run(&mut podnet(&[option, "pods"]));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{option}: {}", ran.err);
+        for expected in ["several labs are up: ", &lab.0, &other.0, "--lab=LAB/WORKER", "--lab=LAB/ for all"] {
+            assert!(ran.err.contains(expected), "{option}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_bridge_whose_name_is_no_text_can_be_asked_for() {
+    if !is_root() {
+        return;
+    }
+    // Oracle: ip, which made it, in a namespace that ends with the shell.
+    let script = r#"
+        name=$(printf 'br\377')
+        ip link add name "$name" type bridge && ip link add other0 type bridge || exit 99
+        for asked in "$name" 'br\xff'; do
+            "$1" --host-netns /proc/self/ns/net bridge "$asked" || [ $? != 2 ] || exit 98
+            "$1" --host-netns /proc/self/ns/net routes host 127.0.0.1 --oif "$asked" || [ $? != 2 ] || exit 97
+        done
+    "#;
+    let output = Process::new("unshare")
+        .args(["--net", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_podnet")])
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains(r"br\xff") && !out.contains("other0  "), "{out}");
 }
 
 /// Until no address waits to be found unique: the kernel adds routes when that is settled.

@@ -58,11 +58,13 @@ fn a_closed_pipe_is_not_an_error() {
     let others: [&[&str]; 5] =
         [&["--help"], &["man"], &["completions", "bash"], &["schema", "pods"], &["snapshot", "-"]];
     for question in QUESTIONS.iter().chain(&others) {
+        let node = if matches!(question[0], "man" | "completions" | "schema") { &[][..] } else { &["--from", NODE] };
         for format in ["table", "json"] {
             let (reader, writer) = pipe().unwrap();
             drop(reader);
             let output = Command::new(env!("CARGO_BIN_EXE_podnet"))
-                .args(["--from", NODE, "-o", format])
+                .args(node)
+                .args(["-o", format])
                 .args(*question)
                 .stdout(writer)
                 .stderr(Stdio::piped())

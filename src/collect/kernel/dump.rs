@@ -51,7 +51,8 @@ impl Namespace {
     fn one_dump<T>(&self, what: &str, dump: &Dump, decode: &Decode<'_, T>) -> Read<Vec<T>> {
         let subject = format!("{what} of {}", self.id());
         let mut last = None;
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
+            tracing::trace!(attempt, "dumping {subject}");
             let (mut value, mut complaints) = (Vec::new(), Vec::new());
             let outcome = self.with_socket(|socket| {
                 socket.dump(&dump.request, &mut |message| {

@@ -88,8 +88,8 @@ impl LiveNode {
     }
 
     /// Reads one section of a namespace, or says why the namespace could not be opened.
-    fn within<T: Default>(&self, id: NetnsId, read: impl FnOnce(&Namespace) -> Read<T>) -> Read<T> {
-        tracing::debug!(netns = %id, section = std::any::type_name::<T>(), "reading");
+    fn within<T: Default>(&self, id: NetnsId, what: &str, read: impl FnOnce(&Namespace) -> Read<T>) -> Read<T> {
+        tracing::debug!("reading {what} of {id}");
         let opened = self.namespace(id);
         match opened.value {
             Some(namespace) => read(&namespace),

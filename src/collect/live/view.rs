@@ -44,7 +44,7 @@ impl LiveNode {
     /// All processes by namespace, each namespace's first one noted as a place.
     pub(super) fn swept(&self) -> Section<BTreeMap<NetnsId, Vec<Pid>>> {
         self.memory.sweep.get((), || {
-            tracing::debug!(proc = %self.root.proc().display(), "sweeping all processes");
+            tracing::debug!("reading all processes below {}", self.root.proc().display());
             let mut sweep = processes::sweep(&self.root);
             self.told_already(&mut sweep.issues);
             sweep.value.retain(|id, _| self.in_scope(*id));
@@ -74,7 +74,7 @@ impl LiveNode {
     /// The number `within` uses for `target`; remembered in both directions.
     fn nsid_within(&self, within: NetnsId, target: NetnsId) -> Section<Option<Nsid>> {
         self.memory.nsid_of.get((within, target), || {
-            let answer = self.within(within, |namespace| match self.find(target) {
+            let answer = self.within(within, "an nsid", |namespace| match self.find(target) {
                 Ok(handle) => namespace.nsid_of(&handle).map_or_else(
                     |error| {
                         let what = format!("asking {within} for its nsid of {target}");
@@ -241,35 +241,37 @@ impl NodeView for LiveNode {
     }
 
     fn links(&self, netns: NetnsId) -> Section<Vec<Link>> {
-        self.memory.links.get(netns, || self.within(netns, kernel::Namespace::links))
+        self.memory.links.get(netns, || self.within(netns, "links", kernel::Namespace::links))
     }
 
     fn addresses(&self, netns: NetnsId) -> Section<Vec<Address>> {
-        self.memory.addresses.get(netns, || self.within(netns, kernel::Namespace::addresses))
+        self.memory.addresses.get(netns, || self.within(netns, "addresses", kernel::Namespace::addresses))
     }
 
     fn neighbours(&self, netns: NetnsId) -> Section<Vec<Neighbour>> {
-        self.memory.neighbours.get(netns, || self.within(netns, kernel::Namespace::neighbours))
+        self.memory.neighbours.get(netns, || self.within(netns, "neighbours", kernel::Namespace::neighbours))
     }
 
     fn fdb(&self, netns: NetnsId) -> Section<Vec<FdbEntry>> {
-        self.memory.fdb.get(netns, || self.within(netns, kernel::Namespace::fdb))
+        self.memory.fdb.get(netns, || self.within(netns, "forwarding entries", kernel::Namespace::fdb))
     }
 
     fn rules(&self, netns: NetnsId) -> Section<Vec<Rule>> {
-        self.memory.rules.get(netns, || self.within(netns, kernel::Namespace::rules))
+        self.memory.rules.get(netns, || self.within(netns, "rules", kernel::Namespace::rules))
     }
 
     fn routes(&self, netns: NetnsId) -> Section<Vec<Route>> {
-        self.memory.routes.get(netns, || self.within(netns, kernel::Namespace::routes))
+        self.memory.routes.get(netns, || self.within(netns, "routes", kernel::Namespace::routes))
     }
 
     fn nexthops(&self, netns: NetnsId) -> Section<Vec<NexthopObject>> {
-        self.memory.nexthops.get(netns, || self.within(netns, kernel::Namespace::nexthops))
+        self.memory.nexthops.get(netns, || self.within(netns, "nexthop objects", kernel::Namespace::nexthops))
     }
 
     fn link_bpf(&self, netns: NetnsId, link: IfIndex) -> Section<Vec<BpfAttachment>> {
-        self.memory.link_bpf.get((netns, link), || self.within(netns, |namespace| namespace.link_bpf(link)))
+        self.memory
+            .link_bpf
+            .get((netns, link), || self.within(netns, "programs of a link", |namespace| namespace.link_bpf(link)))
     }
 
     fn cgroup_bpf(&self, sandbox: &Sandbox) -> Section<Vec<BpfAttachment>> {
@@ -277,7 +279,9 @@ impl NodeView for LiveNode {
     }
 
     fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>> {
-        self.memory.sysctls.get((netns, name.to_owned()), || self.within(netns, |namespace| namespace.sysctl(name)))
+        self.memory
+            .sysctls
+            .get((netns, name.to_owned()), || self.within(netns, name, |namespace| namespace.sysctl(name)))
     }
 
     fn cni(&self) -> Section<CniState> {
@@ -285,6 +289,9 @@ impl NodeView for LiveNode {
     }
 
     fn route_witness(&self, netns: NetnsId, query: &RouteQuery) -> Option<Arc<Read<Option<RouteWitness>>>> {
-        Some(self.within(netns, |namespace| namespace.route_witness(query)).section())
+        Some(
+            self.within(netns, "the kernel's own choice of a route", |namespace| namespace.route_witness(query))
+                .section(),
+        )
     }
 }

@@ -158,6 +158,7 @@ impl Containerd {
 
     /// Sandboxes and containers with their tasks; an error only when not even the containers came.
     pub(super) fn list(&self, filter: &SandboxFilter) -> Result<Listing, CallError> {
+        tracing::trace!("asking containerd {} for sandboxes, containers and tasks", self.version);
         self.runtime.block_on(async {
             match filter {
                 SandboxFilter::All => self.all().await,
