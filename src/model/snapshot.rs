@@ -120,13 +120,17 @@ impl Snapshot {
             }
         }
         fn drop_all(issues: &mut [Issue]) {
-            issues.iter_mut().for_each(|issue| issue.hint = None);
+            for issue in issues {
+                issue.hint = None;
+            }
         }
         of(&mut self.runtime);
         of(&mut self.sandboxes);
         if self.sandboxes.value.iter().any(|sandbox| !sandbox.issues.is_empty()) {
             let sandboxes = Arc::make_mut(&mut self.sandboxes);
-            sandboxes.value.iter_mut().for_each(|sandbox| drop_all(&mut sandbox.issues));
+            for sandbox in &mut sandboxes.value {
+                drop_all(&mut sandbox.issues);
+            }
         }
         self.pod_processes.values_mut().for_each(of);
         self.processes.values_mut().for_each(of);

@@ -257,6 +257,9 @@ fn veth_is_bad_for_the_same_faults_of_the_pair() {
     assert_eq!(answer.exit_code(), 1);
 }
 
+/// Makes one thing wrong.
+type Break<'a> = &'a dyn Fn(&mut Node);
+
 /// `pods` tells each of them in its last column, and ends as `veth` does.
 #[test]
 fn pods_is_bad_for_the_same_faults_as_veth() {
@@ -264,7 +267,6 @@ fn pods_is_bad_for_the_same_faults_as_veth() {
         node.link(HOST, 102).controller = None;
         node.link(HOST, 102).port = None;
     };
-    type Break<'a> = &'a dyn Fn(&mut Node);
     let cases: [(&str, Break<'_>, u8); 10] = [
         ("ok", &|_| {}, 0),
         ("eth0 down", &|node| node.link(2002, 3).up = false, 1),
