@@ -24,7 +24,7 @@ test: ## all tests, those that need root included
 bench: ## podnet against the shell on a full node, with ratios and peak memory
 	scripts/setup test
 	$(MAKE) --no-print-directory build
-	PODNET="$$PWD/$(BINARY)" cargo bench --bench node
+	PODNET="$$PWD/$(BINARY)" cargo bench --profile dev --bench node
 
 build: ## the static release binary
 	scripts/setup build
