@@ -250,11 +250,13 @@ fn write_lookup(data: &Routes, lookup: &Lookup, style: Style, out: &mut dyn Writ
         story.step(0, "route", in_a_line(route, links), route_evidence(route, lookup.table));
     }
     let several = lookup.ways.len() > 1;
+    let delivered = lookup.outcome == Outcome::Delivered;
     for way in &lookup.ways {
         story.step(
             0,
             "way",
-            way_words(way, several),
+            // A local route names the link that holds the address; no packet leaves by it.
+            if delivered { "stays in this namespace".to_owned() } else { way_words(way, several) },
             way.unusable.as_deref().map_or_else(String::new, |why| format!("not taken: {}", escape(why))),
         );
         if way.unusable.is_none() {

@@ -89,7 +89,8 @@ pub enum Outcome {
 /// One way a route leads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Way {
-    /// The link it leaves by.
+    /// The link it leaves by; for what is delivered here, the link that the local route names (the
+    /// one with the address), though the kernel hands such a packet over by the loopback or VRF device.
     pub ifindex: Option<IfIndex>,
     /// That link's name; `None` when the namespace has no such link.
     pub link: Option<ByteText>,
