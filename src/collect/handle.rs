@@ -2,8 +2,9 @@
 //!
 //! May import model, wire and sys.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub struct NetnsHandle {
 impl NetnsHandle {
     /// Opens `/run/netns/NAME`, `/proc/PID/ns/net` or any other path to an nsfs file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::from_file(File::open(path)?)
+        // Where a FIFO took its place, this must not wait for a writer.
+        Self::from_file(OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
     }
 
     /// Takes an open nsfs file; any other kind of file is an error.

@@ -55,7 +55,8 @@ impl Folder {
     }
 
     fn lock(name: &str, path: PathBuf) -> Result<Option<Self>, LabError> {
-        let file = match File::open(&path) {
+        let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.context(|| format!("opening {}", path.display()))?,
         };
