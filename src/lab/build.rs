@@ -151,7 +151,7 @@ impl Build<'_> {
                     (step.kind, self.state.steps.iter().position(|planned| planned == step))
                 {
                     self.state.steps.truncate(at);
-                    // For a `lab down` later: the old state on disk would do as well, but less exactly.
+                    // A `lab down` later is to leave it alone as well.
                     let _ = self.folder.write(&self.state);
                 }
                 let (step, why) = (step.to_string(), Box::new(why));

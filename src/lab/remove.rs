@@ -70,8 +70,8 @@ fn enter<P: ?Sized + NixPath>(folder: impl AsFd, path: &P) -> Result<OwnedFd, Er
 }
 
 fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
-    // The second walk reads from the start again: a copy would go on where the first one ended.
     let mut names = Vec::new();
+    // Opened anew: a copy of the descriptor would go on reading where the walk before ended.
     for entry in Dir::from_fd(enter(folder, ".")?)? {
         let name = entry?.file_name().to_owned();
         if !matches!(name.as_bytes(), b"." | b"..") {

@@ -83,12 +83,7 @@ fn a_namespace_of_a_step_that_never_began_stays() {
     lab.run("up", &["--stop-after-step", "0"]);
     let path = lab.state().gateway.netns;
     create_bound(Path::new(&path)).expect("made");
-    assert_left(
-        &lab,
-        NOT_OURS,
-        || Path::new(&path).exists(),
-        || remove_bound(Path::new(&path)).expect("removed"),
-    );
+    assert_left(&lab, NOT_OURS, || Path::new(&path).exists(), || remove_bound(Path::new(&path)).expect("removed"));
 }
 
 #[test]
