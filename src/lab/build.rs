@@ -223,10 +223,9 @@ impl Build<'_> {
 
     /// Makes a namespace; which one it is is on disk before it is bound, so that no other is ever taken for it.
     fn netns(&mut self, path: &str) -> Result<(), LabError> {
-        let made = sys::netns::create().and_then(|file| Ok((netns::identity(&file)?, file)));
-        let (identity, file) = made.context(|| format!("making the namespace {path}"))?;
+        let (file, identity) = netns::create().context(|| format!("making the namespace {path}"))?;
         self.state.namespaces.insert(path.to_owned(), identity);
-        self.folder.write(&self.state)?;
+        self.folder.note(&self.state)?;
         sys::netns::bind(&file, Path::new(path)).context(|| format!("binding the namespace {path}"))
     }
 

@@ -25,11 +25,11 @@ pub enum Found {
     Other,
 }
 
-/// What tells a namespace from every other.
-pub fn identity(file: &File) -> io::Result<LabNetns> {
-    let (dev, ino) = netns::identity(file)?;
-    // Kernels before 5.14 give no cookie.
-    Ok(LabNetns { dev, ino, cookie: netns::cookie_of(file).ok() })
+/// Makes a namespace, bound nowhere yet, and gives what tells it from every other.
+pub fn create() -> io::Result<(File, LabNetns)> {
+    let (file, cookie) = netns::create()?;
+    let (dev, ino) = netns::identity(&file)?;
+    Ok((file, LabNetns { dev, ino, cookie }))
 }
 
 /// Looks what stands at `path`.

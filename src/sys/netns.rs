@@ -116,10 +116,14 @@ pub fn cookie_of(netns: &File) -> io::Result<u64> {
 }
 
 /// Makes a new network namespace, which lives as long as the file is open or it is bound somewhere.
-pub fn create() -> io::Result<File> {
+///
+/// Its cookie comes with it: to ask for it later takes a thread that enters the namespace once more.
+pub fn create() -> io::Result<(File, Option<u64>)> {
     on_own_thread(|| {
         unshare(CloneFlags::CLONE_NEWNET)?;
-        File::open("/proc/thread-self/ns/net")
+        // Kernels before 5.14 give none.
+        let cookie = UnixDatagram::unbound().and_then(|socket| cookie(socket.as_fd())).ok();
+        Ok((File::open("/proc/thread-self/ns/net")?, cookie))
     })
 }
 
@@ -135,7 +139,7 @@ pub fn bind(netns: &File, path: &Path) -> io::Result<()> {
 
 /// Makes a new network namespace and binds it at `path`, as [`create`] and [`bind`] do.
 pub fn create_bound(path: &Path) -> io::Result<File> {
-    let netns = create()?;
+    let (netns, _) = create()?;
     bind(&netns, path)?;
     Ok(netns)
 }
