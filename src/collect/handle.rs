@@ -23,9 +23,8 @@ pub struct NetnsHandle {
 impl NetnsHandle {
     /// Opens `/run/netns/NAME`, `/proc/PID/ns/net` or any other path to an nsfs file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // A FIFO in its place must not be waited for.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
-        Self::from_file(file)
+        // Where a FIFO took its place, this must not wait for a writer.
+        Self::from_file(OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
     }
 
     /// Takes an open nsfs file; any other kind of file is an error.

@@ -14,7 +14,7 @@ use super::process::{Orders, Started};
 use super::server::Answers;
 use super::state::{Folder, folder_path};
 use super::undo::{boot_id, undo};
-use super::{cgroup, files, links, rules, settings};
+use super::{cgroup, files, links, netns, rules, settings};
 use crate::model::lab::{LabOptions, LabPhase, LabPod, LabProcess, LabState, LabStep, LabStepKind, LabWorker};
 use crate::sys;
 use crate::sys::netns::NsThread;
@@ -151,6 +151,8 @@ impl Build<'_> {
                     (step.kind, self.state.steps.iter().position(|planned| planned == step))
                 {
                     self.state.steps.truncate(at);
+                    // A `lab down` later is to leave it alone as well.
+                    let _ = self.folder.write(&self.state);
                 }
                 let (step, why) = (step.to_string(), Box::new(why));
                 return Err(LabError::Step { number, of: steps.len(), step, why, left: String::new() });
@@ -187,9 +189,7 @@ impl Build<'_> {
             LabStepKind::Files => files::write(self.worker(step)?, self.state.options),
             LabStepKind::CniResults => files::write_results(self.worker(step)?, self.state.options),
             LabStepKind::Cgroups => self.cgroups(step),
-            LabStepKind::Netns => step.makes.iter().try_for_each(|path| {
-                sys::netns::create_bound(Path::new(path)).map(drop).context(|| format!("making the namespace {path}"))
-            }),
+            LabStepKind::Netns => step.makes.iter().try_for_each(|path| self.netns(path)),
             LabStepKind::Settings if step.subject == self.state.gateway.name => {
                 settings::gateway(&self.thread, &self.state.gateway.netns)
             }
@@ -219,6 +219,14 @@ impl Build<'_> {
 
     fn rules(&self, netns: &str, text: &str) -> Result<(), LabError> {
         rules::restore(&self.thread, netns, &self.restore, &self.folder.path().join(LOCK_FILE), text)
+    }
+
+    /// Makes a namespace; which one it is is on disk before it is bound, so that no other is ever taken for it.
+    fn netns(&mut self, path: &str) -> Result<(), LabError> {
+        let (file, identity) = netns::create().context(|| format!("making the namespace {path}"))?;
+        self.state.namespaces.insert(path.to_owned(), identity);
+        self.folder.note(&self.state)?;
+        sys::netns::bind(&file, Path::new(path)).context(|| format!("binding the namespace {path}"))
     }
 
     /// The lab can do without cgroups: where they cannot be made it says so and goes on.

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+
 use crate::model::lab::LabCgroup;
 
 /// How long cgroups whose last processes have just ended may stay busy.
@@ -77,6 +79,16 @@ pub fn join(path: &Path, pid: u32) -> io::Result<()> {
     fs::write(path.join("cgroup.procs"), pid.to_string())
 }
 
+/// Whether cgroups are mounted there: nothing else is removed as one. Fine when nothing is there.
+pub fn check_mount(path: &Path) -> io::Result<()> {
+    match statfs(path) {
+        Err(nix::errno::Errno::ENOENT) => Ok(()),
+        Ok(found) if matches!(found.filesystem_type(), CGROUP_SUPER_MAGIC | CGROUP2_SUPER_MAGIC) => Ok(()),
+        Ok(_) => Err(io::Error::other("it is no cgroup file system; nothing was removed there")),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Removes a cgroup; fine when it is gone. Waits until `deadline` while it is busy.
 pub fn remove(path: &Path, deadline: Instant) -> io::Result<()> {
     loop {
@@ -108,6 +120,13 @@ mod tests {
         let first = |count| HYBRID.lines().take(count).collect::<Vec<_>>().join("\n");
         assert_eq!(mount(&first(3)), "/sys/fs/cgroup/systemd");
         assert_eq!(mount(&first(2)), "/sys/fs/cgroup/cpu");
+    }
+
+    #[test]
+    fn only_a_cgroup_file_system_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_mount(folder.path()).is_err());
+        assert!(check_mount(&folder.path().join("absent")).is_ok());
     }
 
     #[test]

@@ -4,8 +4,9 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -72,7 +73,9 @@ pub fn exec(target: &Target, command: &[OsString]) -> Result<Infallible, LabErro
     let Some((program, arguments)) = command.split_first() else {
         return Err(LabError::Usage("no program to run".to_owned()));
     };
-    let netns = File::open(&target.netns).context(|| format!("opening {}", target.netns))?;
+    // Where a FIFO took its place, this must not wait for a writer.
+    let netns = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&target.netns);
+    let netns = netns.context(|| format!("opening {}", target.netns))?;
     if let Some(pid) = target.pause {
         for (name, kind) in [("uts", CloneFlags::CLONE_NEWUTS), ("ipc", CloneFlags::CLONE_NEWIPC)] {
             let path = format!("/proc/{pid}/ns/{name}");

@@ -3,7 +3,7 @@
 //! May import model. Everything is below the lab's own folder, in the shape that containerd 1.6, the
 //! bridge plugin 1.1 and the kubelet leave it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -82,14 +82,6 @@ pub fn write_results(worker: &LabWorker, options: LabOptions) -> Result<(), LabE
         writer.file(&name("cni-loopback", "lo"), 0o600, &serde_json::to_vec(&lo).unwrap_or_default())?;
     }
     Ok(())
-}
-
-/// Removes a folder of the lab with all that is in it; fine when it is gone. Follows no link.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 fn pretty(value: &impl Serialize) -> Vec<u8> {

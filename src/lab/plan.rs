@@ -161,6 +161,7 @@ pub fn plan(name: &str, options: LabOptions, around: Surroundings) -> Result<Lab
         workers,
         cgroup: around.cgroup,
         steps: Vec::new(),
+        namespaces: BTreeMap::new(),
         notes: around.notes,
     };
     state.steps = steps(&state);

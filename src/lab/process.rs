@@ -4,7 +4,7 @@
 //! reads its orders from a pipe, and ends by itself when whoever made the lab dies before it writes them.
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::sys::pidfd::PidFd;
 /// The arguments that make podnet such a process.
 const ARGUMENTS: [&str; 2] = ["lab", "process"];
 
-/// Names the lab in the environment of its processes, for people who look at them.
+/// Names the lab in the environment of its processes: for people who look at them, and before they are ended.
 const LAB_VARIABLE: &str = "PODNET_LAB_NAME";
 
 /// The longest orders.
@@ -157,13 +157,21 @@ pub fn alive(process: LabProcess) -> bool {
     matches!(stat(process.pid.0), Ok(Some(stat)) if !matches!(stat.state, 'Z' | 'X' | 'x') && stat.starttime == process.start_ticks)
 }
 
-/// Ends processes and waits until they are gone; gives those that are not, in words.
-pub fn end(processes: &[LabProcess]) -> Vec<String> {
+/// Ends processes of a lab and waits until they are gone; gives those that are not, in words.
+pub fn end(processes: &[LabProcess], lab: &str) -> Vec<String> {
     let mut left = Vec::new();
+    let mut ended = Vec::new();
     for process in processes {
         // Hold it first, then look whether it is ours: nobody can take its number in between.
         let outcome = match PidFd::open(process.pid.0) {
-            Ok(held) if alive(*process) => held.kill(),
+            Ok(held) if alive(*process) => match bears(process.pid.0, lab) {
+                Ok(Some(false)) => Err(io::Error::other("it is not the lab's and was left alone")),
+                Ok(found) => {
+                    ended.push(*process);
+                    if found.is_some() { held.kill() } else { Ok(()) }
+                }
+                Err(error) => Err(error),
+            },
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
             _ => Ok(()),
         };
@@ -172,8 +180,8 @@ pub fn end(processes: &[LabProcess]) -> Vec<String> {
         }
     }
     let deadline = Instant::now() + ENDING;
-    for process in processes {
-        while alive(*process) {
+    for process in ended {
+        while alive(process) {
             if Instant::now() > deadline {
                 left.push(format!("process {} does not end", process.pid));
                 break;
@@ -182,6 +190,20 @@ pub fn end(processes: &[LabProcess]) -> Vec<String> {
         }
     }
     left
+}
+
+/// Whether a process bears the lab's name in its environment; `None` when it has none, as one that just ends.
+fn bears(pid: u32, lab: &str) -> io::Result<Option<bool>> {
+    let environment = match fs::read(format!("/proc/{pid}/environ")) {
+        // ESRCH: it ended between opening and reading.
+        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => {
+            return Ok(None);
+        }
+        environment => environment?,
+    };
+    let marker = format!("{LAB_VARIABLE}={lab}");
+    let bears = environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes());
+    Ok((!environment.is_empty()).then_some(bears))
 }
 
 /// `None` where no such process is left; it may end between opening and reading.
@@ -215,5 +237,18 @@ mod tests {
         child.wait().unwrap();
         assert!(!alive(process));
         assert!(stat(child.id()).unwrap().is_none());
+    }
+
+    #[test]
+    fn only_a_process_that_bears_the_labs_name_is_ended() {
+        for (name, ended) in [("pnt-mark", true), ("pnt-mark-2", false)] {
+            let mut command = Command::new("cat");
+            command.env_clear().env("PATH", "/usr/bin:/bin").env(LAB_VARIABLE, name);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+            let start_ticks = stat(child.id()).unwrap().unwrap().starttime;
+            let left = end(&[LabProcess { pid: Pid(child.id()), start_ticks }], "pnt-mark");
+            drop(child.stdin.take());
+            assert_eq!((left.is_empty(), child.wait().unwrap().success()), (ended, !ended), "{left:?}");
+        }
     }
 }

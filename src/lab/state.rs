@@ -55,7 +55,8 @@ impl Folder {
     }
 
     fn lock(name: &str, path: PathBuf) -> Result<Option<Self>, LabError> {
-        let file = match File::open(&path) {
+        let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.context(|| format!("opening {}", path.display()))?,
         };
@@ -73,15 +74,28 @@ impl Folder {
 
     /// Puts the state on disk; it is there, whole, when this returns.
     pub fn write(&self, state: &LabState) -> Result<(), LabError> {
+        self.put(state, true)
+    }
+
+    /// The same, kept through the end of this process but not of the machine: for what ends with the machine.
+    ///
+    /// A lab records hundreds of namespaces one by one, and waiting for the disk each time takes seconds.
+    pub fn note(&self, state: &LabState) -> Result<(), LabError> {
+        self.put(state, false)
+    }
+
+    fn put(&self, state: &LabState, sync: bool) -> Result<(), LabError> {
         let new = self.path.join(NEW_FILE);
         let write = || -> io::Result<()> {
             let mut text = serde_json::to_vec(state)?;
             text.push(b'\n');
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&text)?;
-            file.sync_all()?;
+            if sync {
+                file.sync_all()?;
+            }
             fs::rename(&new, self.path.join(STATE_FILE))?;
-            self.lock.sync_all()
+            if sync { self.lock.sync_all() } else { Ok(()) }
         };
         write().context(|| format!("writing {}", new.display()))
     }

@@ -2,18 +2,15 @@
 //!
 //! May import model and sys.
 
-use std::fs::File;
-use std::path::Path;
-
+use super::netns::{Found, look};
 use super::process::alive;
 use crate::model::ids::{NetnsId, Pid};
 use crate::model::lab::{LabHost, LabPhase, LabPod, LabProcess, LabState, LabWorker};
 use crate::model::lab_status::{LabHostReport, LabPodReport, LabReport, LabWorkerReport};
-use crate::sys;
 
 /// Looks whether all that a lab's state names is there.
 pub fn status(state: &LabState) -> LabReport {
-    let mut look = Look { broken: Vec::new(), up: state.phase == LabPhase::Up };
+    let mut look = Look { state, broken: Vec::new(), up: state.phase == LabPhase::Up };
     if !look.up {
         look.broken.push("it is half made: `lab up` was ended before it was done".to_owned());
     }
@@ -31,13 +28,14 @@ pub fn status(state: &LabState) -> LabReport {
     }
 }
 
-struct Look {
+struct Look<'a> {
+    state: &'a LabState,
     broken: Vec<String>,
     /// Only a lab that was whole can miss something.
     up: bool,
 }
 
-impl Look {
+impl Look<'_> {
     fn host(&mut self, host: &LabHost) -> LabHostReport {
         LabHostReport {
             name: host.name.clone(),
@@ -87,15 +85,18 @@ impl Look {
     }
 
     fn netns(&mut self, path: &str, what: &str) -> Option<NetnsId> {
-        let found = File::open(Path::new(path)).and_then(|file| {
-            let magic = nix::sys::statfs::fstatfs(&file)?.filesystem_type();
-            let (dev, ino) = sys::netns::identity(&file)?;
-            Ok((magic == nix::sys::statfs::NSFS_MAGIC).then_some(NetnsId { dev, ino }))
-        });
-        let found = found.ok().flatten();
-        if found.is_none() && self.up {
-            self.broken.push(format!("the namespace of {what} is not bound at {path}"));
+        match look(self.state, path) {
+            Ok(Found::Own(own)) => return Some(NetnsId { dev: own.dev, ino: own.ino }),
+            // Whatever the lab was to be, this one is in its way.
+            Ok(Found::Other) => {
+                self.broken.push(format!("what is at {path} is not the lab's any more: not the namespace of {what}"));
+            }
+            Ok(Found::Nothing | Found::Unbound) if self.up => {
+                self.broken.push(format!("the namespace of {what} is not bound at {path}"));
+            }
+            Ok(Found::Nothing | Found::Unbound) => {}
+            Err(error) => self.broken.push(format!("looking at {path}, the namespace of {what}: {error}")),
         }
-        found
+        None
     }
 }

@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use super::error::LabError;
 use super::state::Folder;
-use super::{cgroup, files, process};
+use super::{cgroup, netns, process, remove};
 use crate::model::lab::{LabState, LabStepKind};
-use crate::sys;
 
 /// Removes a lab; `false` when there was none.
 pub fn down(name: &str) -> Result<bool, LabError> {
@@ -29,18 +28,25 @@ pub fn undo(state: &LabState) -> Vec<String> {
     let mut left = Vec::new();
     // Numbers of processes mean nothing after a restart of the machine.
     if boot_id().is_none_or(|boot_id| boot_id == state.boot_id) {
-        left.extend(process::end(&state.processes()));
+        left.extend(process::end(&state.processes(), &state.name));
     }
     // One for all: what holds one cgroup holds those above it as well.
     let deadline = Instant::now() + cgroup::BUSY;
+    let cgroup = state.cgroup.as_ref().filter(|cgroup| match cgroup::check_mount(Path::new(&cgroup.mount)) {
+        Ok(()) => true,
+        Err(error) => {
+            left.push(format!("{}: {error}", cgroup.mount));
+            false
+        }
+    });
     for step in state.steps.iter().rev() {
         for made in step.makes.iter().rev() {
             let path = Path::new(made);
             let outcome = match step.kind {
-                LabStepKind::Netns => sys::netns::remove_bound(path),
-                LabStepKind::Cgroups if step_shares(state, made) => Ok(()),
+                LabStepKind::Netns => netns::remove(state, made),
+                LabStepKind::Cgroups if cgroup.is_none() || step_shares(state, made) => Ok(()),
                 LabStepKind::Cgroups => cgroup::remove(path, deadline),
-                LabStepKind::Files | LabStepKind::CniResults => files::remove(path),
+                LabStepKind::Files | LabStepKind::CniResults => remove::remove(Path::new(&state.folder), path),
                 // They went with their processes and namespaces.
                 _ => Ok(()),
             };
@@ -49,7 +55,7 @@ pub fn undo(state: &LabState) -> Vec<String> {
             }
         }
     }
-    if let Some(cgroup) = &state.cgroup {
+    if let Some(cgroup) = cgroup {
         let top = format!("{}/{}", cgroup.mount, cgroup.subtree);
         if let Err(error) = cgroup::remove(Path::new(&top), deadline) {
             left.push(format!("{top}: {error}"));

@@ -60,6 +60,9 @@ pub struct LabState {
     pub cgroup: Option<LabCgroup>,
     /// What is made, in order; undone in reverse.
     pub steps: Vec<LabStep>,
+    /// Which namespace the lab made for each path; written before it is bound there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub namespaces: BTreeMap<String, LabNetns>,
     /// What could not be had and was left out, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -175,6 +178,17 @@ pub struct LabProcess {
     pub pid: Pid,
     /// Clock ticks from boot to its start.
     pub start_ticks: u64,
+}
+
+/// A network namespace that the lab made: the inode alone could be another's by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LabNetns {
+    /// Device of nsfs.
+    pub dev: u64,
+    /// Its inode there.
+    pub ino: u64,
+    /// Its cookie, never used twice; `None` where the kernel gives none.
+    pub cookie: Option<u64>,
 }
 
 /// Where the pods' cgroups are.
@@ -311,6 +325,15 @@ impl LabState {
                 return outside(&worker.root);
             }
         }
+        // Its subtree is removed even where no step names it.
+        if let Some(cgroup) = &self.cgroup {
+            if cgroup.subtree != format!("podnet-lab-{}", self.name) {
+                return outside(&cgroup.subtree);
+            }
+            if !below(&cgroup.mount, "") {
+                return outside(&cgroup.mount);
+            }
+        }
         let mut netns = vec![&self.gateway.netns, &self.outside.netns];
         for worker in &self.workers {
             netns.push(&worker.netns);
@@ -321,9 +344,8 @@ impl LabState {
                 let own = match step.kind {
                     LabStepKind::Files | LabStepKind::CniResults => below(made, folder),
                     LabStepKind::Cgroups => self.cgroup.as_ref().is_some_and(|cgroup| {
-                        cgroup.subtree == format!("podnet-lab-{}", self.name)
-                            && (*made == format!("{}/{}", cgroup.mount, cgroup.subtree)
-                                || below(made, &format!("{}/{}", cgroup.mount, cgroup.subtree)))
+                        let top = format!("{}/{}", cgroup.mount, cgroup.subtree);
+                        *made == top || below(made, &top)
                     }),
                     LabStepKind::Netns => netns.contains(&made),
                     _ => true,

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -105,25 +106,54 @@ pub fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
     if status == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Makes a new network namespace and binds it at `path`, which must not exist; its folder must.
-pub fn create_bound(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o444).open(path)?;
-    let target = path.to_owned();
-    let made = thread::Builder::new().name("netns-new".to_owned()).spawn(move || {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        mount(Some("/proc/thread-self/ns/net"), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-    })?;
-    let outcome = made.join().map_err(|_| io::Error::other("the thread that makes a namespace panicked"))?;
-    if let Err(error) = outcome {
-        let _ = fs::remove_file(path);
-        return Err(error.into());
-    }
-    File::open(path)
+/// The cookie of a namespace the thread may not be in: a thread of its own goes there to ask.
+pub fn cookie_of(netns: &File) -> io::Result<u64> {
+    let netns = netns.try_clone()?;
+    on_own_thread(move || {
+        enter(netns.as_fd())?;
+        cookie(UnixDatagram::unbound()?.as_fd())
+    })
 }
 
-/// Undoes [`create_bound`]: takes the binding away and removes the file. Fine when it is already gone.
+/// Makes a new network namespace, which lives as long as the file is open or it is bound somewhere.
+///
+/// Its cookie comes with it: to ask for it later takes a thread that enters the namespace once more.
+pub fn create() -> io::Result<(File, Option<u64>)> {
+    on_own_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        // Kernels before 5.14 give none.
+        let cookie = UnixDatagram::unbound().and_then(|socket| cookie(socket.as_fd())).ok();
+        Ok((File::open("/proc/thread-self/ns/net")?, cookie))
+    })
+}
+
+/// Binds a namespace at `path`, which must not exist; its folder must.
+pub fn bind(netns: &File, path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o444).open(path)?;
+    let source = format!("/proc/self/fd/{}", netns.as_raw_fd());
+    mount(Some(source.as_str()), path, None::<&str>, MsFlags::MS_BIND, None::<&str>).map_err(|error| {
+        let _ = fs::remove_file(path);
+        error.into()
+    })
+}
+
+/// Makes a new network namespace and binds it at `path`, as [`create`] and [`bind`] do.
+pub fn create_bound(path: &Path) -> io::Result<File> {
+    let (netns, _) = create()?;
+    bind(&netns, path)?;
+    Ok(netns)
+}
+
+fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let thread = thread::Builder::new().name("netns-once".to_owned()).spawn(work)?;
+    thread.join().map_err(|_| io::Error::other("the thread that enters a namespace panicked"))?
+}
+
+/// Undoes [`bind`]: takes the binding away and removes the file. Fine when it is already gone.
+///
+/// A symbolic link is removed itself; what it leads to stays bound.
 pub fn remove_bound(path: &Path) -> io::Result<()> {
-    match umount2(path, MntFlags::MNT_DETACH) {
+    match umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) | Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOENT) => {}
         Err(error) => return Err(error.into()),
     }

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod adversary;
 mod crash;
 mod naming;
 mod network;

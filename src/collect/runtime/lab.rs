@@ -2,9 +2,9 @@
 //!
 //! May import model, wire and sys. Never the lab: what both know is `model::lab`.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::collect::handle::NetnsHandle;
@@ -36,7 +36,8 @@ pub fn load(name: &str) -> Result<LabState, Issue> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    // Never hangs at a FIFO.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() || found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
         return Err(io::Error::other("not a regular file that only this user can write"));
