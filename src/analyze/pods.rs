@@ -173,6 +173,7 @@ pub fn pods(nodes: &[&dyn NodeView], question: &PodsQuestion) -> Answer<Pods> {
     let mut gathered = Gathered::default();
     let mut answer = Pods { pods: Vec::new(), runtimes: Vec::new(), undecided: Vec::new() };
     for node in nodes {
+        node.expect_all_pods();
         let runtime = node.runtime();
         answer.runtimes.push(NodeRuntime { node: node.node().name, runtime: gathered.take(&runtime).clone() });
         let chosen = choose(*node, question, &mut answer.undecided, &mut gathered);

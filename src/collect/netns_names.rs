@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
 use crate::collect::mounts;
@@ -24,11 +26,49 @@ const FOLDERS: [&str; 4] = ["/run/netns", "/var/run/netns", "/run/docker/netns",
 /// More left-over files than this are told as a number.
 const STALE_TOLD: usize = 16;
 
+/// The names in those folders, sorted by path, without a look at the mount table: one system call a name.
+///
+/// A file that no namespace is bound to is left out; [`all`] tells of it. What is bound may be another
+/// kind of namespace, whose inode is no network namespace's: a name is good for naming, not for listing.
+pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
+    let mut read = Read::ok(Vec::new());
+    let mut seen = Vec::new();
+    let Ok(nsfs) = std::fs::metadata("/proc/thread-self/ns/net").map(|meta| meta.dev()) else { return all(root) };
+    for folder in FOLDERS.map(Path::new) {
+        let Ok(opened) = root.handle(folder) else { continue };
+        let Ok(identity) = opened.metadata().map(|meta| (meta.dev(), meta.ino())) else { continue };
+        if seen.contains(&identity) {
+            continue;
+        }
+        seen.push(identity);
+        let names = match root.names(folder) {
+            Ok(names) => names,
+            Err(error) => {
+                read.issues.push(Issue::incomplete(format!("reading {}", folder.display()), Why::from_io(&error)));
+                continue;
+            }
+        };
+        for name in names {
+            let path = folder.join(&name);
+            let Ok(found) = fstatat(&opened, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else { continue };
+            if found.st_dev == nsfs {
+                read.value.push(named(NetnsId { dev: found.st_dev, ino: found.st_ino }, &path));
+            } else if found.st_mode & libc::S_IFMT == libc::S_IFLNK
+                && let Ok(Some(id)) = namespace_at(root, &path)
+            {
+                read.value.push(named(id, &path));
+            }
+        }
+    }
+    read.value.sort_by(|a, b| a.path.cmp(&b.path));
+    read
+}
+
 /// Every name, sorted by path: the files of those folders, and whatever else mountinfo says a network
 /// namespace is bound to below the node's root.
 ///
 /// A file in those folders that no namespace is bound to (left over from one that is gone) is a note.
-pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
+pub fn all(root: &HostRoot) -> Read<Vec<NetnsName>> {
     let Read { value: mounts, mut issues } = mounts::of_types(root, &["nsfs"]);
     let mut found: BTreeMap<PathBuf, NetnsId> = BTreeMap::new();
     // nsfs holds other kinds of namespaces too; only mountinfo tells which kind a bound file is.

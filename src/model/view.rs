@@ -25,6 +25,10 @@ pub trait NodeView {
     /// The runtime that was asked; the section's issues say why none was, or why it did not answer.
     fn runtime(&self) -> Section<RuntimeInfo>;
 
+    /// Says that the links and addresses of all pods are going to be asked for. A live node may then
+    /// read them while the runtime is still making up its list; it changes no answer.
+    fn expect_all_pods(&self) {}
+
     /// Sandboxes that a filter accepts, sorted by namespace, name, attempt (newest first), id.
     fn sandboxes(&self, filter: &SandboxFilter) -> Section<Vec<Sandbox>>;
 

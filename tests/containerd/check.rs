@@ -2,6 +2,8 @@
 //!
 //! The names of podnet's fields are here and in `shape` alone.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::shape::{ip_links, ip_routes, podnet_link, podnet_routes};
@@ -188,10 +190,27 @@ fn assert_port(plugged: &Value, link: &Value, ports: &Value) {
 pub fn assert_routes(worker: &Worker, pod: &Pod) {
     let pid = worker.pause_pid(pod);
     let everything = "-d route show table all";
-    let told = worker.podnet_json(&["routes", &pod.full_name()]);
-    assert_eq!(podnet_routes(told.data(&[0])), ip_routes(&worker.ip_in(pid, everything), &worker.ip_in(pid, "link")));
-    let told = worker.podnet_json(&["routes", "host"]);
-    assert_eq!(podnet_routes(told.data(&[0])), ip_routes(&worker.ip(everything), &worker.ip("link")));
+    settled(|| {
+        let told = worker.podnet_json(&["routes", &pod.full_name()]);
+        (podnet_routes(told.data(&[0])), ip_routes(&worker.ip_in(pid, everything), &worker.ip_in(pid, "link")))
+    });
+    settled(|| {
+        let told = worker.podnet_json(&["routes", "host"]);
+        (podnet_routes(told.data(&[0])), ip_routes(&worker.ip(everything), &worker.ip("link")))
+    });
+}
+
+/// Two looks at one thing that are the same, once the kernel has done: an IPv6 address that has just
+/// been made gets its routes a second later.
+fn settled<T: PartialEq + std::fmt::Debug>(look: impl Fn() -> (T, T)) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let (told, oracle) = look();
+        if told == oracle || Instant::now() > deadline {
+            assert_eq!(told, oracle);
+            return;
+        }
+    }
 }
 
 /// A namespace as podnet writes it, from `stat -L`.

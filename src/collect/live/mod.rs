@@ -2,6 +2,7 @@
 //!
 //! May import model, wire and sys. Opens what a question needs and no more; judges nothing.
 
+mod ahead;
 mod memo;
 mod open;
 mod places;

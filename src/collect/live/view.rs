@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::LiveNode;
 use super::places::Place;
 use super::pods::Pods;
+use super::{LiveNode, ahead};
 use crate::collect::cni::{self, CniDirs};
 use crate::collect::{kernel, netns_names, processes};
 use crate::model::address::Address;
@@ -39,6 +39,20 @@ impl LiveNode {
             }
             names
         })
+    }
+
+    /// The same with the names that only the mount table tells.
+    fn every_name(&self) -> Read<Vec<NetnsName>> {
+        if let Some(own) = &self.scope {
+            return Read::ok(own.clone());
+        }
+        let names = netns_names::all(&self.bound);
+        for name in &names.value {
+            if let Some(path) = name.path.as_str() {
+                self.places.note(name.id, Place::Bound(PathBuf::from(path)));
+            }
+        }
+        names
     }
 
     /// All processes by namespace, each namespace's first one noted as a place.
@@ -93,7 +107,7 @@ impl LiveNode {
 
     fn read_namespaces(&self) -> Read<Vec<Netns>> {
         let sweep = self.swept();
-        let names = self.bound_names();
+        let names = self.every_name();
         let mut issues = [sweep.issues.clone(), names.issues.clone(), self.opened_with.clone()].concat();
         let mut found: BTreeMap<NetnsId, Netns> = BTreeMap::new();
         let ids = sweep.value.keys().copied().chain(names.value.iter().map(|name| name.id)).chain([self.host.id]);
@@ -204,6 +218,12 @@ impl NodeView for LiveNode {
 
     fn runtime(&self) -> Section<RuntimeInfo> {
         self.memory.runtime.get((), || self.pods.info(&self.root))
+    }
+
+    fn expect_all_pods(&self) {
+        if self.scope.is_none() {
+            ahead::read(self);
+        }
     }
 
     fn sandboxes(&self, filter: &SandboxFilter) -> Section<Vec<Sandbox>> {
