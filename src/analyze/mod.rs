@@ -10,6 +10,7 @@ pub mod finding;
 pub mod identity;
 pub mod naming;
 pub mod netns;
+pub mod notation;
 pub mod peer;
 pub mod pods;
 pub mod routes;

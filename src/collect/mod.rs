@@ -7,6 +7,7 @@ pub mod handle;
 pub mod kernel;
 pub mod live;
 mod mounts;
+mod netfilter;
 pub mod netns_names;
 pub mod processes;
 pub mod root;

@@ -12,6 +12,7 @@ pub mod lab;
 pub mod lab_status;
 pub mod link;
 pub mod neigh;
+pub mod netfilter;
 pub mod netns;
 pub mod node;
 pub mod route;

@@ -3,8 +3,11 @@
 //! Must not import anything from the crate but its sibling model types.
 
 mod mask;
+mod netfilter;
 mod redact;
 mod take;
+
+pub use self::netfilter::{IpSetSections, NetfilterSections, SetSections, TableSections};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use super::ids::{IfIndex, NetnsId, Nsid, Pid, SandboxId};
 use super::issue::{Issue, Read, Section, Why};
 use super::link::Link;
 use super::neigh::{FdbEntry, Neighbour};
+use super::netfilter::view::NetfilterView;
 use super::netns::{Netns, NetnsName, Process};
 use super::node::NodeInfo;
 use super::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
@@ -82,6 +86,9 @@ pub struct NetnsSections {
     pub sysctls: BTreeMap<String, Section<Option<String>>>,
     /// What its links' nsids mean.
     pub nsids: BTreeMap<Nsid, Section<Option<NetnsId>>>,
+    /// Rules, sets and lists; `None` in files of a podnet that did not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netfilter: Option<NetfilterSections>,
 }
 
 impl Snapshot {
@@ -108,47 +115,41 @@ impl Snapshot {
             all.extend(netns.link_bpf.values().flat_map(|section| &section.issues));
             all.extend(netns.sysctls.values().flat_map(|section| &section.issues));
             all.extend(netns.nsids.values().flat_map(|section| &section.issues));
+            all.extend(netns.netfilter.iter().flat_map(NetfilterSections::issues));
         }
         all.into_iter().cloned().collect()
     }
 
     /// Drops the hints of all sections: advice for whoever reads the node itself.
     pub fn drop_hints(&mut self) {
-        fn of<T: Clone>(section: &mut Section<T>) {
-            if section.issues.iter().any(|issue| issue.hint.is_some()) {
-                drop_all(&mut Arc::make_mut(section).issues);
-            }
-        }
-        fn drop_all(issues: &mut [Issue]) {
-            for issue in issues {
-                issue.hint = None;
-            }
-        }
-        of(&mut self.runtime);
-        of(&mut self.sandboxes);
+        drop_hints(&mut self.runtime);
+        drop_hints(&mut self.sandboxes);
         if self.sandboxes.value.iter().any(|sandbox| !sandbox.issues.is_empty()) {
             let sandboxes = Arc::make_mut(&mut self.sandboxes);
             for sandbox in &mut sandboxes.value {
                 drop_all(&mut sandbox.issues);
             }
         }
-        self.pod_processes.values_mut().for_each(of);
-        self.processes.values_mut().for_each(of);
-        of(&mut self.namespaces);
-        of(&mut self.netns_names);
-        self.cgroup_bpf.values_mut().for_each(of);
-        of(&mut self.cni);
+        self.pod_processes.values_mut().for_each(drop_hints);
+        self.processes.values_mut().for_each(drop_hints);
+        drop_hints(&mut self.namespaces);
+        drop_hints(&mut self.netns_names);
+        self.cgroup_bpf.values_mut().for_each(drop_hints);
+        drop_hints(&mut self.cni);
         for netns in &mut self.netns {
-            of(&mut netns.links);
-            of(&mut netns.addresses);
-            of(&mut netns.neighbours);
-            of(&mut netns.fdb);
-            of(&mut netns.rules);
-            of(&mut netns.routes);
-            of(&mut netns.nexthops);
-            netns.link_bpf.values_mut().for_each(of);
-            netns.sysctls.values_mut().for_each(of);
-            netns.nsids.values_mut().for_each(of);
+            drop_hints(&mut netns.links);
+            drop_hints(&mut netns.addresses);
+            drop_hints(&mut netns.neighbours);
+            drop_hints(&mut netns.fdb);
+            drop_hints(&mut netns.rules);
+            drop_hints(&mut netns.routes);
+            drop_hints(&mut netns.nexthops);
+            netns.link_bpf.values_mut().for_each(drop_hints);
+            netns.sysctls.values_mut().for_each(drop_hints);
+            netns.nsids.values_mut().for_each(drop_hints);
+            if let Some(netfilter) = &mut netns.netfilter {
+                netfilter.drop_hints();
+            }
         }
     }
 
@@ -158,6 +159,19 @@ impl Snapshot {
 
     fn section<T: Default>(&self, id: NetnsId, pick: impl Fn(&NetnsSections) -> &Section<T>, what: &str) -> Section<T> {
         self.netns(id).map_or_else(|| not_recorded(&format!("{what} of {id}")), |found| Arc::clone(pick(found)))
+    }
+}
+
+/// Drops the hints of one section.
+fn drop_hints<T: Clone>(section: &mut Section<T>) {
+    if section.issues.iter().any(|issue| issue.hint.is_some()) {
+        drop_all(&mut Arc::make_mut(section).issues);
+    }
+}
+
+fn drop_all(issues: &mut [Issue]) {
+    for issue in issues {
+        issue.hint = None;
     }
 }
 
@@ -262,6 +276,10 @@ impl NodeView for Snapshot {
         self.netns(netns)
             .and_then(|sections| sections.sysctls.get(name).cloned())
             .unwrap_or_else(|| not_recorded(&format!("sysctl net.{name} of {netns}")))
+    }
+
+    fn netfilter(&self) -> &dyn NetfilterView {
+        self
     }
 
     fn cni(&self) -> Section<CniState> {

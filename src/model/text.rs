@@ -1,4 +1,4 @@
-//! Byte strings from the kernel that are nearly always UTF-8: link names, file names.
+//! Byte strings from the kernel: those that are nearly always UTF-8 (link names, file names), and raw ones.
 //!
 //! Must not import anything from the crate.
 
@@ -135,6 +135,46 @@ impl JsonSchema for ByteText {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         Wire::json_schema(generator)
+    }
+}
+
+/// Raw bytes, hex digits in JSON. Source: whatever the kernel gave that is no text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Bytes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(deserializer)?;
+        unhex(&digits).map(Self).ok_or_else(|| serde::de::Error::custom("an odd number of hex digits, or none of them"))
+    }
+}
+
+impl JsonSchema for Bytes {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
     }
 }
 

@@ -11,6 +11,7 @@ use super::ids::{IfIndex, NetnsId, Nsid, Pid};
 use super::issue::{Read, Section};
 use super::link::Link;
 use super::neigh::{FdbEntry, Neighbour};
+use super::netfilter::view::NetfilterView;
 use super::netns::{Netns, NetnsName, Process};
 use super::node::NodeInfo;
 use super::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
@@ -78,6 +79,9 @@ pub trait NodeView {
     /// slash form where an interface's name has a dot: `ipv4/conf/eth0.5/rp_filter`), from the
     /// namespace it belongs to; `None` when this kernel has no such file.
     fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>>;
+
+    /// Netfilter's rules, sets and lists of its namespaces.
+    fn netfilter(&self) -> &dyn NetfilterView;
 
     /// CNI configuration, results cache and leases.
     fn cni(&self) -> Section<CniState>;

@@ -5,5 +5,9 @@
 pub mod cni;
 pub mod cri;
 pub mod netlink;
+pub mod nf_tables;
+pub mod nft_json;
 pub mod proc;
 pub mod rtnetlink;
+pub mod xt;
+pub mod xt_save;

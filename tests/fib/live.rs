@@ -12,6 +12,7 @@ use podnet::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use podnet::model::issue::{Read, Section};
 use podnet::model::link::Link;
 use podnet::model::neigh::{FdbEntry, Neighbour};
+use podnet::model::netfilter::view::NetfilterView;
 use podnet::model::netns::{Netns, NetnsName, Process};
 use podnet::model::node::NodeInfo;
 use podnet::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
@@ -136,6 +137,10 @@ impl NodeView for Live {
 
     fn sysctl(&self, _: NetnsId, name: &str) -> Section<Option<String>> {
         self.netns.sysctl(name).section()
+    }
+
+    fn netfilter(&self) -> &dyn NetfilterView {
+        unreachable!("a route look-up asks for no rule of netfilter")
     }
 
     fn cni(&self) -> Section<CniState> {

@@ -7,6 +7,7 @@ mod memo;
 mod open;
 mod places;
 mod pods;
+mod rules;
 mod view;
 
 use std::sync::Arc;
@@ -76,6 +77,7 @@ struct Memory {
     /// The nsid that one namespace uses for another.
     nsid_of: Memo<(NetnsId, NetnsId), Option<Nsid>>,
     cni: Memo<(), CniState>,
+    netfilter: rules::RuleMemory,
 }
 
 impl LiveNode {

@@ -18,6 +18,7 @@ use crate::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use crate::model::issue::{Issue, Read, Section, Why};
 use crate::model::link::Link;
 use crate::model::neigh::{FdbEntry, Neighbour};
+use crate::model::netfilter::view::NetfilterView;
 use crate::model::netns::{Netns, NetnsName, Process};
 use crate::model::node::NodeInfo;
 use crate::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
@@ -302,6 +303,10 @@ impl NodeView for LiveNode {
         self.memory
             .sysctls
             .get((netns, name.to_owned()), || self.within(netns, name, |namespace| namespace.sysctl(name)))
+    }
+
+    fn netfilter(&self) -> &dyn NetfilterView {
+        self
     }
 
     fn cni(&self) -> Section<CniState> {

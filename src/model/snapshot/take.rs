@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FORMAT, NetnsSections, Snapshot};
+use super::{FORMAT, NetfilterSections, NetnsSections, Snapshot};
 use crate::model::ids::{NetnsId, Nsid, Pid};
 use crate::model::link::Link;
 use crate::model::sandbox::SandboxFilter;
@@ -81,6 +81,7 @@ impl NetnsSections {
                 .map(|name| (name.clone(), node.sysctl(id, &name)))
                 .collect(),
             nsids: nsids.into_iter().map(|nsid| (nsid, node.resolve_nsid(id, nsid))).collect(),
+            netfilter: Some(NetfilterSections::take(node.netfilter(), id)),
             links,
         }
     }

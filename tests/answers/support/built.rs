@@ -16,7 +16,7 @@ use podnet::model::netns::{Netns, NetnsName, PodCgroup, Process};
 use podnet::model::node::NodeInfo;
 use podnet::model::route::{Family, NextHop, Route, RouteKind, Rule, RuleAction};
 use podnet::model::sandbox::{Container, PodName, RuntimeInfo, Sandbox, SandboxSource, SandboxState};
-use podnet::model::snapshot::{FORMAT, NetnsSections, Snapshot};
+use podnet::model::snapshot::{FORMAT, NetfilterSections, NetnsSections, Snapshot};
 
 pub const HOST: u64 = 1000;
 
@@ -89,6 +89,7 @@ impl Node {
             link_bpf: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             nsids: BTreeMap::new(),
+            netfilter: Some(NetfilterSections::default()),
         };
         for family in Family::ALL {
             for (priority, table) in [(0, TableId::LOCAL), (32766, TableId::MAIN)] {

@@ -10,7 +10,7 @@ use podnet::model::issue::{Issue, Read, Section, Why};
 use podnet::model::netns::{Netns, NetnsName, PodCgroup, Process};
 use podnet::model::node::NodeInfo;
 use podnet::model::sandbox::{CniInterface, Container, PodName, RuntimeInfo, Sandbox, SandboxSource, SandboxState};
-use podnet::model::snapshot::{FORMAT, NetnsSections, Snapshot};
+use podnet::model::snapshot::{FORMAT, NetfilterSections, NetnsSections, Snapshot};
 use serde_json::Value;
 
 use super::json;
@@ -261,6 +261,7 @@ fn sections(folder: &Path, id: NetnsId, nsids: BTreeMap<Nsid, Option<NetnsId>>) 
         link_bpf: names.values().map(|ifindex| (*ifindex, ok(Vec::new()))).collect(),
         sysctls: BTreeMap::new(),
         nsids: nsids.into_iter().map(|(nsid, id)| (nsid, ok(id))).collect(),
+        netfilter: Some(NetfilterSections::default()),
         links: ok(json::links(&links)),
     }
 }

@@ -11,6 +11,7 @@ use podnet::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use podnet::model::issue::{Read, Section};
 use podnet::model::link::Link;
 use podnet::model::neigh::{FdbEntry, Neighbour};
+use podnet::model::netfilter::view::NetfilterView;
 use podnet::model::netns::{Netns, NetnsName, Process};
 use podnet::model::node::NodeInfo;
 use podnet::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
@@ -110,6 +111,10 @@ impl NodeView for Watched {
 
     fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>> {
         self.note(format!("{} sysctl {name}", netns.ino)).sysctl(netns, name)
+    }
+
+    fn netfilter(&self) -> &dyn NetfilterView {
+        self.note("netfilter").netfilter()
     }
 
     fn cni(&self) -> Section<CniState> {

@@ -1,0 +1,113 @@
+//! [`NetfilterView`] for the live node: each part is read once.
+//!
+//! May import model, wire and sys. Judges nothing.
+
+use super::LiveNode;
+use super::memo::Memo;
+use crate::collect::kernel::Namespace;
+use crate::model::ids::NetnsId;
+use crate::model::issue::Section;
+use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::ipset::{IpSet, IpSetMember};
+use crate::model::netfilter::object::Object;
+use crate::model::netfilter::recent::RecentList;
+use crate::model::netfilter::set::{Element, Set, SetRef};
+use crate::model::netfilter::table::{Table, TableRef};
+use crate::model::netfilter::view::NetfilterView;
+use crate::model::text::{ByteText, Bytes};
+
+/// What was read of the node's rules.
+#[derive(Debug, Default)]
+pub(super) struct RuleMemory {
+    tables: Memo<NetnsId, Vec<Table>>,
+    base_chains: Memo<NetnsId, Vec<Chain>>,
+    chains: Memo<(NetnsId, TableRef), Vec<Chain>>,
+    chain: Memo<(NetnsId, ChainRef), Option<Rules>>,
+    rules_of: Memo<(NetnsId, TableRef), Vec<Rules>>,
+    sets: Memo<(NetnsId, TableRef), Vec<Set>>,
+    elements: Memo<(NetnsId, SetRef), Vec<Element>>,
+    element: Memo<(NetnsId, SetRef, Bytes), Option<Element>>,
+    objects: Memo<(NetnsId, TableRef), Vec<Object>>,
+    ipsets: Memo<NetnsId, Vec<IpSet>>,
+    ipset_members: Memo<(NetnsId, ByteText), Option<Vec<IpSetMember>>>,
+    ipset_has: Memo<(NetnsId, ByteText, String), Option<bool>>,
+    recent: Memo<(NetnsId, ByteText), Option<RecentList>>,
+    ipvs_services: Memo<NetnsId, Option<u32>>,
+}
+
+impl NetfilterView for LiveNode {
+    fn tables(&self, netns: NetnsId) -> Section<Vec<Table>> {
+        self.memory.netfilter.tables.get(netns, || self.within(netns, "tables", Namespace::tables))
+    }
+
+    fn base_chains(&self, netns: NetnsId) -> Section<Vec<Chain>> {
+        self.memory.netfilter.base_chains.get(netns, || self.within(netns, "base chains", Namespace::base_chains))
+    }
+
+    fn chains(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Chain>> {
+        let key = (netns, table.clone());
+        self.memory.netfilter.chains.get(key, || self.within(netns, "chains", |namespace| namespace.chains(table)))
+    }
+
+    fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
+        let key = (netns, chain.clone());
+        self.memory.netfilter.chain.get(key, || self.within(netns, "a chain", |namespace| namespace.chain(chain)))
+    }
+
+    fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {
+        let key = (netns, table.clone());
+        let read = || self.within(netns, "the rules of a table", |namespace| namespace.rules_of(table));
+        self.memory.netfilter.rules_of.get(key, read)
+    }
+
+    fn sets(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Set>> {
+        let key = (netns, table.clone());
+        self.memory.netfilter.sets.get(key, || self.within(netns, "sets", |namespace| namespace.sets(table)))
+    }
+
+    fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>> {
+        let key = (netns, set.clone());
+        let read = || self.within(netns, "the elements of a set", |namespace| namespace.elements(set));
+        self.memory.netfilter.elements.get(key, read)
+    }
+
+    fn element(&self, netns: NetnsId, set: &SetRef, element: &Bytes) -> Section<Option<Element>> {
+        let key = (netns, set.clone(), element.clone());
+        let read = || self.within(netns, "an element of a set", |namespace| namespace.element(set, element));
+        self.memory.netfilter.element.get(key, read)
+    }
+
+    fn objects(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Object>> {
+        let key = (netns, table.clone());
+        self.memory.netfilter.objects.get(key, || self.within(netns, "objects", |namespace| namespace.objects(table)))
+    }
+
+    fn ipsets(&self, netns: NetnsId) -> Section<Vec<IpSet>> {
+        self.memory.netfilter.ipsets.get(netns, || self.within(netns, "ipsets", Namespace::ipsets))
+    }
+
+    fn ipset_members(&self, netns: NetnsId, set: &ByteText) -> Section<Option<Vec<IpSetMember>>> {
+        let key = (netns, set.clone());
+        let read = || self.within(netns, "the members of an ipset", |namespace| namespace.ipset_members(set));
+        self.memory.netfilter.ipset_members.get(key, read)
+    }
+
+    fn ipset_has(&self, netns: NetnsId, set: &ByteText, member: &str) -> Section<Option<bool>> {
+        let key = (netns, set.clone(), member.to_owned());
+        let read = || self.within(netns, "a member of an ipset", |namespace| namespace.ipset_has(set, member));
+        self.memory.netfilter.ipset_has.get(key, read)
+    }
+
+    fn recent(&self, netns: NetnsId, list: &ByteText) -> Section<Option<RecentList>> {
+        let key = (netns, list.clone());
+        self.memory
+            .netfilter
+            .recent
+            .get(key, || self.within(netns, "a recent list", |namespace| namespace.recent(list)))
+    }
+
+    fn ipvs_services(&self, netns: NetnsId) -> Section<Option<u32>> {
+        let read = || self.within(netns, "IPVS services", Namespace::ipvs_services);
+        self.memory.netfilter.ipvs_services.get(netns, read)
+    }
+}

@@ -1,0 +1,65 @@
+//! The rules of one network namespace, live: each back end in a file of its own, one face over them.
+//!
+//! May import model, wire and sys. Judges nothing.
+
+mod ipset;
+mod ipvs;
+mod legacy;
+mod nf_tables;
+mod recent;
+
+use crate::collect::kernel::Namespace;
+use crate::model::issue::Read;
+use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::table::{BackEnd, Table, TableRef};
+
+impl Namespace {
+    /// The tables of both back ends, by back end, family and name.
+    pub fn tables(&self) -> Read<Vec<Table>> {
+        let mut read = self.nf_tables();
+        let legacy = self.legacy_tables();
+        read.value.extend(legacy.value);
+        read.issues.extend(legacy.issues);
+        read.value.sort();
+        read
+    }
+
+    /// The base chains of both back ends, by family, hook, priority, table and name.
+    pub fn base_chains(&self) -> Read<Vec<Chain>> {
+        let mut read = self.nf_base_chains();
+        let legacy = self.legacy_base_chains();
+        read.value.extend(legacy.value);
+        read.issues.extend(legacy.issues);
+        read.value.sort_by(|one, other| {
+            let key = |chain: &Chain| {
+                (chain.id.table.family, chain.base.as_ref().map(|base| (base.hook, base.priority)), chain.id.clone())
+            };
+            key(one).cmp(&key(other))
+        });
+        read
+    }
+
+    /// The chains of a table without their rules, by name.
+    pub fn chains(&self, table: &TableRef) -> Read<Vec<Chain>> {
+        match table.back_end {
+            BackEnd::NfTables => self.nf_chains(table),
+            BackEnd::Legacy => self.legacy_chains(table),
+        }
+    }
+
+    /// One chain with its rules.
+    pub fn chain(&self, chain: &ChainRef) -> Read<Option<Rules>> {
+        match chain.table.back_end {
+            BackEnd::NfTables => self.nf_chain(chain),
+            BackEnd::Legacy => self.legacy_chain(chain),
+        }
+    }
+
+    /// All chains of a table with their rules, by name.
+    pub fn rules_of(&self, table: &TableRef) -> Read<Vec<Rules>> {
+        match table.back_end {
+            BackEnd::NfTables => self.nf_rules_of(table),
+            BackEnd::Legacy => self.legacy_rules_of(table),
+        }
+    }
+}

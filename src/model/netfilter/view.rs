@@ -1,0 +1,62 @@
+//! The part of the seam that tells a namespace's rules.
+//!
+//! Must not import anything from the crate but its sibling model types.
+
+use super::chain::{Chain, ChainRef, Rules};
+use super::ipset::{IpSet, IpSetMember};
+use super::object::Object;
+use super::recent::RecentList;
+use super::set::{Element, Set, SetRef};
+use super::table::{Table, TableRef};
+use crate::model::ids::NetnsId;
+use crate::model::issue::Section;
+use crate::model::text::{ByteText, Bytes};
+
+/// The rules of one node's namespaces. Each method reads what it names and no more, at most once for
+/// the length of one command: a node with 10,000 services costs what the question needs. What changed
+/// while it was read, again and again, bears an issue.
+pub trait NetfilterView {
+    /// The tables of both back ends, by back end, family and name. Legacy ones are those that exist
+    /// already: asking for another would make it.
+    fn tables(&self, netns: NetnsId) -> Section<Vec<Table>>;
+
+    /// The base chains of all tables, by family, hook, priority, table and name.
+    fn base_chains(&self, netns: NetnsId) -> Section<Vec<Chain>>;
+
+    /// The chains of a table without their rules, by name. Empty where there is no such table.
+    fn chains(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Chain>>;
+
+    /// One chain with its rules; `None` where there is none of this name.
+    fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>>;
+
+    /// All chains of a table with their rules, by name: for questions about the whole table.
+    fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>>;
+
+    /// The sets and maps of a table without their elements, by name, anonymous ones included.
+    fn sets(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Set>>;
+
+    /// All elements of a set, by key.
+    fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>>;
+
+    /// The element that a key falls to; `None` where there is none. `key` is as the registers would have it.
+    fn element(&self, netns: NetnsId, set: &SetRef, key: &Bytes) -> Section<Option<Element>>;
+
+    /// The named objects of a table, by kind and name.
+    fn objects(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Object>>;
+
+    /// The ipsets, by name.
+    fn ipsets(&self, netns: NetnsId) -> Section<Vec<IpSet>>;
+
+    /// The members of an ipset, by text; `None` where there is no such set.
+    fn ipset_members(&self, netns: NetnsId, set: &ByteText) -> Section<Option<Vec<IpSetMember>>>;
+
+    /// Whether an ipset has a member, written as `ipset test` takes it (`10.0.0.1,tcp:80`); `None`
+    /// where there is no such set, or where only the kernel could tell and none is there to ask.
+    fn ipset_has(&self, netns: NetnsId, set: &ByteText, member: &str) -> Section<Option<bool>>;
+
+    /// A list of the `recent` match; `None` where no rule made one of this name.
+    fn recent(&self, netns: NetnsId, list: &ByteText) -> Section<Option<RecentList>>;
+
+    /// How many virtual services IPVS has; `None` where the kernel has no IPVS.
+    fn ipvs_services(&self, netns: NetnsId) -> Section<Option<u32>>;
+}

@@ -1,0 +1,3 @@
+//! `iptables-save` and `ip6tables-save`, with or without counters, read back into rules.
+//!
+//! May import model only.

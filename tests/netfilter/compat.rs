@@ -1,0 +1,1 @@
+//! xtables rules of both back ends: headers, chains, whole recordings, against both `iptables-save` programs.

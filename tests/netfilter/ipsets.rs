@@ -1,0 +1,1 @@
+//! ipsets and recent lists against `ipset` and `/proc`.

@@ -1,0 +1,1 @@
+//! nf_tables rules as podnet writes them, against `nft -nn -a list`.

@@ -1,0 +1,11 @@
+//! Rules as podnet reads and writes them, against `iptables-save`, `nft`, `ipset` and the kernel.
+
+mod codec;
+mod compat;
+mod ipsets;
+mod language;
+mod matches;
+mod targets;
+#[path = "../kernel/testbed.rs"]
+mod testbed;
+mod text;

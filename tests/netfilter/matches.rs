@@ -1,0 +1,1 @@
+//! Every match with the options people use, against both `iptables-save` programs.

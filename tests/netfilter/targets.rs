@@ -1,0 +1,1 @@
+//! Every target with the options people use, against both `iptables-save` programs.
