@@ -59,6 +59,12 @@ impl From<&str> for ByteText {
     }
 }
 
+impl From<&[u8]> for ByteText {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
 impl From<String> for ByteText {
     fn from(text: String) -> Self {
         Self(text.into_bytes())
