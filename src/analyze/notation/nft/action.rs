@@ -25,8 +25,25 @@ pub(super) fn stateful(expr: &Expr, bare: bool) -> Option<String> {
             let shown = if bare { Quota { used: 0, ..found.clone() } } else { found.clone() };
             quota(&shown).map(|text| format!("quota {text}"))
         }
+        Expr::Unknown { name, data } if *name == "connlimit" => connlimit(&data.0),
         _ => None,
     }
+}
+
+/// `NFTA_CONNLIMIT_COUNT` and `NFTA_CONNLIMIT_FLAGS`, as they came.
+fn connlimit(data: &[u8]) -> Option<String> {
+    let (mut count, mut over, mut rest) = (None, false, data);
+    while let [8, 0, kind, 0, a, b, c, d, more @ ..] = rest {
+        let number = u32::from_be_bytes([*a, *b, *c, *d]);
+        match kind {
+            1 => count = Some(number),
+            2 => over = number & 1 != 0,
+            _ => return None,
+        }
+        rest = more;
+    }
+    let count = count.filter(|_| rest.is_empty())?;
+    Some(format!("ct count {}{count}", if over { "over " } else { "" }))
 }
 
 /// A number of bytes in the greatest unit that it is a multiple of, up to mega.
@@ -82,7 +99,7 @@ impl Writer<'_> {
     /// A statement that is no question.
     pub(super) fn action(&mut self, expr: &Expr) -> Option<()> {
         let text = match expr {
-            Expr::Counter(_) | Expr::Limit(_) | Expr::Quota(_) => stateful(expr, false)?,
+            Expr::Counter(_) | Expr::Limit(_) | Expr::Quota(_) | Expr::Unknown { .. } => stateful(expr, false)?,
             Expr::Notrack => "notrack".to_owned(),
             Expr::Nat(nat) => self.nat(nat)?,
             Expr::Tproxy { family, address, port } => self.tproxy(*family, *address, *port)?,

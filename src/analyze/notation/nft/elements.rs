@@ -197,23 +197,27 @@ fn open_text(part: Part, min: &[u8], max: &[u8], contents: &dyn Contents) -> Opt
     fits.then(|| value(part, min.get(..stem)?, contents))?
 }
 
-/// Whether a kind of key is short enough that nft puts several elements on a line, and how many.
+/// How many elements nft puts on a line for this kind of key.
 pub(super) fn on_a_line(key: &[Part]) -> usize {
     match key {
         [part] => match part.kind {
-            Kind::Ipv4 | Kind::LinkAddress | Kind::Time | Kind::Ether | Kind::EtherType => 2,
-            Kind::Ipv6
-            | Kind::String
-            | Kind::LinkName
-            | Kind::CtState
-            | Kind::Realm
-            | Kind::Date
-            | Kind::Hour
-            | Kind::Day
-            | Kind::Cgroup2
-            | Kind::Verdict
-            | Kind::Bitmask => 1,
-            _ => 6,
+            Kind::Ipv4 | Kind::CtState | Kind::PacketType => 2,
+            Kind::Integer
+            | Kind::NfProto
+            | Kind::ArpOp
+            | Kind::Protocol
+            | Kind::Service
+            | Kind::TcpFlags
+            | Kind::DccpType
+            | Kind::Mark
+            | Kind::LinkIndex
+            | Kind::ClassId
+            | Kind::User
+            | Kind::Group
+            | Kind::CtDirection
+            | Kind::CtStatus
+            | Kind::CtLabel => 5,
+            _ => 1,
         },
         _ => 1,
     }

@@ -263,7 +263,7 @@ fn fib(result: u32, flags: u32) -> Option<Named> {
     }
     let (_, name, kind) = key::FIB_RESULTS.iter().find(|row| row.0 == result)?;
     let what: Vec<&str> = key::FIB_FLAGS.iter().filter(|(bit, _)| asked & bit != 0).map(|(_, name)| *name).collect();
-    let part = if there { Part::of(Kind::Boolean) } else { Part::of(*kind) };
+    let part = if there { Part::new(Kind::Boolean, true, 32) } else { Part::of(*kind) };
     Some(Named::plain(format!("fib {} {name}", what.join(" . ")), part))
 }
 

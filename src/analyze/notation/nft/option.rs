@@ -22,6 +22,24 @@ const TCP: [(u8, &str); 10] = [
 const TCP_FIELDS: [(u8, &str, u32, u32); 4] =
     [(2, "size", 16, 16), (3, "count", 16, 8), (8, "tsval", 16, 32), (8, "tsecr", 48, 32)];
 
+const SCTP: [(u8, &str); 15] = [
+    (0, "data"),
+    (1, "init"),
+    (2, "init-ack"),
+    (3, "sack"),
+    (4, "heartbeat"),
+    (5, "heartbeat-ack"),
+    (6, "abort"),
+    (7, "shutdown"),
+    (8, "shutdown-ack"),
+    (9, "error"),
+    (10, "cookie-echo"),
+    (11, "cookie-ack"),
+    (12, "ecne"),
+    (13, "cwr"),
+    (14, "shutdown-complete"),
+];
+
 const IPV4: [(u8, &str); 4] = [(7, "rr"), (131, "lsrr"), (137, "ssrr"), (148, "ra")];
 
 const IPV6: [(u8, &str); 5] = [(0, "hbh"), (43, "rt"), (44, "frag"), (60, "dst"), (135, "mh")];
@@ -56,6 +74,7 @@ pub(super) fn name(option: u8, offset: u32, bits: u32, there: bool, op: u32) -> 
             Some((format!("tcp option {name} {}", field.1), Kind::Integer))
         }
         (2, true) => Some((format!("ip option {}", of(&IPV4)?), Kind::Boolean)),
+        (3, true) => Some((format!("sctp chunk {}", of(&SCTP)?), Kind::Boolean)),
         _ => None,
     }
 }

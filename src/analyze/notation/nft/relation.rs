@@ -2,14 +2,16 @@
 //!
 //! May import model only.
 
-use super::left::{Bits, Named, field_named, raw};
+use super::left::{Named, field_named, raw};
 use super::protocols::layer;
 use super::term::{Held, Term};
 use super::value::{Part, bits, mask_length, number, value};
 use super::writer::{Half, Writer};
 use crate::model::netfilter::expr::{Compare, PayloadBase};
+use crate::model::netfilter::set::Set;
 use crate::model::netfilter::words::kind::Kind;
 use crate::model::netfilter::words::packet::Header;
+use crate::model::text::ByteText;
 
 /// An operator as it is written; equality only where nft does so.
 fn sign(op: Compare, equals: bool) -> &'static str {
@@ -40,10 +42,16 @@ impl Writer<'_> {
         }
         let named = self.name(&held.term)?;
         let part = named.part()?;
-        if !part.kind.is_text() && part.bytes() != bytes.len() {
-            return None;
-        }
-        let right = value(part, bytes, self.contents)?;
+        let right = match bytes.len() {
+            length if part.kind.is_text() || length == part.bytes() => value(part, bytes, self.contents)?,
+            // An address is compared as far as its prefix goes.
+            length if part.kind.has_prefixes() && length < part.bytes() && matches!(op, Compare::Eq | Compare::Neq) => {
+                let mut whole = bytes.to_vec();
+                whole.resize(part.bytes(), 0);
+                format!("{}/{}", value(part, &whole, self.contents)?, length * 8)
+            }
+            _ => return None,
+        };
         match op {
             Compare::Gte => {
                 let half = Half { left: named.text.clone(), right: right.clone() };
@@ -223,7 +231,7 @@ impl Writer<'_> {
     }
 
     /// `lookup` that only asks whether a key is there.
-    pub(super) fn is_in(&mut self, held: &Held, set: &crate::model::text::ByteText, not: bool) -> Option<()> {
+    pub(super) fn is_in(&mut self, held: &Held, set: &ByteText, not: bool) -> Option<()> {
         let named = self.name(&held.term)?;
         let listed = self.set_text(set, &named, &[])?;
         self.remember_message(held, set, &named);
@@ -237,23 +245,18 @@ impl Writer<'_> {
     }
 
     /// nft takes the first of some ICMP types for the one whose fields follow.
-    fn remember_message(&mut self, held: &Held, set: &crate::model::text::ByteText, named: &Named) {
+    fn remember_message(&mut self, held: &Held, set: &ByteText, named: &Named) {
         let is_type = named.part().is_some_and(|part| matches!(part.kind, Kind::IcmpType | Kind::Icmpv6Type));
         let Term::Payload { base, .. } = &held.term else { return };
         if !is_type || layer(*base).is_none() {
             return;
         }
-        if let Some(set) = self.contents.set(set).filter(|set| set.is(crate::model::netfilter::set::Set::ANONYMOUS)) {
+        if let Some(set) = self.contents.set(set).filter(|set| set.is(Set::ANONYMOUS)) {
             let elements = self.contents.elements(&set.id.name);
             if let Some(first) = elements.value.first().and_then(|element| element.key.0.first()) {
                 self.protocols.message_in(*first);
             }
         }
-    }
-
-    /// A calculation's constants, for those who set a field.
-    pub(super) fn bits_of(and: &crate::model::text::Bytes, xor: &crate::model::text::Bytes) -> Bits {
-        Bits::of(and, xor)
     }
 }
 

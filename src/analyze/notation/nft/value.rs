@@ -79,7 +79,7 @@ fn number_text(part: Part, number: u128, contents: &dyn Contents) -> Option<Stri
         Kind::Dscp => format!("0x{number:02x}"),
         Kind::Ecn | Kind::Hex => format!("0x{number:x}"),
         Kind::LinkIndex if number == 0 => "0".to_owned(),
-        Kind::LinkIndex => format!("\"{}\"", contents.link(u32::try_from(number).ok()?)?),
+        Kind::LinkIndex => contents.link(u32::try_from(number).ok()?)?,
         Kind::ClassId if number == 0 => "none".to_owned(),
         Kind::ClassId if number == 0xffff_ffff => "root".to_owned(),
         Kind::ClassId => format!("{:x}:{:x}", number >> 16, number & 0xffff),
