@@ -10,7 +10,8 @@ use podnet::model::netfilter::rule::Rule;
 use podnet::model::netfilter::set::{Element, Set};
 use podnet::model::netfilter::table::{BackEnd, TableRef};
 use podnet::model::snapshot::{SetSections, TableSections};
-use podnet::model::text::ByteText;
+use podnet::model::text::{ByteText, Bytes};
+use podnet::wire::nft_json;
 
 use crate::testbed::Netns;
 
@@ -269,4 +270,105 @@ fn an_unknown_link_is_no_number() {
     let text = rule_line(rule, table.table.family, &table);
     assert!(!text.exact);
     assert_eq!(text.text, "\t\t[ meta load key 4 => reg 1 ] [ cmp eq reg 1 0x01000000 ] tcp dport 80 # handle 2\n");
+}
+
+/// A table without what the file does not tell: how often chains are used, their flags and comments,
+/// whether a set is dynamic, user data, handles of anonymous sets, what is left of a timeout.
+fn as_told(mut table: TableSections) -> TableSections {
+    let mut chains = table.chains.value.clone();
+    for rules in &mut chains {
+        rules.chain.uses = None;
+        rules.chain.flags = 0;
+        rules.chain.comment = None;
+        rules.chain.user_data = Bytes::default();
+    }
+    let mut sets = table.sets.value.clone();
+    for set in &mut sets {
+        set.flags &= !Set::DYNAMIC;
+        set.user_data = Bytes::default();
+        if set.is(Set::ANONYMOUS) {
+            set.handle = None;
+        }
+    }
+    for held in &mut table.elements {
+        let mut elements = held.elements.value.clone();
+        elements.iter_mut().for_each(|element| {
+            element.expires_ms = None;
+            element.user_data = Bytes::default();
+        });
+        held.elements = podnet::model::issue::Read { value: elements, issues: held.elements.issues.clone() }.section();
+    }
+    let mut objects = table.objects.value.clone();
+    objects.iter_mut().for_each(|object| object.uses = None);
+    table.objects = podnet::model::issue::Read { value: objects, issues: table.objects.issues.clone() }.section();
+    table.chains = podnet::model::issue::Read { value: chains, issues: table.chains.issues.clone() }.section();
+    table.sets = podnet::model::issue::Read { value: sets, issues: table.sets.issues.clone() }.section();
+    table
+}
+
+/// Where the file's meaning and the kernel's differ.
+fn unlike(ruleset: &Ruleset) -> Vec<String> {
+    let told = nft_json::ruleset(&ruleset.ask(&["-j", "-a", "list", "ruleset"]));
+    assert_eq!(told.issues, []);
+    let ours: Vec<TableSections> = told.value.contents.into_iter().map(as_told).collect();
+    let theirs: Vec<TableSections> = ruleset.tables().into_iter().map(as_told).collect();
+    let names = |tables: &[TableSections]| tables.iter().map(|table| table.table.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&ours), names(&theirs));
+    let mut found = Vec::new();
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours.objects, theirs.objects);
+        let heads = |table: &TableSections| table.chains.value.iter().map(|rules| rules.chain.clone()).collect::<Vec<_>>();
+        assert_eq!(heads(ours), heads(theirs));
+        for (ours, theirs) in ours.chains.value.iter().zip(&theirs.chains.value) {
+            assert_eq!(ours.rules.len(), theirs.rules.len());
+            let pairs = ours.rules.iter().zip(&theirs.rules).filter(|(ours, theirs)| ours != theirs);
+            found.extend(pairs.map(|(ours, theirs)| format!("\nfile   {ours:?}\nkernel {theirs:?}")));
+        }
+        for (ours, theirs) in ours.sets.value.iter().zip(&theirs.sets.value).filter(|(ours, theirs)| ours != theirs) {
+            found.push(format!("\nfile   {ours:?}\nkernel {theirs:?}"));
+        }
+        assert_eq!(ours.sets.value.len(), theirs.sets.value.len());
+        for (ours, theirs) in ours.elements.iter().zip(&theirs.elements).filter(|(ours, theirs)| ours != theirs) {
+            found.push(format!("\nfile   {ours:?}\nkernel {theirs:?}"));
+        }
+        assert_eq!(ours.elements.len(), theirs.elements.len());
+    }
+    found
+}
+
+fn means_the_same(rules: &str) {
+    let found = unlike(&Ruleset::load(rules));
+    assert!(found.is_empty(), "{}", found.concat());
+}
+
+#[test]
+fn the_json_of_kube_proxy_1_36_means_what_the_kernel_has() {
+    means_the_same(fixture!("kube-proxy-1.36"));
+}
+
+#[test]
+fn the_json_of_kube_proxy_1_30_means_what_the_kernel_has() {
+    means_the_same(fixture!("kube-proxy-1.30"));
+}
+
+#[test]
+fn the_json_of_cni_plugins_means_what_the_kernel_has() {
+    means_the_same(fixture!("cni"));
+}
+
+#[test]
+fn the_json_of_container_engines_and_firewalld_means_what_the_kernel_has() {
+    means_the_same(fixture!("containers"));
+}
+
+#[test]
+fn the_json_of_the_vocabulary_means_what_the_kernel_has() {
+    means_the_same(fixture!("ip"));
+    means_the_same(fixture!("inet-nat"));
+    means_the_same(fixture!("inet"));
+}
+
+#[test]
+fn the_json_of_sets_means_what_the_kernel_has() {
+    means_the_same(fixture!("sets"));
 }
