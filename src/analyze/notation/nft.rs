@@ -8,7 +8,6 @@ mod action;
 mod elements;
 mod left;
 mod nat;
-mod option;
 mod protocols;
 mod raw;
 mod relation;
@@ -27,8 +26,8 @@ use crate::model::netfilter::chain::{Chain, ChainKind, Policy};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::{Element, Set};
 use crate::model::netfilter::table::Family;
-use crate::model::netfilter::words::key;
 use crate::model::netfilter::words::packet::{Field, Header};
+use crate::model::netfilter::words::{key, option};
 use crate::model::snapshot::TableSections;
 use crate::model::text::{ByteText, Bytes};
 
@@ -84,7 +83,11 @@ impl Contents for TableSections {
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {
-        self.elements.iter().find(|held| held.set == *name).map(|held| Section::clone(&held.elements)).unwrap_or_default()
+        self.elements
+            .iter()
+            .find(|held| held.set == *name)
+            .map(|held| Section::clone(&held.elements))
+            .unwrap_or_default()
     }
 }
 

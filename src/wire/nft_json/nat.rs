@@ -65,12 +65,7 @@ impl Rule<'_> {
     }
 
     /// The registers of the address, and that of the port where one map gives both.
-    fn nat_address(
-        &mut self,
-        json: &Value,
-        part: Part,
-        word: &mut usize,
-    ) -> Option<(RegisterRange, Option<Register>)> {
+    fn nat_address(&mut self, json: &Value, part: Part, word: &mut usize) -> Option<(RegisterRange, Option<Register>)> {
         let Some(map) = only(json, "map") else {
             return Some((self.nat_range(json, part, word)?, None));
         };
@@ -79,6 +74,9 @@ impl Rule<'_> {
             Some(name) => self.gives_port(name, part)?,
             None => gives_concatenation(map.get("data")?)?,
         };
+        if with_port {
+            self.depend_on_ports(map.get("key")?)?;
+        }
         let length = self.map(map, if with_port { &given } else { given.get(..1)? })?;
         *word = 4;
         let behind = register(part.padded() / 4);

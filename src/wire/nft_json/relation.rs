@@ -247,7 +247,8 @@ impl Rule<'_> {
         *counter += 1;
         let mut set = shape.set(self.table, name.clone(), Set::ANONYMOUS | Set::CONSTANT)?;
         let elements = shape.elements(list)?;
-        set.size = u32::try_from(list.len()).ok();
+        // nft makes room for just those.
+        set.size = u32::try_from(elements.len()).ok();
         self.sets.push((set, elements));
         Some(name)
     }

@@ -73,7 +73,8 @@ impl Shape {
             flags,
             key_type: kinds(&self.key),
             key_length: length(&self.key)?,
-            fields: if several { fields(&self.key) } else { Vec::new() },
+            // Only where ranges of them are kept.
+            fields: if several && self.interval { fields(&self.key) } else { Vec::new() },
             data_type,
             data_length,
             object_kind: self.object,
@@ -97,7 +98,7 @@ impl Shape {
             self.close_first(&mut found);
         }
         found.sort_by(|one, other| {
-            let key = |element: &Element| (element.catch_all, element.key.clone(), !element.interval_end);
+            let key = |element: &Element| (element.key.clone(), element.key_end.clone(), !element.interval_end);
             key(one).cmp(&key(other))
         });
         // The end of one interval is left out where the next begins there, unless both give something.

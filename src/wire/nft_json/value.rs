@@ -68,6 +68,8 @@ impl Part {
 /// The bytes of one value; `None` for what is none of its kind.
 pub(super) fn value(part: Part, json: &Value) -> Option<Vec<u8>> {
     match json {
+        // Spans of time are told in seconds.
+        Value::Number(number) if part.kind == Kind::Time => part.number(u128::from(number.as_u64()?) * 1000),
         Value::Number(number) => part.number(u128::from(number.as_u64()?)),
         Value::Bool(there) => part.number(u128::from(*there)),
         Value::String(text) => text_value(part, text),
@@ -97,9 +99,7 @@ fn text_value(part: Part, text: &str) -> Option<Vec<u8>> {
     match part.kind {
         Kind::Ipv4 => Some(text.parse::<Ipv4Addr>().ok()?.octets().to_vec()),
         Kind::Ipv6 => Some(text.parse::<Ipv6Addr>().ok()?.octets().to_vec()),
-        Kind::Ether | Kind::LinkAddress => {
-            text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect()
-        }
+        Kind::Ether | Kind::LinkAddress => text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect(),
         Kind::String | Kind::LinkName => {
             let mut bytes = text.replace("\\*", "*").into_bytes();
             if bytes.len() > part.bytes() {
