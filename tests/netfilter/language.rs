@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use podnet::analyze::notation::nft::{Contents, LinkName, chain_head, rule_line, set};
 use podnet::collect::kernel::{Kernel, Namespace};
 use podnet::model::issue::Section;
+use podnet::model::netfilter::object::ObjectState;
 use podnet::model::netfilter::rule::Rule;
 use podnet::model::netfilter::set::{Element, Set};
 use podnet::model::netfilter::table::{BackEnd, TableRef};
@@ -91,7 +92,7 @@ impl Contents for Lone<'_> {
 /// What a listing says of one chain or set, without the table around it.
 fn inner(listing: &str) -> String {
     let lines: Vec<&str> = listing.lines().collect();
-    lines[1..lines.len() - 1].iter().map(|line| format!("{line}\n")).collect()
+    lines[1..lines.len() - 1].join("\n") + "\n"
 }
 
 /// Compares each chain of a ruleset; gives what is not as nft has it, and what says that it is not.
@@ -150,7 +151,7 @@ fn sets(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
 
 fn told(differing: &[(String, String)]) -> String {
     differing.iter().fold(String::new(), |mut text, (ours, theirs)| {
-        let _ = write!(text, "ours   {ours}theirs {theirs}\n");
+        let _ = writeln!(text, "ours   {ours}theirs {theirs}");
         text
     })
 }
@@ -299,14 +300,20 @@ fn as_told(mut table: TableSections) -> TableSections {
     }
     for held in &mut table.elements {
         let mut elements = held.elements.value.clone();
-        elements.iter_mut().for_each(|element| {
+        for element in &mut elements {
             element.expires_ms = None;
             element.user_data = Bytes::default();
-        });
+        }
         held.elements = podnet::model::issue::Read { value: elements, issues: held.elements.issues.clone() }.section();
     }
     let mut objects = table.objects.value.clone();
-    objects.iter_mut().for_each(|object| object.uses = None);
+    for object in &mut objects {
+        object.uses = None;
+        // What podnet does not decode is in each form as it came.
+        if let ObjectState::Other(inner) = &mut object.state {
+            *inner = Bytes::default();
+        }
+    }
     table.objects = podnet::model::issue::Read { value: objects, issues: table.objects.issues.clone() }.section();
     table.chains = podnet::model::issue::Read { value: chains, issues: table.chains.issues.clone() }.section();
     table.sets = podnet::model::issue::Read { value: sets, issues: table.sets.issues.clone() }.section();

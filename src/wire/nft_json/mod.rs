@@ -35,6 +35,9 @@ use crate::model::text::{ByteText, Bytes};
 /// How long a file may be, bytes.
 pub const SIZE_LIMIT: usize = 1 << 30;
 
+/// How many statements of one rule are read; the kernel takes 128 expressions (`NFT_RULE_MAXEXPRS`).
+const STATEMENTS: usize = 256;
+
 /// How many items that cannot be read are told one by one.
 const COMPLAINTS: usize = 100;
 
@@ -247,8 +250,12 @@ fn finish(id: &TableRef, draft: Draft, complaints: &mut Complaints) -> (Table, T
             }
         }
         let mut compiler = Compiler::new(id, &known, names);
-        for statement in json.get("expr").and_then(Value::as_array).into_iter().flatten() {
+        let statements = json.get("expr").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for statement in statements.iter().take(STATEMENTS) {
             compiler.statement(statement);
+        }
+        if statements.len() > STATEMENTS {
+            complaints.at(item, &format!("a rule of {} statements, more than the kernel takes", statements.len()));
         }
         names = compiler.names;
         for (set, its) in compiler.sets {
