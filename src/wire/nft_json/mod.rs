@@ -2,7 +2,7 @@
 //!
 //! The program writes statements, and leaves out what a later one implies; the kernel has expressions.
 //! So each rule is turned back as nft itself would turn it. What the file does not tell: comments of
-//! chains, whether a set is `dynamic`, its `typeof`, names of anonymous sets, fractions of seconds,
+//! chains, the link of an ingress chain, whether a set is `dynamic`, its `typeof`, names of anonymous sets, fractions of seconds,
 //! anything of xtables matches and targets but their names. May import model only.
 
 mod action;

@@ -33,6 +33,9 @@ pub(super) struct Shape {
     pub data_interval: bool,
 }
 
+/// `NFT_SET_EXPR`: each element has several expressions.
+const EXPRS: u32 = 0x100;
+
 fn length(parts: &[Part]) -> Option<u32> {
     let bytes = match parts {
         [part] => part.bytes(),
@@ -329,6 +332,13 @@ pub(super) fn named(table: &TableRef, json: &Value, is_map: bool) -> Option<(Set
         let (name, inner) = statement.as_object()?.iter().next()?;
         set.exprs.push(stateful(name, inner)?);
     }
+    if set.exprs.len() > 1 {
+        set.flags |= EXPRS;
+    }
     let elements = shape.elements(list)?;
+    if set.is(Set::CONSTANT) && set.size.is_none() {
+        // nft makes room for just those.
+        set.size = u32::try_from(elements.len()).ok();
+    }
     Some((set, elements))
 }
