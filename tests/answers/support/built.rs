@@ -116,7 +116,16 @@ impl Node {
         let name = link.name.to_string();
         edit(&mut sections.links).push(link);
         if ino == HOST {
-            for (setting, value) in [("forwarding", "1"), ("rp_filter", "0"), ("proxy_arp", "0")] {
+            let settings = [
+                ("forwarding", "1"),
+                ("rp_filter", "0"),
+                ("proxy_arp", "0"),
+                ("accept_local", "0"),
+                ("send_redirects", "0"),
+                ("src_valid_mark", "0"),
+                ("route_localnet", "0"),
+            ];
+            for (setting, value) in settings {
                 for link in [name.as_str(), "all"] {
                     self.sysctl(&format!("ipv4.conf.{link}.{setting}"), Some(value));
                 }
