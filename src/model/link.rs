@@ -77,6 +77,37 @@ pub struct Link {
     pub unknown: Vec<RawAttr>,
 }
 
+impl Link {
+    /// A link of which nothing more is known: down, of no controller, with nothing attached.
+    pub fn new(ifindex: IfIndex, name: impl Into<ByteText>, kind: LinkKind) -> Self {
+        Self {
+            ifindex,
+            name: name.into(),
+            alt_names: Vec::new(),
+            kind,
+            up: false,
+            lower_up: false,
+            flags: Vec::new(),
+            oper_state: OperState::Unknown,
+            mtu: 0,
+            mac: MacAddr::default(),
+            link: None,
+            link_nsid: None,
+            controller: None,
+            port: None,
+            port_kind: None,
+            stats: LinkStats::default(),
+            alias: None,
+            device: None,
+            phys_port: None,
+            group: 0,
+            promiscuity: 0,
+            xdp: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+}
+
 /// An attribute kept as it came.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RawAttr {
