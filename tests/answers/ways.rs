@@ -33,9 +33,8 @@ fn leads(node: Node, dst: Option<&str>, src: Option<&str>, iif: Option<u32>) -> 
     match way(&node, id(HOST), &query, &mut Gathered::default()) {
         Way::Route(chosen) => format!("{} by rule {}", chosen.links[0].name, chosen.rule.priority),
         Way::Refused { rule } => format!("refused by rule {}", rule.priority),
-        Way::Rejected { why, .. } => why,
+        Way::Rejected { why, .. } | Way::Unknown { why } => why,
         Way::None => "none".to_owned(),
-        Way::Unknown { why } => why,
     }
 }
 
