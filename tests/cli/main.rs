@@ -8,6 +8,7 @@ mod output;
 mod progress;
 mod refused;
 mod schema;
+mod setup;
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
