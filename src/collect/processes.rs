@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -21,7 +21,8 @@ use crate::collect::root::HostRoot;
 use crate::model::ids::{NetnsId, Pid};
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netns::Process;
-use crate::wire::proc::{cgroup, stat, status};
+use crate::wire::proc::status::{self, Status};
+use crate::wire::proc::{cgroup, stat};
 
 pub use cgroups::in_cgroup;
 
@@ -96,7 +97,7 @@ fn denied_issue(root: &HostRoot, denied: &[Pid]) -> Option<Issue> {
 /// where its number is given away meanwhile.
 pub fn process(root: &HostRoot, pid: Pid) -> Read<Option<Process>> {
     let what = || format!("reading {}/{pid}", root.proc().display());
-    let folder = match Dir::open(&root.proc().join(pid.to_string()), FOLDER, Mode::empty()) {
+    let folder = match open(root, pid) {
         Ok(folder) => folder,
         Err(Errno::ENOENT | Errno::ESRCH) => return Read::ok(None),
         Err(error) => return Read::failed(Issue::incomplete(what(), Why::from_io(&error.into()))),
@@ -145,11 +146,22 @@ pub(crate) fn started(root: &HostRoot, pid: Pid) -> Option<u64> {
     stat::parse(&bytes).ok().map(|stat| stat.start_ticks)
 }
 
-/// The process's parent, and its numbers in nested pid namespaces from the reader's inwards.
-pub(crate) fn lineage(root: &HostRoot, pid: Pid) -> io::Result<(Option<Pid>, Vec<Pid>)> {
-    let folder = Dir::open(&root.proc().join(pid.to_string()), FOLDER, Mode::empty())?;
-    let stat = stat::parse(&file_of(&folder, c"stat")?).map_err(io::Error::other)?;
-    Ok((stat.parent, status::nspid(&file_of(&folder, c"status")?)))
+/// The process's name, its parent, and its numbers in nested pid namespaces from the reader's inwards.
+pub(crate) fn status(root: &HostRoot, pid: Pid) -> io::Result<Status> {
+    status_in(&open(root, pid)?)
+}
+
+/// The same with the namespace it is in, of one and the same process.
+pub(crate) fn status_and_netns(root: &HostRoot, pid: Pid) -> io::Result<(Status, NetnsId)> {
+    let folder = open(root, pid)?;
+    Ok((status_in(&folder)?, netns_in(&folder)?))
+}
+
+/// Whether the processes there have the numbers that the kernel uses when it speaks to podnet itself
+/// (as it does in `cgroup.procs`): `/proc` may be that of another pid namespace.
+pub(crate) fn numbered_as_here(root: &HostRoot) -> bool {
+    let own = File::open(root.proc().join("self/status")).and_then(all_of);
+    own.is_ok_and(|bytes| status::parse(&bytes).numbers == [Pid(std::process::id())])
 }
 
 /// The namespace a process is in, opened.
@@ -169,13 +181,27 @@ fn open_proc(root: &HostRoot) -> io::Result<Dir> {
     Ok(Dir::open(root.proc(), FOLDER, Mode::empty())?)
 }
 
-fn netns_in(folder: &Dir) -> Result<NetnsId, Errno> {
+/// The folder of one process: what is read below it is of that process, and no other, even where its
+/// number is given away meanwhile.
+fn open(root: &HostRoot, pid: Pid) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(&root.proc().join(pid.to_string()), flags, Mode::empty())
+}
+
+fn netns_in(folder: &OwnedFd) -> Result<NetnsId, Errno> {
     let found = fstatat(folder, c"ns/net", AtFlags::empty())?;
     Ok(NetnsId { dev: found.st_dev, ino: found.st_ino })
 }
 
-fn file_of(folder: &Dir, name: &CStr) -> io::Result<Vec<u8>> {
-    let file = File::from(openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?);
+fn status_in(folder: &OwnedFd) -> io::Result<Status> {
+    Ok(status::parse(&file_of(folder, c"status")?))
+}
+
+fn file_of(folder: &OwnedFd, name: &CStr) -> io::Result<Vec<u8>> {
+    all_of(File::from(openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?))
+}
+
+fn all_of(file: File) -> io::Result<Vec<u8>> {
     // Room for most of them at once: a read that grows its buffer costs seven system calls, not two.
     let mut bytes = Vec::with_capacity(4096);
     file.take(FILE_LIMIT).read_to_end(&mut bytes)?;

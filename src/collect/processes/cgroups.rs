@@ -24,6 +24,8 @@ use crate::wire::proc::{cgroup, mountinfo};
 const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
 /// Deeper than any runtime nests; a hostile container may nest its own.
 const DEPTH: usize = 24;
+/// So many are on no node; a container that may make its own could make any number.
+const MOST: usize = 32_768;
 
 /// The processes of one cgroup and of all below it, ascending. `path` is as `/proc/PID/cgroup` has it.
 ///
@@ -37,9 +39,12 @@ pub fn in_cgroup(root: &HostRoot, path: &str) -> Read<Vec<Pid>> {
         let Some(folder) = hierarchy.folder(path) else { continue };
         let Ok(opened) = host.file(&folder) else { continue };
         let mut pids = BTreeSet::new();
-        let mut visit = |_: &str, folder: &Dir| pids.extend(members(folder));
-        if walk(OwnedFd::from(opened), path, 0, &mut visit).is_ok() && !pids.is_empty() {
-            return Read::ok(pids.into_iter().collect());
+        let mut visit = |_: &str, folder: &Dir| pids.extend(members(folder).pids);
+        let mut walk = Walk::new(&mut visit);
+        let walked = walk.down(OwnedFd::from(opened), path, 0);
+        let issue = walk.issue();
+        if walked.is_ok() && !pids.is_empty() {
+            return Read { value: pids.into_iter().collect(), issues: issue.into_iter().collect() };
         }
     }
     Read::ok(Vec::new())
@@ -52,6 +57,8 @@ pub(crate) struct ContainerCgroup {
     pub(crate) pod: PodCgroup,
     /// Ascending.
     pub(crate) pids: Vec<Pid>,
+    /// Whether it has processes that have no number in podnet's own pid namespace.
+    pub(crate) outsiders: bool,
 }
 
 /// Every cgroup that a container's id can be read from and that has processes, in the hierarchy
@@ -62,23 +69,26 @@ pub(crate) fn containers(root: &HostRoot) -> Read<Vec<ContainerCgroup>> {
         Err(issues) => return Read { value: Vec::new(), issues },
     };
     let mut found = Vec::new();
+    let mut issues = Vec::new();
     for hierarchy in &hierarchies {
         let Ok(opened) = host.file(&hierarchy.mount_point) else { continue };
         let mut visit = |path: &str, folder: &Dir| {
             let Some(pod) = cgroup::pod_cgroup(path).filter(|pod| pod.container.is_some()) else { return };
-            let pids = members(folder);
-            if !pids.is_empty() {
-                found.push(ContainerCgroup { pod, pids });
+            let Members { pids, outsiders } = members(folder);
+            if !pids.is_empty() || outsiders {
+                found.push(ContainerCgroup { pod, pids, outsiders });
             }
         };
-        let _ = walk(OwnedFd::from(opened), hierarchy.top(), 0, &mut visit);
+        let mut walk = Walk::new(&mut visit);
+        let _ = walk.down(OwnedFd::from(opened), hierarchy.top(), 0);
+        issues.extend(walk.issue());
         if found.iter().any(|container: &ContainerCgroup| container.pod.pod_uid.is_some()) {
             break;
         }
     }
     found.sort_by(|a, b| a.pod.cmp(&b.pod));
     found.dedup_by(|a, b| a.pod == b.pod);
-    Read::ok(found)
+    Read { value: found, issues }
 }
 
 /// A mounted hierarchy.
@@ -176,7 +186,7 @@ fn usual(proc: &Path) -> Option<Vec<Hierarchy>> {
         }
         let hierarchy = Hierarchy { mount_point, root: "/".to_owned(), version_2 };
         let folder = hierarchy.folder(own_path(controller)?)?;
-        let members = Dir::open(&folder, FOLDER, Mode::empty()).map(|folder| members(&folder)).ok()?;
+        let members = Dir::open(&folder, FOLDER, Mode::empty()).map(|folder| members(&folder).pids).ok()?;
         if !members.contains(&Pid(std::process::id())) {
             return None;
         }
@@ -186,42 +196,72 @@ fn usual(proc: &Path) -> Option<Vec<Hierarchy>> {
 }
 
 /// Visits a cgroup and all below it. What vanishes meanwhile is left out.
-fn walk(folder: OwnedFd, path: &str, depth: usize, visit: &mut dyn FnMut(&str, &Dir)) -> io::Result<()> {
-    let mut folder = Dir::from_fd(folder)?;
-    let below: Vec<_> = folder
-        .iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type() == Some(Type::Directory))
-        .map(|entry| entry.file_name().to_owned())
-        .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
-        .collect();
-    visit(path, &folder);
-    if depth == DEPTH {
-        return Ok(());
+struct Walk<'a> {
+    visit: &'a mut dyn FnMut(&str, &Dir),
+    /// How many more may be visited.
+    left: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(visit: &'a mut dyn FnMut(&str, &Dir)) -> Self {
+        Self { visit, left: MOST }
     }
-    for name in below {
-        let Ok(text) = name.to_str() else { continue };
-        match openat(&folder, name.as_c_str(), FOLDER, Mode::empty()) {
-            Ok(opened) => walk(opened, &format!("{path}/{text}"), depth + 1, visit)?,
-            Err(Errno::ENOENT | Errno::ENODEV | Errno::EACCES) => {}
-            Err(error) => return Err(error.into()),
+
+    fn down(&mut self, folder: OwnedFd, path: &str, depth: usize) -> io::Result<()> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(()) };
+        self.left = left;
+        let mut folder = Dir::from_fd(folder)?;
+        let below: Vec<_> = folder
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type() == Some(Type::Directory))
+            .map(|entry| entry.file_name().to_owned())
+            .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
+            .collect();
+        (self.visit)(path, &folder);
+        if depth == DEPTH {
+            return Ok(());
         }
+        for name in below {
+            let Ok(text) = name.to_str() else { continue };
+            match openat(&folder, name.as_c_str(), FOLDER, Mode::empty()) {
+                Ok(opened) => self.down(opened, &format!("{path}/{text}"), depth + 1)?,
+                Err(Errno::ENOENT | Errno::ENODEV | Errno::EACCES) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Told when it may have ended too early.
+    fn issue(&self) -> Option<Issue> {
+        let detail = format!("there are {MOST} or more; the rest was not looked at");
+        (self.left == 0).then(|| Issue::incomplete("the cgroups of pods", Why::Unsupported { detail }))
+    }
+}
+
+/// The processes of one cgroup.
+struct Members {
+    /// Ascending.
+    pids: Vec<Pid>,
+    /// Whether there are others, outside the reader's pid namespace.
+    outsiders: bool,
 }
 
 /// The processes directly in a cgroup. A 0 is a process outside the reader's pid namespace; a threaded
 /// cgroup refuses, its processes stand in the one above.
-fn members(folder: &Dir) -> Vec<Pid> {
+fn members(folder: &Dir) -> Members {
     let mut text = String::new();
     let opened = openat(folder, c"cgroup.procs", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
     if opened.map_err(io::Error::from).and_then(|file| File::from(file).read_to_string(&mut text)).is_err() {
-        return Vec::new();
+        return Members { pids: Vec::new(), outsiders: false };
     }
-    let mut pids: Vec<_> = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).map(Pid).collect();
+    let mut pids: Vec<_> = text.lines().filter_map(|line| line.parse().ok()).map(Pid).collect();
     pids.sort_unstable();
     pids.dedup();
-    pids
+    let outsiders = pids.first() == Some(&Pid(0));
+    pids.retain(|pid| pid.0 != 0);
+    Members { pids, outsiders }
 }
 
 /// The folders of a process's cgroup of version 2 and of all above it, the hierarchy's top first,

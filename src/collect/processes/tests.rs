@@ -56,8 +56,12 @@ fn a_process_is_found_in_its_namespace() {
     assert_eq!((found.pid, found.comm, found.netns), (pid, "sleep".into(), Some(netns)));
     assert_eq!(netns_of(&root(), pid).unwrap().id, netns);
     assert_eq!(netns_id_of(&root(), pid).unwrap(), netns);
-    let (parent, numbers) = lineage(&root(), pid).unwrap();
-    assert_eq!((parent, numbers.first()), (Some(Pid(std::process::id())), Some(&pid)));
+    let (told, inside) = status_and_netns(&root(), pid).unwrap();
+    assert_eq!(
+        (told.name.as_slice(), told.parent, told.numbers.first(), inside),
+        (&b"sleep"[..], Some(Pid(std::process::id())), Some(&pid), netns)
+    );
+    assert_eq!(status(&root(), pid).unwrap(), told);
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::containerd::{ContainerRecord, Listing, SandboxRecord, Task};
+use super::containerd::{ContainerRecord, Listing, SandboxRecord};
+use super::tasks::Task;
 use crate::collect::netns_names::namespace_at;
 use crate::collect::processes::cgroups::{self, ContainerCgroup};
-use crate::collect::processes::{lineage, netns_id_of, process};
+use crate::collect::processes::{netns_id_of, process, status};
 use crate::collect::root::HostRoot;
 use crate::model::ids::{ContainerId, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Read, Why};
@@ -65,7 +66,7 @@ struct Known<'a> {
 impl Known<'_> {
     fn sandbox(&self, record: SandboxRecord, containers: Vec<ContainerRecord>) -> Sandbox {
         let mut issues = Vec::new();
-        let SandboxRecord { id, created_at, metadata, mut labels, task, has_container } = record;
+        let SandboxRecord { id, created_at, metadata, mut labels, task, has_container, by_runc: _ } = record;
         let label = |name: &str| labels.get(name).cloned();
         let from_labels = PodName {
             namespace: label("io.kubernetes.pod.namespace"),
@@ -200,7 +201,7 @@ impl Known<'_> {
             .flat_map(|cgroup| cgroup.pids.iter().copied());
         if let Some(number) = number {
             return pids
-                .filter(|pid| lineage(self.root, *pid).is_ok_and(|(_, numbers)| numbers.contains(&Pid(number))))
+                .filter(|pid| status(self.root, *pid).is_ok_and(|status| status.numbers.contains(&Pid(number))))
                 .min();
         }
         pids.filter_map(|pid| process(self.root, pid).value)
