@@ -10,6 +10,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -146,22 +147,18 @@ pub(crate) fn started(root: &HostRoot, pid: Pid) -> Option<u64> {
     stat::parse(&bytes).ok().map(|stat| stat.start_ticks)
 }
 
+/// The number of a process in a file that holds nothing else, as runtimes write it.
+pub(crate) fn pid_in(folder: impl AsFd, file: &Path) -> Option<Pid> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(openat(folder, file, flags, Mode::empty()).ok()?);
+    let mut text = String::with_capacity(64);
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim_ascii().parse().ok().map(Pid)
+}
+
 /// The process's name, its parent, and its numbers in nested pid namespaces from the reader's inwards.
 pub(crate) fn status(root: &HostRoot, pid: Pid) -> io::Result<Status> {
-    status_in(&open(root, pid)?)
-}
-
-/// The same with the namespace it is in, of one and the same process.
-pub(crate) fn status_and_netns(root: &HostRoot, pid: Pid) -> io::Result<(Status, NetnsId)> {
-    let folder = open(root, pid)?;
-    Ok((status_in(&folder)?, netns_in(&folder)?))
-}
-
-/// Whether the processes there have the numbers that the kernel uses when it speaks to podnet itself
-/// (as it does in `cgroup.procs`): `/proc` may be that of another pid namespace.
-pub(crate) fn numbered_as_here(root: &HostRoot) -> bool {
-    let own = File::open(root.proc().join("self/status")).and_then(all_of);
-    own.is_ok_and(|bytes| status::parse(&bytes).numbers == [Pid(std::process::id())])
+    Ok(status::parse(&file_of(&open(root, pid)?, c"status")?))
 }
 
 /// The namespace a process is in, opened.
@@ -193,15 +190,8 @@ fn netns_in(folder: &OwnedFd) -> Result<NetnsId, Errno> {
     Ok(NetnsId { dev: found.st_dev, ino: found.st_ino })
 }
 
-fn status_in(folder: &OwnedFd) -> io::Result<Status> {
-    Ok(status::parse(&file_of(folder, c"status")?))
-}
-
 fn file_of(folder: &OwnedFd, name: &CStr) -> io::Result<Vec<u8>> {
-    all_of(File::from(openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?))
-}
-
-fn all_of(file: File) -> io::Result<Vec<u8>> {
+    let file = File::from(openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?);
     // Room for most of them at once: a read that grows its buffer costs seven system calls, not two.
     let mut bytes = Vec::with_capacity(4096);
     file.take(FILE_LIMIT).read_to_end(&mut bytes)?;

@@ -4,16 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 
+use super::file_of;
 use crate::collect::mounts;
 use crate::collect::root::HostRoot;
 use crate::model::ids::Pid;
@@ -39,7 +40,7 @@ pub fn in_cgroup(root: &HostRoot, path: &str) -> Read<Vec<Pid>> {
         let Some(folder) = hierarchy.folder(path) else { continue };
         let Ok(opened) = host.file(&folder) else { continue };
         let mut pids = BTreeSet::new();
-        let mut visit = |_: &str, folder: &Dir| pids.extend(members(folder).pids);
+        let mut visit = |_: &str, folder: &OwnedFd| pids.extend(members(folder));
         let mut walk = Walk::new(&mut visit);
         let walked = walk.down(OwnedFd::from(opened), path, 0);
         let issue = walk.issue();
@@ -57,8 +58,6 @@ pub(crate) struct ContainerCgroup {
     pub(crate) pod: PodCgroup,
     /// Ascending.
     pub(crate) pids: Vec<Pid>,
-    /// Whether it has processes that have no number in podnet's own pid namespace.
-    pub(crate) outsiders: bool,
 }
 
 /// Every cgroup that a container's id can be read from and that has processes, in the hierarchy
@@ -72,11 +71,11 @@ pub(crate) fn containers(root: &HostRoot) -> Read<Vec<ContainerCgroup>> {
     let mut issues = Vec::new();
     for hierarchy in &hierarchies {
         let Ok(opened) = host.file(&hierarchy.mount_point) else { continue };
-        let mut visit = |path: &str, folder: &Dir| {
+        let mut visit = |path: &str, folder: &OwnedFd| {
             let Some(pod) = cgroup::pod_cgroup(path).filter(|pod| pod.container.is_some()) else { return };
-            let Members { pids, outsiders } = members(folder);
-            if !pids.is_empty() || outsiders {
-                found.push(ContainerCgroup { pod, pids, outsiders });
+            let pids = members(folder);
+            if !pids.is_empty() {
+                found.push(ContainerCgroup { pod, pids });
             }
         };
         let mut walk = Walk::new(&mut visit);
@@ -186,7 +185,7 @@ fn usual(proc: &Path) -> Option<Vec<Hierarchy>> {
         }
         let hierarchy = Hierarchy { mount_point, root: "/".to_owned(), version_2 };
         let folder = hierarchy.folder(own_path(controller)?)?;
-        let members = Dir::open(&folder, FOLDER, Mode::empty()).map(|folder| members(&folder).pids).ok()?;
+        let members = nix::fcntl::open(&folder, FOLDER, Mode::empty()).map(|folder| members(&folder)).ok()?;
         if !members.contains(&Pid(std::process::id())) {
             return None;
         }
@@ -197,19 +196,24 @@ fn usual(proc: &Path) -> Option<Vec<Hierarchy>> {
 
 /// Visits a cgroup and all below it. What vanishes meanwhile is left out.
 struct Walk<'a> {
-    visit: &'a mut dyn FnMut(&str, &Dir),
+    visit: &'a mut dyn FnMut(&str, &OwnedFd),
     /// How many more may be visited.
     left: usize,
 }
 
 impl<'a> Walk<'a> {
-    fn new(visit: &'a mut dyn FnMut(&str, &Dir)) -> Self {
+    fn new(visit: &'a mut dyn FnMut(&str, &OwnedFd)) -> Self {
         Self { visit, left: MOST }
     }
 
     fn down(&mut self, folder: OwnedFd, path: &str, depth: usize) -> io::Result<()> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(()) };
         self.left = left;
+        (self.visit)(path, &folder);
+        // Most have none below: the count of links tells, and no folder need be listed.
+        if depth == DEPTH || fstat(&folder).is_ok_and(|found| found.st_nlink == 2) {
+            return Ok(());
+        }
         let mut folder = Dir::from_fd(folder)?;
         let below: Vec<_> = folder
             .iter()
@@ -218,10 +222,6 @@ impl<'a> Walk<'a> {
             .map(|entry| entry.file_name().to_owned())
             .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
             .collect();
-        (self.visit)(path, &folder);
-        if depth == DEPTH {
-            return Ok(());
-        }
         for name in below {
             let Ok(text) = name.to_str() else { continue };
             match openat(&folder, name.as_c_str(), FOLDER, Mode::empty()) {
@@ -240,28 +240,15 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The processes of one cgroup.
-struct Members {
-    /// Ascending.
-    pids: Vec<Pid>,
-    /// Whether there are others, outside the reader's pid namespace.
-    outsiders: bool,
-}
-
 /// The processes directly in a cgroup. A 0 is a process outside the reader's pid namespace; a threaded
 /// cgroup refuses, its processes stand in the one above.
-fn members(folder: &Dir) -> Members {
-    let mut text = String::new();
-    let opened = openat(folder, c"cgroup.procs", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-    if opened.map_err(io::Error::from).and_then(|file| File::from(file).read_to_string(&mut text)).is_err() {
-        return Members { pids: Vec::new(), outsiders: false };
-    }
-    let mut pids: Vec<_> = text.lines().filter_map(|line| line.parse().ok()).map(Pid).collect();
+fn members(folder: &OwnedFd) -> Vec<Pid> {
+    let bytes = file_of(folder, c"cgroup.procs").unwrap_or_default();
+    let numbers = bytes.split(u8::is_ascii_whitespace).filter_map(|number| std::str::from_utf8(number).ok());
+    let mut pids: Vec<_> = numbers.filter_map(|number| number.parse().ok()).filter(|pid| *pid != 0).map(Pid).collect();
     pids.sort_unstable();
     pids.dedup();
-    let outsiders = pids.first() == Some(&Pid(0));
-    pids.retain(|pid| pid.0 != 0);
-    Members { pids, outsiders }
+    pids
 }
 
 /// The folders of a process's cgroup of version 2 and of all above it, the hierarchy's top first,

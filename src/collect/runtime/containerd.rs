@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::Duration;
 
 use containerd_client::services::v1 as api;
@@ -16,6 +17,9 @@ use tonic::{Code, Request, Status};
 
 use super::filter;
 use super::tasks::{self, Task};
+use crate::collect::netns_names::namespace_at;
+use crate::collect::root::HostRoot;
+use crate::model::ids::NetnsId;
 use crate::model::issue::Why;
 use crate::model::sandbox::SandboxFilter;
 use crate::wire::cri::container::ContainerMetadata;
@@ -88,6 +92,8 @@ pub(super) struct SandboxRecord {
     pub(super) has_container: bool,
     /// Whether runc's shim runs it.
     pub(super) by_runc: bool,
+    /// The namespace that is bound where the metadata says, once it was looked for.
+    pub(super) bound: Option<NetnsId>,
 }
 
 /// One container of a pod.
@@ -164,8 +170,9 @@ impl Containerd {
 
     /// Asks for the tasks of these, and sets them.
     pub(super) fn ask_tasks(&self, listing: &mut Listing, ids: BTreeSet<String>) {
-        tracing::trace!("asking containerd for {} tasks", ids.len());
-        let answers = self.runtime.block_on(tasks::of(&self.channel, ids, self.timeout));
+        let all = listing.sandboxes.len() + listing.containers.len();
+        tracing::trace!("asking containerd for {} of {all} tasks", ids.len());
+        let answers = self.runtime.block_on(tasks::of(&self.channel, ids, all, self.timeout));
         for (id, task) in answers {
             listing.set_task(&id, task);
         }
@@ -199,9 +206,12 @@ impl Containerd {
 }
 
 impl Listing {
-    /// The ids of all, sandboxes and containers.
-    pub(super) fn ids(&self) -> BTreeSet<String> {
-        self.sandboxes.keys().chain(self.containers.keys()).cloned().collect()
+    /// Looks where each sandbox's namespace is bound.
+    pub(super) fn look_up_namespaces(&mut self, root: &HostRoot) {
+        for sandbox in self.sandboxes.values_mut() {
+            let path = sandbox.metadata.as_ref().ok().and_then(|metadata| metadata.netns_path.as_deref());
+            sandbox.bound = path.and_then(|path| namespace_at(root, Path::new(path)).ok().flatten());
+        }
     }
 
     /// What of it is one pod's: what bears no label of the kubelet came along unasked.
@@ -233,6 +243,7 @@ impl Listing {
                     task: Task::None,
                     has_container: true,
                     by_runc,
+                    bound: None,
                     id: found.id.clone(),
                 };
                 self.sandboxes.insert(found.id, record);
@@ -325,6 +336,7 @@ async fn stored_sandboxes(
             task: Task::None,
             has_container: false,
             by_runc: false,
+            bound: None,
             id: found.sandbox_id,
         }
     });

@@ -149,8 +149,7 @@ fn members(root: &HostRoot, wanted: &dyn Fn(Option<&str>) -> bool, issues: &mut 
         let member = Member { id: id.clone(), uid, first: found, parent: None, shim_folder: None, shims_sandbox: None };
         by_id.insert(id, member);
     }
-    let mut members: Vec<_> =
-        by_id.into_values().filter(|member| !firsts::is_being_made(member.first.comm.as_bytes())).collect();
+    let mut members: Vec<_> = by_id.into_values().filter(|member| !firsts::is_being_made(&member.first)).collect();
     for member in &mut members {
         member.parent = status(root, member.first.pid).ok().and_then(|status| status.parent);
         let parents_folder = member.parent.map(|parent| root.proc().join(parent.to_string()).join("cwd"));
@@ -192,7 +191,7 @@ fn containers_of_processes(root: &HostRoot) -> Read<Vec<ContainerCgroup>> {
         .flatten()
         .filter_map(|pid| {
             let pod = process(root, pid).value?.pod.filter(|pod| pod.container.is_some())?;
-            Some(ContainerCgroup { pod, pids: vec![pid], outsiders: false })
+            Some(ContainerCgroup { pod, pids: vec![pid] })
         })
         .collect();
     Read { value, issues: swept.issues }

@@ -193,25 +193,20 @@ impl ContainerdNode {
         with_issue(from_proc::sandboxes(root, self.host_netns, filter), lost)
     }
 
-    /// Sandboxes and containers with their tasks. Where all are asked for, the kernel tells of the
-    /// tasks what it can prove, and containerd only of the rest.
+    /// Sandboxes and containers with their tasks. Where all are asked for, containerd is asked only for
+    /// the tasks that cannot be proved without it.
     fn listing(&self, root: &HostRoot, filter: &SandboxFilter) -> Result<Listing, CallError> {
-        let (mut listing, open) = match filter {
-            SandboxFilter::PodName(_) => {
-                let listing = self.client.list(filter)?;
-                let open = listing.ids();
-                (listing, open)
-            }
-            SandboxFilter::All => {
-                let (listing, firsts) = thread::scope(|scope| {
-                    let firsts = scope.spawn(|| Firsts::read(root));
-                    (self.client.list(filter), firsts.join().unwrap_or_default())
-                });
-                let mut listing = listing?;
-                let open = firsts.tell(&mut listing, root, self.host_netns);
-                (listing, open)
-            }
+        let socket = self.endpoint.as_str();
+        let (listing, firsts) = match filter {
+            SandboxFilter::PodName(_) => (self.client.list(filter), Firsts::default()),
+            SandboxFilter::All => thread::scope(|scope| {
+                let firsts = scope.spawn(|| Firsts::read(root, socket));
+                (self.client.list(filter), firsts.join().unwrap_or_default())
+            }),
         };
+        let mut listing = listing?;
+        listing.look_up_namespaces(root);
+        let open = firsts.tell(&mut listing, self.host_netns);
         self.client.ask_tasks(&mut listing, open);
         Ok(listing)
     }

@@ -14,17 +14,23 @@ use tonic::transport::Channel;
 
 use super::containerd::{CallError, RECEIVE_LIMIT, in_namespace};
 use crate::model::issue::Why;
+use crate::model::netns::Process;
 
 /// A stopped shim holds the list of all tasks for 2 s.
 const LIST_EXTRA: Duration = Duration::from_secs(3);
-/// Up to this many are asked for one by one: a list makes containerd ask every shim of the node.
+/// Up to this many are asked for one by one.
 const FEW: usize = 16;
+/// So are they up to this part of all: a list makes containerd ask every shim of the node, a question
+/// for one only the shim that is meant, and none for a container that has ended.
+const PART: usize = 4;
 
 /// What containerd says of the first process of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Task {
     /// There is none: never started, or removed after its end.
     None,
+    /// It runs, and this is it: the kernel says so, and containerd was not asked.
+    Proved(Process),
     /// It runs, with this number in containerd's own pid namespace.
     Running(u32),
     /// It was made but not started, or it ended.
@@ -33,12 +39,12 @@ pub(super) enum Task {
     Unanswered(Why),
 }
 
-/// The tasks of these, in no order. Those that containerd does not know are [`Task::None`].
-pub(super) async fn of(channel: &Channel, ids: BTreeSet<String>, timeout: Duration) -> Vec<(String, Task)> {
+/// The tasks of these, which are some of `all` containers, in no order. Those that containerd does not know are [`Task::None`].
+pub(super) async fn of(channel: &Channel, ids: BTreeSet<String>, all: usize, timeout: Duration) -> Vec<(String, Task)> {
     let mut calls = JoinSet::new();
     let mut first = None;
-    if ids.len() > FEW {
-        calls.spawn(all(channel.clone(), timeout + LIST_EXTRA));
+    if ids.len() > FEW.max(all / PART) {
+        calls.spawn(list(channel.clone(), timeout + LIST_EXTRA));
         first = tokio::time::timeout(timeout, calls.join_next()).await.ok().flatten();
     }
     // A stopped shim holds the list for 2 s a container: when it is late, each task is asked for by
@@ -82,7 +88,7 @@ enum Answer {
     One(String, Task),
 }
 
-async fn all(channel: Channel, timeout: Duration) -> Answer {
+async fn list(channel: Channel, timeout: Duration) -> Answer {
     let mut client = api::tasks_client::TasksClient::new(channel).max_decoding_message_size(RECEIVE_LIMIT);
     let request = in_namespace(api::ListTasksRequest::default());
     Answer::All(match tokio::time::timeout(timeout, client.list(request)).await {

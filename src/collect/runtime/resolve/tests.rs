@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::collect::runtime::tests::{FakePod, id, own_netns};
 use crate::model::issue::Level;
@@ -25,15 +27,17 @@ fn record(id: &str, pod: &FakePod, netns_path: Option<&str>, task: Task) -> Sand
         has_container: true,
         by_runc: true,
         by_runc: true,
+        bound: None,
     }
 }
 
 fn one(record: SandboxRecord, containers: Vec<ContainerRecord>) -> Sandbox {
-    let listing = Listing {
+    let mut listing = Listing {
         sandboxes: [(record.id.clone(), record)].into(),
         containers: containers.into_iter().map(|container| (container.id.clone(), container)).collect(),
         failed: Vec::new(),
     };
+    listing.look_up_namespaces(&root());
     let mut read = sandboxes(&root(), "/run/c.sock", listing);
     assert_eq!((read.value.len(), read.issues.len()), (1, 0));
     read.value.remove(0)
