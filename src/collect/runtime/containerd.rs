@@ -31,8 +31,8 @@ pub(super) const RECEIVE_LIMIT: usize = 16 * 1024 * 1024;
 /// A list may stream for this many deadlines as long as each message keeps its own.
 const STREAM_DEADLINES: u32 = 5;
 
-/// The shims that run containers with runc or a program of its kind; others (of virtual machines, of
-/// gVisor) have processes of their own in a container's cgroup.
+/// The shims that write down the number of a container's first process and tell that of its task. Those
+/// of virtual machines and of gVisor may tell another.
 const RUNC: &str = "io.containerd.runc.";
 
 /// Why containerd did not answer.

@@ -26,7 +26,6 @@ fn record(id: &str, pod: &FakePod, netns_path: Option<&str>, task: Task) -> Sand
         task,
         has_container: true,
         by_runc: true,
-        by_runc: true,
         bound: None,
     }
 }
@@ -57,7 +56,6 @@ fn a_pid_in_the_sandboxs_cgroup_is_believed() {
         metadata: ContainerMetadata { sandbox: Some(id('a')), name: Some("web".to_owned()) },
         image: String::new(),
         task: Task::Running(web.0),
-        by_runc: true,
         by_runc: true,
     };
     let sandbox = one(record(&id('a'), &pod, None, Task::Running(pause.0)), vec![container]);
