@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::check::{row, rows};
 use crate::support::podnet::{PODNET, Ran};
+use crate::support::worker::SOCKET;
 use crate::support::{CniConf, Pod, PodSpec, Worker};
 
 /// Where the shims keep what runc wrote down.
 const BUNDLES: &str = "/run/containerd/io.containerd.runtime.v2.task";
 
-/// More containers than are asked for one by one, in every state that a task can be in.
+/// More containers than are asked for one by one, of which some have ended.
 fn worker_with_states() -> (Worker, Vec<Pod>) {
     let worker = Worker::start(&CniConf::bridge());
     let mut specs: Vec<_> =
@@ -19,15 +20,34 @@ fn worker_with_states() -> (Worker, Vec<Pod>) {
     specs.push(PodSpec::new("default", "hostnet").host_network().container("agent", 0));
     specs.push(PodSpec::new("default", "stopped").container("job", 0));
     let pods = worker.run_pods(&specs, 2);
-    // Paused, ended, and beside a program that was brought in afterwards.
-    worker.ctr(&["task", "pause", &pods[0].containers[0].1]);
+    // Ended, and beside a program that was brought in afterwards.
     worker.signal("KILL", worker.task_pid(&pods[1].containers[0].1));
     worker.ctr(&["task", "exec", "--detach", "--exec-id", "beside", &pods[2].containers[0].1, "/app", "1"]);
     worker.stop_pod(&pods[9]);
     (worker, pods)
 }
 
-/// The same with some of the worker's folders hidden from podnet.
+/// A frozen container. It has to go on before the worker ends: what is frozen cannot be ended.
+struct Paused<'a> {
+    worker: &'a Worker,
+    id: &'a str,
+}
+
+impl<'a> Paused<'a> {
+    fn new(worker: &'a Worker, id: &'a str) -> Self {
+        worker.ctr(&["task", "pause", id]);
+        Self { worker, id }
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        let resume = ["ctr", "--address", SOCKET, "--namespace", "k8s.io", "task", "resume", self.id];
+        let _ = self.worker.command(&resume).status();
+    }
+}
+
+/// podnet on the worker, with some of the worker's folders hidden from it.
 fn without(worker: &Worker, folders: &[&str], arguments: &[&str]) -> Ran {
     let script = "for folder in $0; do mount -t tmpfs tmpfs $folder || exit 99; done; exec \"$@\"";
     let folders = folders.join(" ");
@@ -62,15 +82,18 @@ fn assert_as_containerd_tells(worker: &Worker, pods: &[Pod], data: &Value) {
 #[test]
 fn tasks_in_every_state_whoever_is_asked() {
     let (worker, pods) = worker_with_states();
+    let _paused = Paused::new(&worker, &pods[0].containers[0].1);
     let states: Vec<_> = tasks(&worker).into_iter().map(|(_, _, status)| status).collect();
     assert!(states.len() > 16 && states.iter().any(|status| status == "PAUSED"), "{states:?}");
     let proved = worker.podnet_json(&["pods", "--all"]);
     assert_as_containerd_tells(&worker, &pods, proved.data(&[0]));
     assert_eq!(proved.issues(), "");
-    // Without bundles all is asked of containerd, without cgroups' files nothing is missed.
-    for hidden in [&[BUNDLES][..], &["/sys/fs/cgroup"], &[BUNDLES, "/sys/fs/cgroup"]] {
+    // Without bundles all is asked of containerd; the files of cgroups are needed for neither.
+    let asked = without(&worker, &[BUNDLES], &["pods", "--all"]);
+    assert_eq!(asked.data(&[0]), proved.data(&[0]));
+    for hidden in [&["/sys/fs/cgroup"][..], &[BUNDLES, "/sys/fs/cgroup"]] {
         let other = without(&worker, hidden, &["pods", "--all"]);
-        assert_eq!(other.data(&[0]), proved.data(&[0]), "without {hidden:?}");
+        assert_as_containerd_tells(&worker, &pods, other.data(&[0]));
     }
     // In other pid and mount namespaces: what containerd numbers is translated.
     let beside = worker.podnet_beside(&["pods", "--all"]);
