@@ -3,6 +3,7 @@
 //!
 //! May import model only.
 
+mod blob;
 mod matches;
 mod targets;
 
