@@ -15,6 +15,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::collect::handle::NetnsHandle;
+use crate::collect::netfilter::LegacyMemory;
 use crate::model::ids::{NetnsId, Nsid};
 use crate::sys::netlink::{NetlinkError, NetlinkSocket, ROUTE};
 use crate::sys::netns::{self, NsThread};
@@ -34,22 +35,39 @@ impl Kernel {
 
     /// A reader of one namespace. Nothing is opened before the first question.
     pub fn open(&self, netns: &NetnsHandle) -> Namespace {
-        Namespace { thread: Arc::clone(&self.thread), netns: netns.clone(), socket: Mutex::new(None) }
+        Namespace {
+            thread: Arc::clone(&self.thread),
+            netns: netns.clone(),
+            socket: Mutex::new(None),
+            legacy: LegacyMemory::default(),
+        }
     }
 }
 
-/// The live reader of one network namespace. Each method asks the kernel anew.
+/// The live reader of one network namespace. Each method asks the kernel anew, but for the tables of
+/// ip_tables: those are read whole, and once.
 #[derive(Debug)]
 pub struct Namespace {
     thread: Arc<NsThread>,
     netns: NetnsHandle,
     socket: Mutex<Option<NetlinkSocket>>,
+    pub(in crate::collect) legacy: LegacyMemory,
 }
 
 impl Namespace {
     /// Which namespace it reads.
     pub fn id(&self) -> NetnsId {
         self.netns.id
+    }
+
+    /// The thread that enters it.
+    pub(in crate::collect) fn thread(&self) -> &NsThread {
+        &self.thread
+    }
+
+    /// What the thread enters.
+    pub(in crate::collect) fn file(&self) -> &std::fs::File {
+        &self.netns.file
     }
 
     /// The number this namespace uses for `target`; `None` when it has none yet (asking assigns none).
