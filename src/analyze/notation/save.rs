@@ -149,3 +149,20 @@ fn address(address: IpAddr) -> String {
         IpAddr::V4(v4) => v4.to_string(),
     }
 }
+
+/// Text as an option's value: in quotes unless it is a plain word.
+fn quoted(text: &ByteText) -> String {
+    let text = text.to_string();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return text;
+    }
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        if matches!(letter, '"' | '\\' | '\'') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out.push('"');
+    out
+}
