@@ -4,6 +4,7 @@
 //! May import model only.
 
 mod blob;
+pub mod lift;
 mod matches;
 mod targets;
 

@@ -12,7 +12,8 @@ mod words;
 
 use std::fmt::Write as _;
 
-use self::words::{not, quoted};
+use self::words::quoted;
+use super::not;
 use crate::model::ids::Mark;
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::matches::{Match, Statistic};

@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{address, masked, names, not, range};
+use super::super::{address, not};
+use super::words::{masked, names, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Conntrack, CounterTest, Recent, RecentOp, SetName, SetTest};
 

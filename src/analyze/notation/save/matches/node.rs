@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{names, not};
+use super::super::not;
+use super::words::names;
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Addrtype, IdRange, Owner, Rpfilter, SocketTest};
 

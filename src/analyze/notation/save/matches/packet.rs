@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{address, not, range};
+use super::super::{address, not};
+use super::words::range;
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Icmp, Iprange, Physdev, Range, TtlTest};
 

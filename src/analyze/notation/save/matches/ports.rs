@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{names, not, range};
+use super::super::not;
+use super::words::{names, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Multiport, Ports, Sctp, SctpChunks, Tcp};
 
