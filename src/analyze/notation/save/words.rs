@@ -40,7 +40,7 @@ pub(super) fn quoted(out: &mut String, text: &ByteText) {
 }
 
 /// `MIN:MAX`, or one number where both are the same.
-pub(super) fn range(range: &Range) -> String {
+pub(super) fn range(range: Range) -> String {
     let Range { min, max } = range;
     if min == max { min.to_string() } else { format!("{min}:{max}") }
 }

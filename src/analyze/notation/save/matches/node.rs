@@ -52,7 +52,7 @@ fn ids(out: &mut String, option: &str, test: Option<&Test<IdRange>>) {
     }
 }
 
-pub(super) fn rpfilter(out: &mut String, asked: &Rpfilter) {
+pub(super) fn rpfilter(out: &mut String, asked: Rpfilter) {
     options(
         out,
         &[
@@ -64,7 +64,7 @@ pub(super) fn rpfilter(out: &mut String, asked: &Rpfilter) {
     );
 }
 
-pub(super) fn socket(out: &mut String, asked: &SocketTest) {
+pub(super) fn socket(out: &mut String, asked: SocketTest) {
     options(
         out,
         &[

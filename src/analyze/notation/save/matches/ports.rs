@@ -11,7 +11,7 @@ use crate::model::netfilter::xt::matches::{Multiport, Ports, Sctp, SctpChunks, T
 pub(super) fn ports(out: &mut String, asked: &Ports) {
     for (option, test) in [("--sport", &asked.source), ("--dport", &asked.destination)] {
         if let Some(test) = test {
-            let _ = write!(out, "{} {option} {}", not(test), range(&test.value));
+            let _ = write!(out, "{} {option} {}", not(test), range(test.value));
         }
     }
 }
@@ -113,6 +113,6 @@ pub(super) fn multiport(out: &mut String, asked: &Test<Multiport>) {
     };
     let _ = write!(out, "{} {option} ", not(asked));
     for (place, ports) in asked.value.ports.iter().enumerate() {
-        let _ = write!(out, "{}{}", if place > 0 { "," } else { "" }, range(ports));
+        let _ = write!(out, "{}{}", if place > 0 { "," } else { "" }, range(*ports));
     }
 }
