@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::source::Source;
 use super::step::Step;
 use super::types::Evidence;
+use crate::analyze::notation::save;
 use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::SetRef;
@@ -35,8 +36,12 @@ pub(super) fn of_element(set: &Arc<SetRef>, key: String, value: Option<String>) 
 }
 
 /// The rule as `iptables-save` or `nft` writes it.
-pub(super) fn text(_chain: &ChainRef, rule: &Rule, _source: &Source<'_>) -> Option<String> {
+pub(super) fn text(chain: &ChainRef, rule: &Rule, _source: &Source<'_>) -> Option<String> {
     match &rule.body {
-        Body::Xt(_) | Body::Nft(_) => None,
+        Body::Xt(xt) => {
+            let words = save::rule(xt, chain.table.family);
+            Some(if words.is_empty() { format!("-A {}", chain.name) } else { format!("-A {} {words}", chain.name) })
+        }
+        Body::Nft(_) => None,
     }
 }

@@ -51,7 +51,12 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
         for (place, step) in held.steps().enumerate() {
             let found = Found::Rule { chain, at: place, filter: is_filter };
             if let Some(on) = leads_to_node_ports(&step, source.table.family) {
-                let known = begun.node_ports_on.get_or_insert_with(|| NodePortOn { any_local: false, ..on.clone() });
+                let known = begun.node_ports_on.get_or_insert_with(|| NodePortOn {
+                    any_local: false,
+                    only: Vec::new(),
+                    except: Vec::new(),
+                    ..on.clone()
+                });
                 known.any_local |= on.any_local;
                 known.only.extend(on.only);
                 known.except.extend(on.except);
