@@ -192,6 +192,3 @@ fn state(port: &ServicePort, style: Style) -> String {
     refused.dedup();
     if refused.is_empty() { "ok".to_owned() } else { style.odd(&refused.join("; ")) }
 }
-
-#[cfg(test)]
-mod tests;

@@ -305,6 +305,3 @@ fn find(data: &mut Services, is_whole: bool) {
     }
     data.findings.sort();
 }
-
-#[cfg(test)]
-mod tests;
