@@ -14,6 +14,7 @@ mod names;
 mod netns;
 mod plan;
 mod process;
+pub mod proxy;
 mod remove;
 mod rtnl;
 mod rules;
