@@ -297,7 +297,10 @@ mod tests {
             spoil(&mut other);
             check_services(&[one.clone(), other])
         };
-        assert_eq!(other(|other| other.name = "web".to_owned()), Err("there is a service default/web already".to_owned()));
+        assert_eq!(
+            other(|other| other.name = "web".to_owned()),
+            Err("there is a service default/web already".to_owned())
+        );
         assert_eq!(
             other(|other| other.cluster_ip = Ipv4Addr::new(10, 32, 0, 7)),
             Err("the cluster IP 10.32.0.7 is default/web's".to_owned())

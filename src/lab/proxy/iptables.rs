@@ -136,7 +136,8 @@ impl Text<'_> {
         FILTER_CHAINS.into_iter().for_each(|chain| declare(&mut out, chain));
         jumps(&mut out, "filter", existing);
         out.push_str(&self.filter);
-        let accounting = if self.node.accounting { format!(" -m nfacct --nfacct-name {INVALID}") } else { String::new() };
+        let accounting =
+            if self.node.accounting { format!(" -m nfacct --nfacct-name {INVALID}") } else { String::new() };
         let _ = writeln!(out, "-A KUBE-FORWARD -m conntrack --ctstate INVALID{accounting} -j DROP");
         out.push_str("-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT\n");
         out.push_str("-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding conntrack rule\" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n");
@@ -302,8 +303,11 @@ impl Text<'_> {
         let chain = iptables_endpoint_chain(name, protocol, address, HashForm::Plain);
         let comment = format!("-m comment --comment \"{name}\"");
         self.nat(&chain, &format!("-s {} {comment}", host(address.ip())), "KUBE-MARK-MASQ");
-        let affinity =
-            if service.affinity.is_some() { format!(" -m recent --set --name {chain} --rsource") } else { String::new() };
+        let affinity = if service.affinity.is_some() {
+            format!(" -m recent --set --name {chain} --rsource")
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             self.nat,
             "-A {chain} -p {protocol} {comment}{affinity} -m {protocol} -j DNAT --to-destination {address}"

@@ -123,8 +123,8 @@ impl ServicePort {
     }
 
     fn uses_local(&self) -> bool {
-        let asked = self.internal == TrafficPolicy::Local
-            || (self.external == TrafficPolicy::Local && self.has_outside());
+        let asked =
+            self.internal == TrafficPolicy::Local || (self.external == TrafficPolicy::Local && self.has_outside());
         asked && self.endpoints.iter().any(|endpoint| endpoint.local)
     }
 

@@ -7,9 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Endpoint, Node, Refusal, ServicePort};
-use crate::model::kube_proxy::{
-    ChainRole, nftables_affinity_set, nftables_base, nftables_endpoint_chain,
-};
+use crate::model::kube_proxy::{ChainRole, nftables_affinity_set, nftables_base, nftables_endpoint_chain};
 use crate::model::lab_service::TrafficPolicy;
 
 /// The table's name, in family ip and in ip6.
