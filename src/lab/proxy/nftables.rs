@@ -226,7 +226,8 @@ impl<'a> Table<'a> {
     fn emptied(&self, existing: &Existing) -> String {
         let mut out = String::new();
         let at = format!("{} {TABLE}", self.node.family());
-        let own = |name: &&String| OWN.iter().any(|prefix| name.starts_with(prefix));
+        // `service-endpoints-check` is none: all of theirs spell the service port out.
+        let own = |name: &&String| name.contains('/') && OWN.iter().any(|prefix| name.starts_with(prefix));
         for map in &existing.maps {
             let _ = writeln!(out, "flush map {at} {map}");
         }
