@@ -11,6 +11,7 @@ pub mod completions;
 pub mod enter;
 pub mod error;
 pub mod lab;
+mod lab_service;
 pub mod man;
 pub mod netns;
 pub mod output;

@@ -14,6 +14,7 @@ use crate::analyze::routes::Routes;
 use crate::analyze::services::types::Services;
 use crate::analyze::trace::Trace;
 use crate::analyze::veth::Veth;
+use crate::model::lab_service::LabServices;
 use crate::model::lab_status::LabStatus;
 use crate::render::schema;
 
@@ -44,6 +45,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
         ("services", schema::of_answer::<Services>("services")),
+        ("lab-services", schema::of_answer::<LabServices>("lab-services")),
         ("pods", schema::of_answer::<Pods>("pods")),
         ("snapshot", schema::of_snapshot()),
         ("veth", schema::of_answer::<Veth>("veth")),

@@ -11,12 +11,13 @@ use podnet::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use podnet::model::issue::{Read, Section};
 use podnet::model::link::Link;
 use podnet::model::neigh::{FdbEntry, Neighbour};
-use podnet::model::netfilter::chain::{Chain, ChainRef, Rules};
+use podnet::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
+use podnet::model::netfilter::hook::HookEntry;
 use podnet::model::netfilter::ipset::{IpSet, IpSetMember};
 use podnet::model::netfilter::object::Object;
 use podnet::model::netfilter::recent::RecentList;
 use podnet::model::netfilter::set::{Element, Set, SetRef};
-use podnet::model::netfilter::table::{Table, TableRef};
+use podnet::model::netfilter::table::{Family, Table, TableRef};
 use podnet::model::netfilter::view::NetfilterView;
 use podnet::model::netns::{Netns, NetnsName, Process};
 use podnet::model::node::NodeInfo;
@@ -66,6 +67,10 @@ impl NetfilterView for Watched {
 
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
         self.note(of(&chain.table, &chain.name.to_string())).chain(netns, chain)
+    }
+
+    fn hooks(&self, netns: NetnsId, family: Family, hook: Hook) -> Section<Option<Vec<HookEntry>>> {
+        self.note(format!("{family} {hook} hook")).hooks(netns, family, hook)
     }
 
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {
