@@ -142,6 +142,12 @@ fn implied(args: &mut Args<'_, '_>, header: &Header, around: Around<'_>) -> Resu
 fn match_of(name: &[u8], args: &mut Args<'_, '_>, around: Around<'_>) -> XtMatch {
     let start = args.at();
     let read = matches::read(name, args).ok().filter(|_| args.is_structure());
+    let name: &[u8] = match (name, &read) {
+        // Other names of the programs' for what the kernel calls so.
+        (b"state", Some(_)) => b"conntrack",
+        (b"icmpv6", Some(_)) => b"icmp6",
+        (name, _) => name,
+    };
     let is = read.unwrap_or_else(|| Match::Unknown(unknown(args, start, around)));
     XtMatch { name: name.into(), revision: 0, is }
 }
@@ -159,7 +165,12 @@ fn target(args: &mut Args<'_, '_>, around: Around<'_>) -> Result<XtTarget, Uncle
         None => Target::Unknown(unknown(args, start, around)),
     };
     let is_verdict = matches!(does, Target::Accept | Target::Drop | Target::Return | Target::Queue | Target::Jump(_));
-    let name = if is_verdict { "".into() } else { (&*name.text).into() };
+    let name: &[u8] = match &does {
+        _ if is_verdict => b"",
+        Target::Notrack => b"CT",
+        _ => &name.text,
+    };
+    let name = name.into();
     Ok(XtTarget { name, revision: 0, does })
 }
 

@@ -1,12 +1,104 @@
 //! Targets by name and revision.
 //!
-//! May import model only.
+//! May import model only. Layouts are those of `include/uapi/linux/netfilter/xt_*.h` on 64-bit machines.
 
+mod fields;
+mod mark;
+mod nat;
+mod set;
+mod track;
+
+#[cfg(test)]
+mod tests;
+
+use self::fields::Fields;
 use crate::model::netfilter::table::Family;
-use crate::model::netfilter::xt::targets::Target;
-use crate::model::text::Bytes;
+use crate::model::netfilter::xt::targets::{Log, Nflog, Nfqueue, Target, Tee, TtlChange};
+use crate::model::text::{ByteText, Bytes};
 
-/// What a target's data do.
-pub(super) fn decode(_family: Family, _name: &[u8], _revision: u8, data: &[u8]) -> Target {
-    Target::Unknown(Bytes::from(data))
+/// What a target's data do; as they came where they are not wholly understood.
+pub(super) fn decode(family: Family, name: &[u8], revision: u8, data: &[u8]) -> Target {
+    known(family, name, revision, data).unwrap_or_else(|| Target::Unknown(Bytes::from(data)))
+}
+
+fn known(family: Family, name: &[u8], revision: u8, data: &[u8]) -> Option<Target> {
+    let sized = |size| Fields::of(data, size);
+    match (name, revision) {
+        (b"DNAT", _) => nat::translation(family, revision, data).map(Target::Dnat),
+        (b"SNAT", _) => nat::translation(family, revision, data).map(Target::Snat),
+        (b"MASQUERADE", 0) => nat::first(family, data).map(Target::Masquerade),
+        (b"REDIRECT", 0) => nat::first(family, data).map(Target::Redirect),
+        (b"NETMAP", 0) => nat::first(family, data).map(Target::Netmap),
+        (b"MARK", 2) => mark::mark(sized(8)?),
+        (b"CONNMARK", 1 | 2) => mark::connmark(revision, sized(16)?),
+        (b"TPROXY", 0) if family == Family::Ip => mark::tproxy(0, family, sized(16)?),
+        (b"TPROXY", 1) => mark::tproxy(1, family, sized(28)?),
+        (b"REJECT", 0) => sized(4)?.u32().map(Target::Reject),
+        (b"LOG", 0) => log(sized(32)?),
+        (b"NFLOG", 0) => nflog(sized(76)?),
+        (b"TCPMSS", 0) => sized(2)?.u16().map(Target::Tcpmss),
+        (b"CT", 0..=2) => track::ct(revision, data),
+        (b"NOTRACK", 0) => sized(0).map(|_| Target::Notrack),
+        (b"TRACE", 0) => sized(0).map(|_| Target::Trace),
+        (b"SET", 0..=3) => set::change(revision, data),
+        (b"CLASSIFY", 0) => sized(4)?.u32().map(Target::Classify),
+        // `XT_CHECKSUM_OP_FILL` is all there is.
+        (b"CHECKSUM", 0) => sized(1)?.u8().filter(|op| *op == 1).map(Target::Checksum),
+        (b"NFQUEUE", 0..=3) => nfqueue(revision, data),
+        (b"TEE", 1) => tee(family, sized(40)?),
+        (b"TTL", 0) if family == Family::Ip => ttl(sized(2)?),
+        (b"HL", 0) if family == Family::Ip6 => ttl(sized(2)?),
+        _ => None,
+    }
+}
+
+/// `struct xt_log_info`
+fn log(mut fields: Fields<'_>) -> Option<Target> {
+    let (level, flags, prefix) = (fields.u8()?, fields.u8()?, fields.text(30)?);
+    // `XT_LOG_MASK`
+    (flags & !0x2f == 0).then_some(Target::Log(Log { level, flags, prefix }))
+}
+
+/// `struct xt_nflog_info`
+fn nflog(mut fields: Fields<'_>) -> Option<Target> {
+    let (length, group, threshold, flags) = (fields.u32()?, fields.u16()?, fields.u16()?, fields.u16()?);
+    fields.skip(2)?;
+    let prefix = fields.text(64)?;
+    // `XT_NFLOG_MASK`
+    (flags & !1 == 0).then_some(Target::Nflog(Nflog { group, prefix, length, sized: flags & 1 != 0, threshold }))
+}
+
+/// `struct xt_NFQ_info` and its three successors.
+fn nfqueue(revision: u8, data: &[u8]) -> Option<Target> {
+    let mut fields = Fields::of(
+        data,
+        match revision {
+            0 => 2,
+            1 => 4,
+            _ => 6,
+        },
+    )?;
+    let number = fields.u16()?;
+    let total = if revision >= 1 { fields.u16()? } else { 1 };
+    let flags = if revision >= 2 { fields.u16()? } else { 0 };
+    // Revision 2 has a boolean where 3 has `NFQ_FLAG_MASK`.
+    let known = if revision == 2 { 1 } else { 3 };
+    (flags & !known == 0).then_some(Target::Nfqueue(Nfqueue {
+        number,
+        total,
+        bypass: flags & 1 != 0,
+        cpu_fanout: flags & 2 != 0,
+    }))
+}
+
+/// `struct xt_tee_tginfo`
+fn tee(family: Family, mut fields: Fields<'_>) -> Option<Target> {
+    let (gateway, out_interface): (_, ByteText) = (fields.address(family)?, fields.text(16)?);
+    Some(Target::Tee(Tee { gateway, out_interface }))
+}
+
+/// `struct ipt_TTL_info`, `struct ip6t_HL_info`
+fn ttl(mut fields: Fields<'_>) -> Option<Target> {
+    let (op, value) = (fields.u8()?, fields.u8()?);
+    (op <= 2).then_some(Target::Ttl(TtlChange { op, value }))
 }

@@ -26,11 +26,7 @@ fn states(text: &str) -> Option<u32> {
 pub(super) fn state(args: &mut Args<'_, '_>) -> Parsed<Match> {
     only(args, &["--state"])?;
     let states = args.test(states)?;
-    if states.not {
-        // The old match has no bit for it: it is conntrack's, written the old way.
-        return Ok(Match::Conntrack(Conntrack { states: Some(states), ..Conntrack::default() }));
-    }
-    Ok(Match::State(states.value))
+    Ok(Match::State(states))
 }
 
 pub(super) fn conntrack(args: &mut Args<'_, '_>) -> Parsed<Match> {
