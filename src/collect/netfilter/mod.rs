@@ -51,17 +51,23 @@ impl Namespace {
 
     /// One chain with its rules.
     pub fn chain(&self, chain: &ChainRef) -> Read<Option<Rules>> {
-        match chain.table.back_end {
+        let mut read = match chain.table.back_end {
             BackEnd::NfTables => self.nf_chain(chain),
             BackEnd::Legacy => self.legacy_chain(chain),
+        };
+        if let Some(rules) = &mut read.value {
+            read.issues.extend(self.name_ipsets(std::slice::from_mut(rules)));
         }
+        read
     }
 
     /// All chains of a table with their rules, by name.
     pub fn rules_of(&self, table: &TableRef) -> Read<Vec<Rules>> {
-        match table.back_end {
+        let mut read = match table.back_end {
             BackEnd::NfTables => self.nf_rules_of(table),
             BackEnd::Legacy => self.legacy_rules_of(table),
-        }
+        };
+        read.issues.extend(self.name_ipsets(&mut read.value));
+        read
     }
 }
