@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use podnet::wire::netlink::frame;
 use podnet::wire::rtnetlink::filter::{self, Direction};
-use podnet::wire::rtnetlink::{address, link, neigh, nexthop, nsid, route, rule};
+use podnet::wire::rtnetlink::{address, link, neigh, nexthop, nsid, route, rule, vlan};
 
 fuzz_target!(|datagram: &[u8]| {
     for message in frame::messages(datagram).flatten() {
@@ -18,5 +18,6 @@ fuzz_target!(|datagram: &[u8]| {
         let _ = nexthop::nexthop(message.payload, errors);
         let _ = nsid::nsid(message.payload, errors);
         let _ = filter::programs(message.payload, Direction::Ingress, errors);
+        let _ = vlan::vlans(message.payload, errors);
     }
 });

@@ -14,7 +14,7 @@ use super::veth::plugged::{BridgeNetfilter, LearnedMac, bridge_netfilter, learne
 use crate::model::address::Address;
 use crate::model::ids::{MacAddr, NetnsId};
 use crate::model::issue::{Level, Why};
-use crate::model::link::{BridgeInfo, BridgePort, Link, LinkKind, PortState};
+use crate::model::link::{BridgeInfo, BridgePort, Link, LinkKind, PortState, VlanRange};
 use crate::model::neigh::FdbEntry;
 use crate::model::sandbox::{PodName, Sandbox, SandboxFilter, SandboxState};
 use crate::model::text::ByteText;
@@ -52,6 +52,9 @@ pub struct BridgeRow {
     pub settings: BridgeInfo,
     /// Whether it hands IPv4 frames to iptables and nftables.
     pub netfilter: BridgeNetfilter,
+    /// The VLANs that it is in itself; only where it filters them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<Vec<VlanRange>>,
     /// Its ports, by ifindex.
     pub ports: Vec<PortRow>,
 }
@@ -70,6 +73,9 @@ pub struct PortRow {
     pub lower_up: bool,
     /// Its settings; `None` where the kernel did not tell them.
     pub port: Option<BridgePort>,
+    /// The VLANs that it is in; only where the bridge filters them and they could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<Vec<VlanRange>>,
     /// What is behind it.
     pub behind: Behind,
     /// The addresses learned on it, by MAC and vlan.
@@ -173,6 +179,7 @@ fn row(
         addresses: addresses.iter().filter(|address| address.ifindex == bridge.ifindex).cloned().collect(),
         settings: settings.clone(),
         netfilter: bridge_netfilter(node, host, settings, gathered),
+        vlans: bridge.vlans.clone(),
         ports: links
             .iter()
             .filter(|link| link.controller == Some(bridge.ifindex))
@@ -182,6 +189,7 @@ fn row(
                 up: link.up,
                 lower_up: link.lower_up,
                 port: link.port.clone(),
+                vlans: link.vlans.clone(),
                 behind: behind(node, host, link, sandboxes, gathered),
                 learned: learned(fdb, link),
             })

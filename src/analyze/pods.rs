@@ -16,13 +16,13 @@ use super::identity::{newest, pod_key};
 use super::naming::{LinkRef, NetnsNames};
 use super::peer::{self, Agreement, OtherEnd};
 use super::selector::Selector;
-use super::trace::uplink::{Chosen, Lookup, way};
+use super::trace::uplink::{Chosen, far_away, way};
 use super::veth::programs;
 use crate::model::address::{Address, Scope};
 use crate::model::ids::{MacAddr, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Level, Why};
 use crate::model::link::{Link, LinkKind, OperState, PortState};
-use crate::model::route::Family;
+use crate::model::route::{Family, RouteQuery};
 use crate::model::sandbox::{Container, PodName, RuntimeInfo, Sandbox, SandboxFilter, SandboxState};
 use crate::model::text::ByteText;
 use crate::model::view::NodeView;
@@ -293,12 +293,12 @@ fn node_addresses(node: &dyn NodeView, own: &mut Gathered) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
     for family in Family::ALL {
         // Which route it is decides no cell but this one: what is unknown of it is left out.
-        let way = way(node, host, &Lookup { dst: None, family, src: None, iif: None }, &mut Gathered::default());
-        let links = way.route().map(|chosen| chosen.links.as_slice()).unwrap_or_default();
+        let way =
+            way(node, host, &RouteQuery::to(far_away(node, &[host], family).destination), &mut Gathered::default());
         found.extend(
             held.iter()
                 .filter(|address| address.scope == Scope::Universe && !address.has_flag("deprecated"))
-                .filter(|address| links.iter().any(|link| link.ifindex == address.ifindex))
+                .filter(|address| way.route().is_some_and(|chosen| chosen.leads_to(address.ifindex)))
                 .map(|address| address.address.addr())
                 .filter(|address| Family::of(*address) == family),
         );
@@ -427,13 +427,8 @@ fn outlet(
     let mut outlet = Outlet::Nothing;
     let mut fault = None;
     for (at, address) in addresses.iter().copied().enumerate() {
-        let lookup = Lookup { dst: Some(address), family: Family::of(address), src: None, iif: None };
-        let leads_to = match way(node, netns, &lookup, own) {
-            super::trace::uplink::Way::Route(chosen)
-                if chosen.route.nexthops.iter().any(|hop| hop.ifindex == Some(link.ifindex)) =>
-            {
-                Outlet::Route(chosen)
-            }
+        let leads_to = match way(node, netns, &RouteQuery::to(address), own) {
+            super::trace::uplink::Way::Route(chosen) if chosen.leads_to(link.ifindex) => Outlet::Route(chosen),
             super::trace::uplink::Way::Unknown { .. } => Outlet::Unknown,
             _ => Outlet::Nothing,
         };

@@ -2,6 +2,8 @@
 //!
 //! May import model, wire and sys.
 
+mod stray;
+
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 use std::ffi::OsStr;
@@ -21,14 +23,14 @@ use crate::model::issue::{Issue, Read, Why};
 use crate::model::netns::NetnsName;
 use crate::model::text::ByteText;
 
+use stray::Stray;
+
 /// The folders of `ip netns` (and CNI), and of docker; where `/var/run` is a link they are one.
 const FOLDERS: [&str; 4] = ["/run/netns", "/var/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
-/// More left-over files than this are told as a number.
-const STALE_TOLD: usize = 16;
 
 /// The names in those folders, sorted by path, without a look at the mount table: one system call a name.
 ///
-/// A file that no namespace is bound to is left out; [`all`] tells of it. What is bound may be another
+/// What is no namespace is left out; [`all`] tells of it. What is bound may be another
 /// kind of namespace, whose inode is no network namespace's: a name is good for naming, not for listing.
 pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
     let mut read = Read::ok(Vec::new());
@@ -67,17 +69,18 @@ pub fn names(root: &HostRoot) -> Read<Vec<NetnsName>> {
 /// Every name, sorted by path: the files of those folders, and whatever else mountinfo says a network
 /// namespace is bound to below the node's root.
 ///
-/// A file in those folders that no namespace is bound to (left over from one that is gone) is a note.
+/// Whatever else lies in those folders (a file left over from a namespace that is gone, a FIFO) is a
+/// note that says what it is. Symbolic links are followed below the node's root, and not out of it.
 pub fn all(root: &HostRoot) -> Read<Vec<NetnsName>> {
     let Read { value: mounts, mut issues } = mounts::of_types(root, &["nsfs"]);
     let mut found: BTreeMap<PathBuf, NetnsId> = BTreeMap::new();
     // nsfs holds other kinds of namespaces too; only mountinfo tells which kind a bound file is.
-    let mut kinds: HashMap<u64, bool> = HashMap::new();
+    let mut kinds: HashMap<u64, &str> = HashMap::new();
     for mount in &mounts {
         let Some((kind, inode)) = mount.namespace() else { continue };
         match kinds.entry(inode) {
             Entry::Vacant(entry) => {
-                entry.insert(kind == "net");
+                entry.insert(kind);
             }
             Entry::Occupied(_) => {}
         }
@@ -89,7 +92,7 @@ pub fn all(root: &HostRoot) -> Read<Vec<NetnsName>> {
             found.insert(path.to_owned(), id);
         }
     }
-    let mut stale = Vec::new();
+    let mut strays = Vec::new();
     let mut seen = Vec::new();
     for folder in FOLDERS.map(Path::new) {
         let Ok(identity) =
@@ -114,20 +117,29 @@ pub fn all(root: &HostRoot) -> Read<Vec<NetnsName>> {
             if found.contains_key(&path) {
                 continue;
             }
-            match namespace_at(root, &path) {
-                Ok(Some(id)) if kinds.get(&id.ino) != Some(&false) => {
-                    found.insert(path, id);
+            let followed = match namespace_at(root, &path) {
+                Ok(Some(id)) => {
+                    match kinds.get(&id.ino).filter(|kind| **kind != "net") {
+                        Some(kind) => strays.push(Stray::namespace(path, kind)),
+                        None => {
+                            found.insert(path, id);
+                        }
+                    }
+                    continue;
                 }
-                Ok(Some(_)) => {}
-                Ok(None) => stale.push(path),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
+                Ok(None) => None,
+                Err(error) => Some(error),
+            };
+            match Stray::look(root, path.clone(), followed.as_ref()) {
+                None => {}
+                Some(Ok(stray)) => strays.push(stray),
+                Some(Err(error)) => {
                     issues.push(Issue::incomplete(format!("reading {}", path.display()), Why::from_io(&error)));
                 }
             }
         }
     }
-    issues.extend(stale_issues(&stale));
+    issues.extend(stray::issues(&strays));
     let value = found.into_iter().map(|(path, id)| named(id, &path)).collect();
     Read { value, issues }
 }
@@ -145,19 +157,6 @@ pub(crate) fn namespace_at(root: &HostRoot, path: &Path) -> io::Result<Option<Ne
     }
     let found = file.metadata()?;
     Ok(Some(NetnsId { dev: found.dev(), ino: found.ino() }))
-}
-
-fn stale_issues(stale: &[PathBuf]) -> Vec<Issue> {
-    let why = || Why::Gone { detail: "a file to which no namespace is bound any more".to_owned() };
-    let mut issues: Vec<_> = stale
-        .iter()
-        .take(STALE_TOLD)
-        .map(|path| Issue::note(path.display().to_string(), why()).hint("left over; `ip netns delete` removes it"))
-        .collect();
-    if let Some(more) = stale.len().checked_sub(STALE_TOLD).filter(|more| *more > 0) {
-        issues.push(Issue::note(format!("{more} more files like these"), why()));
-    }
-    issues
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use nix::dir::Dir;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 
 use crate::model::issue::Read;
 use crate::wire::proc::mountinfo::Mount;
@@ -61,6 +61,12 @@ impl HostRoot {
     /// What a name is itself, even where it is a symbolic link.
     pub fn entry(&self, path: &Path) -> io::Result<Metadata> {
         File::from(self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?).metadata()
+    }
+
+    /// Where a symbolic link says it leads, without going there.
+    pub fn link(&self, path: &Path) -> io::Result<OsString> {
+        let link = self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
+        readlinkat(&link, "").map_err(io::Error::from)
     }
 
     /// A regular file's bytes; more than `limit` is an error, not a cut.

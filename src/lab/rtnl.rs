@@ -61,15 +61,20 @@ impl Rtnl {
         Ok(Self { runtime, handle, connection })
     }
 
-    /// Makes a bridge that keeps the address it is born with, as the bridge plugin sees to.
+    /// Makes a bridge that keeps its address, as the bridge plugin sees to, and whose bridge id bears it.
     ///
     /// Without that the bridge would take over its lowest port's address, each time ports come and go.
+    /// Only an address that differs from the one it is born with becomes part of its id
+    /// (`br_set_mac_address`), so that one is made of the random one.
     pub fn add_bridge(&self, name: &str) -> Result<Found, LabError> {
         let bridge = LinkMessageBuilder::<LinkBridge>::new(name).build();
         self.wait(self.handle.link().add(bridge).execute(), || format!("making the bridge {name}"))?;
-        let found = self.find(name)?;
+        let mut found = self.find(name)?;
+        if let Some(last) = found.mac.last_mut() {
+            *last ^= 1;
+        }
         let keep = LinkUnspec::new_with_index(found.index).address(found.mac.clone());
-        self.change(keep.build(), || format!("keeping the address of {name}"))?;
+        self.change(keep.build(), || format!("giving {name} its address"))?;
         Ok(found)
     }
 
@@ -161,7 +166,32 @@ fn kernel(what: String, why: io::Error) -> LabError {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+    use crate::sys;
+
+    #[test]
+    fn a_bridges_id_is_its_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("netns");
+        let netns = sys::netns::create_bound(&path).unwrap();
+        let rtnl = Rtnl::open(&NsThread::spawn().unwrap(), &netns).unwrap();
+        let made = rtnl.add_bridge("br0").unwrap();
+        // Oracle: ip, which writes the id without leading zeros.
+        let asked = Command::new("nsenter")
+            .arg(format!("--net={}", path.display()))
+            .args(["ip", "-j", "-d", "link", "show", "br0"])
+            .output();
+        sys::netns::remove_bound(&path).unwrap();
+        let asked: serde_json::Value = serde_json::from_slice(&asked.unwrap().stdout).unwrap();
+        let bytes =
+            |text: &str| -> Vec<u8> { text.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect() };
+        let id = asked[0]["linkinfo"]["info_data"]["bridge_id"].as_str().unwrap();
+        let (priority, address) = id.split_once('.').unwrap();
+        assert_eq!((priority, bytes(address)), ("8000", made.mac.clone()));
+        assert_eq!(bytes(asked[0]["address"].as_str().unwrap()), made.mac);
+    }
 
     #[test]
     fn an_error_of_the_kernel_keeps_its_number_and_the_socket_its_use() {

@@ -52,6 +52,10 @@ pub struct Link {
     /// `IFLA_INFO_SLAVE_KIND` where it is not `bridge`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_kind: Option<String>,
+    /// The VLANs it is in, ascending: of a port of a bridge that filters VLANs, and of that bridge itself.
+    /// `None` for all others, and when they could not be read. Source: `IFLA_BRIDGE_VLAN_INFO`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<Vec<VlanRange>>,
     /// `IFLA_STATS64`.
     pub stats: LinkStats,
     /// `IFLA_IFALIAS`.
@@ -75,6 +79,43 @@ pub struct Link {
     /// Attributes podnet does not know, by number and bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<RawAttr>,
+}
+
+impl Link {
+    /// A link of which nothing more is known: down, of no controller, with nothing attached.
+    pub fn new(ifindex: IfIndex, name: impl Into<ByteText>, kind: LinkKind) -> Self {
+        Self {
+            ifindex,
+            name: name.into(),
+            alt_names: Vec::new(),
+            kind,
+            up: false,
+            lower_up: false,
+            flags: Vec::new(),
+            oper_state: OperState::Unknown,
+            mtu: 0,
+            mac: MacAddr::default(),
+            link: None,
+            link_nsid: None,
+            controller: None,
+            port: None,
+            port_kind: None,
+            vlans: None,
+            stats: LinkStats::default(),
+            alias: None,
+            device: None,
+            phys_port: None,
+            group: 0,
+            promiscuity: 0,
+            xdp: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Whether it is a bridge that filters VLANs.
+    pub fn filters_vlans(&self) -> bool {
+        matches!(&self.kind, LinkKind::Bridge(info) if info.vlan_filtering)
+    }
 }
 
 /// An attribute kept as it came.
@@ -302,6 +343,19 @@ pub struct BridgePort {
     pub cost: u32,
     /// STP priority.
     pub priority: u16,
+}
+
+/// A VLAN that a bridge's port is in, or a run of VLANs alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct VlanRange {
+    /// The first VLAN id.
+    pub first: u16,
+    /// The last; equal to `first` where it is one VLAN.
+    pub last: u16,
+    /// Whether untagged frames that come in belong to it (`BRIDGE_VLAN_INFO_PVID`).
+    pub pvid: bool,
+    /// Whether its frames leave without a tag (`BRIDGE_VLAN_INFO_UNTAGGED`).
+    pub untagged: bool,
 }
 
 /// `BR_STATE_*`.

@@ -100,6 +100,35 @@ pub struct Rule {
     pub unknown: Vec<RawAttr>,
 }
 
+impl Rule {
+    /// A rule of the kernel's own that every packet of the family matches.
+    pub fn new(family: Family, priority: u32, action: RuleAction) -> Self {
+        Self {
+            family,
+            priority,
+            invert: false,
+            src: None,
+            dst: None,
+            iif: None,
+            oif: None,
+            mark: None,
+            tos: None,
+            tos_is_dscp: false,
+            protocol: None,
+            source_ports: None,
+            destination_ports: None,
+            uids: None,
+            l3mdev: false,
+            tunnel_id: None,
+            suppress_prefix_length: None,
+            suppress_interface_group: None,
+            action,
+            origin: "kernel".to_owned(),
+            unknown: Vec::new(),
+        }
+    }
+}
+
 /// `FR_ACT_*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]

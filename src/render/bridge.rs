@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use crate::analyze::answer::Answer;
 use crate::analyze::bridge::{Behind, BridgeRow, Bridges, PortRow};
 use crate::analyze::veth::plugged::BridgeNetfilter;
+use crate::model::link::VlanRange;
 use crate::render::style::{Style, escape};
 use crate::render::table::Table;
 use crate::render::veth::learned_mac;
@@ -59,7 +60,22 @@ fn head(bridge: &BridgeRow, style: Style, out: &mut dyn Write) -> io::Result<()>
         escape(&settings.bridge_id),
         words::span(i64::try_from(settings.ageing_ms).unwrap_or(i64::MAX)),
     )?;
+    if style.wide && settings.vlan_filtering {
+        writeln!(out, "  vlans of the bridge itself: {}", vlans(bridge.vlans.as_deref()))?;
+    }
     writeln!(out, "  bridge-nf (IPv4) {}", netfilter(&bridge.netfilter))
+}
+
+/// `1 pvid untagged, 10-20`, as `bridge vlan` tells them.
+fn vlans(vlans: Option<&[VlanRange]>) -> String {
+    let Some(vlans) = vlans else { return UNKNOWN.to_owned() };
+    let one = |vlan: &VlanRange| {
+        let run = if vlan.last == vlan.first { String::new() } else { format!("-{}", vlan.last) };
+        let pvid = if vlan.pvid { " pvid" } else { "" };
+        let untagged = if vlan.untagged { " untagged" } else { "" };
+        format!("{}{run}{pvid}{untagged}", vlan.first)
+    };
+    if vlans.is_empty() { "none".to_owned() } else { vlans.iter().map(one).collect::<Vec<_>>().join(", ") }
 }
 
 /// Whether IPv4 frames cross the IP hooks, and which of the two switches says so.
@@ -80,17 +96,18 @@ fn ports(bridge: &BridgeRow, style: Style, out: &mut dyn Write) -> io::Result<()
     let mut headings = vec!["PORT", "POD", "INTERFACE", "HAIRPIN", "ISOLATED", "LEARNED"];
     if style.wide {
         headings.extend(["IFINDEX", "PORT NO", "LEARNING", "FLOOD", "COST", "PRIORITY", "NETNS"]);
+        headings.extend(bridge.settings.vlan_filtering.then_some("VLANS"));
     }
     headings.push("STATE");
     let mut table = Table::new(&headings);
     for port in &bridge.ports {
-        table.row(cells(port, style));
+        table.row(cells(port, bridge.settings.vlan_filtering, style));
     }
     table.write(style, out)?;
     writeln!(out, "{}", count(bridge.ports.len(), "port", "ports"))
 }
 
-fn cells(port: &PortRow, style: Style) -> Vec<String> {
+fn cells(port: &PortRow, filters: bool, style: Style) -> Vec<String> {
     let (pod, interface, netns) = match &port.behind {
         Behind::Pod { pod, interface, netns } => (escape(&pod.to_string()), link_ref(interface), netns.ino.to_string()),
         Behind::Netns { interface, netns } => (format!("({netns})"), link_ref(interface), netns.ino.to_string()),
@@ -118,6 +135,7 @@ fn cells(port: &PortRow, style: Style) -> Vec<String> {
             or_unknown(settings.map(|port| port.priority)),
             netns,
         ]);
+        cells.extend(filters.then(|| vlans(port.vlans.as_deref())));
     }
     cells.push(match settings {
         _ if !port.up => style.bad("down"),

@@ -195,6 +195,9 @@ pub fn way(way: &Way, style: Style) -> (String, String) {
     match way {
         Way::Route(chosen) => (route(chosen), table_and_rule(chosen)),
         Way::Refused { rule } => (style.bad("refused by a rule"), rule_words(rule)),
+        Way::Rejected { why, route } => {
+            (style.bad(&format!("refused: {}", escape(why))), route.as_deref().map_or_else(String::new, table_and_rule))
+        }
         Way::None => (style.bad("no route"), String::new()),
         Way::Unknown { why } => (style.odd(&format!("unknown: {}", escape(why))), String::new()),
     }

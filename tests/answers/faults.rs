@@ -47,7 +47,10 @@ fn is_bad(node: Node, code: Code, words: &str) {
 fn is_odd(node: Node, code: Code, words: &str) {
     let answer = road(node);
     assert_eq!(findings(&answer), [(Weight::Odd, code, words.to_owned())]);
-    assert_eq!(answer.data.headline, "default/a reaches the wire through cnio0 and eth0 of worker-0");
+    assert_eq!(
+        answer.data.headline,
+        "default/a reaches the wire through cnio0 and eth0 of worker-0 (looked up for 198.41.0.4)"
+    );
     assert_eq!(answer.exit_code(), 0);
 }
 
@@ -55,7 +58,10 @@ fn is_odd(node: Node, code: Code, words: &str) {
 fn nothing_is_wrong_on_a_healthy_road() {
     let answer = road(healthy());
     assert_eq!(findings(&answer), []);
-    assert_eq!(answer.data.headline, "default/a reaches the wire through cnio0 and eth0 of worker-0");
+    assert_eq!(
+        answer.data.headline,
+        "default/a reaches the wire through cnio0 and eth0 of worker-0 (looked up for 198.41.0.4)"
+    );
     assert_eq!(answer.exit_code(), 0);
     let kinds: Vec<_> = answer
         .data
@@ -197,6 +203,19 @@ fn the_way_back_leads_elsewhere() {
         Code::ReversePath,
         "the node's way back to 10.200.0.2 does not lead to cnio0, and rp_filter 1 (strict) drops what comes in by it",
     );
+}
+
+#[test]
+fn the_node_does_not_believe_the_source() {
+    let mut node = healthy();
+    node.route(HOST, TableId::MAIN, "10.200.0.2/32", None, 20).kind = RouteKind::Unreachable;
+    node.sysctl("ipv4.conf.all.rp_filter", Some("2"));
+    let words =
+        "the node refuses the pod's IPv4 packets: rp_filter is 2 on cnio0, and no route leads back to 10.200.0.2";
+    let answer = road(node);
+    assert_eq!(findings(&answer)[0], (Weight::Bad, Code::RouteDrops, words.to_owned()));
+    assert_eq!(answer.data.headline, format!("default/a does not reach the wire: {words}"));
+    assert_eq!(answer.exit_code(), 1);
 }
 
 #[test]

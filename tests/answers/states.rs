@@ -11,7 +11,7 @@ use podnet::analyze::trace::trace;
 use podnet::analyze::veth::veth;
 use podnet::model::ids::NetnsId;
 use podnet::model::issue::{Issue, Why};
-use podnet::model::link::LinkKind;
+use podnet::model::link::{LinkKind, VlanRange};
 use podnet::model::sandbox::SandboxState;
 use podnet::model::text::ByteText;
 use podnet::model::view::NodeView;
@@ -247,4 +247,40 @@ fn escape_sequences_of_others_are_escaped_in_text_and_kept_in_json() {
         assert!(document.contains(&kept), "{document}");
     }
     assert!(json(&listed).contains(r#""hex": "76ff1b5b33316d""#));
+}
+
+/// Where a bridge filters VLANs, the wide form tells each port's; elsewhere nothing is told of them.
+#[test]
+fn the_vlans_of_ports_are_told_where_the_bridge_filters_them() {
+    let range = |first, last, pvid, untagged| VlanRange { first, last, pvid, untagged };
+    let node = |filters: bool| {
+        let mut node = Node::new("worker-0");
+        node.bridge(20, "cnio0", "10.200.0.1/24");
+        for number in [2, 3, 4] {
+            node.bridged_pod(&format!("default/pod-{number}"), number, 100 + number);
+        }
+        if filters {
+            let LinkKind::Bridge(info) = &mut node.link(HOST, 20).kind else { panic!("a bridge") };
+            (info.vlan_filtering, info.default_pvid) = (true, Some(1));
+            node.link(HOST, 20).vlans = Some(vec![range(1, 1, true, true)]);
+            node.link(HOST, 102).vlans = Some(vec![range(7, 7, true, true), range(10, 20, false, false)]);
+            node.link(HOST, 103).vlans = Some(Vec::new());
+        }
+        node.done()
+    };
+    let (plain, filtering) = (node(false), node(true));
+    let answer = |node| bridge(&[node as &dyn NodeView], None).unwrap();
+    assert!(!json(&answer(&plain)).contains("vlans"));
+    assert!(!text(&answer(&plain), render::bridge::write, WIDE).to_lowercase().contains("vlans"));
+    assert!(!text(&answer(&filtering), render::bridge::write, Style::PLAIN).to_lowercase().contains("vlans"));
+    assert_snapshot!("vlans_bridge_wide", text(&answer(&filtering), render::bridge::write, WIDE));
+    let told: serde_json::Value = serde_json::from_str(&json(&answer(&filtering))).unwrap();
+    let bridge = &told["bridges"][0];
+    assert_eq!(bridge["vlans"], serde_json::json!([{"first": 1, "last": 1, "pvid": true, "untagged": true}]));
+    let ports: Vec<_> = bridge["ports"].as_array().unwrap().iter().map(|port| port.get("vlans").cloned()).collect();
+    let first = serde_json::json!([
+        {"first": 7, "last": 7, "pvid": true, "untagged": true},
+        {"first": 10, "last": 20, "pvid": false, "untagged": false},
+    ]);
+    assert_eq!(ports, [Some(first), Some(serde_json::json!([])), None]);
 }

@@ -1,13 +1,12 @@
 //! What acts on a live node: `enter` and `snapshot`, in a lab of the test's own.
 
-use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{is_root, podnet, run};
+use super::{alone, is_root, podnet, program_for_all, run};
 
 /// A lab that is removed whatever happens.
 struct Lab(String);
@@ -116,10 +115,7 @@ fn only_podnet_itself_is_told_of() {
 }
 
 fn without_rights_the_lab_needs_root(lab: &Lab) {
-    let folder =
-        tempfile::Builder::new().prefix("podnet-").permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
-    let program = folder.path().join("podnet");
-    std::fs::copy(env!("CARGO_BIN_EXE_podnet"), &program).unwrap();
+    let (_folder, program) = program_for_all();
     for option in ["--lab".to_owned(), format!("--lab={}/", lab.0)] {
         let output = Process::new("setpriv")
             .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"])
@@ -221,9 +217,13 @@ fn what_process_1_hides_is_told_once() {
     if !is_root() {
         return;
     }
-    for question in ["netns", "pods"] {
-        let ran = run(&mut podnet(&[question]));
-        let told: Vec<_> = ran.err.lines().filter(|line| line.contains("/proc/1/ns/net")).collect();
-        assert!(told.len() <= 1, "{question}: {told:?}");
+    // Whoever has fewer rights than process 1 may not look at it. Who has as many may.
+    let fewer = ["setpriv", "--inh-caps=-sys_ptrace,-net_raw", "--bounding-set=-sys_ptrace,-net_raw", "--"];
+    for (rights, expected) in [(&fewer[..], 1), (&[], 0)] {
+        for question in ["netns", "pods"] {
+            let ran = alone(&[rights, &[env!("CARGO_BIN_EXE_podnet"), question]].concat());
+            let told: Vec<_> = ran.err.lines().filter(|line| line.contains("/proc/1/ns/net")).collect();
+            assert_eq!(told.len(), expected, "{question}: {}{}", ran.out, ran.err);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod output;
 mod progress;
 mod refused;
 mod schema;
+mod setup;
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -61,6 +62,32 @@ fn assert_refused(arguments: &[&str], expected: &str) {
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {}", ran.err);
     assert!(ran.err.contains(expected), "{arguments:?}: {:?} does not contain {expected:?}", ran.err);
     assert!(ran.err.starts_with("podnet: "), "{arguments:?}: {:?}", ran.err);
+}
+
+/// Runs a command on a machine of its own: a fresh network, an empty `/run` and none of this machine's
+/// processes, but 40 of root's. Nothing that else stands on this machine is seen there. Needs root.
+fn alone(command: &[&str]) -> Ran {
+    let script = r#"
+        for folder in /run /var/log; do mount -t tmpfs tmpfs "$folder" || exit 99; done
+        for number in 0 1 2 3; do for digit in 0 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; done
+        "$@"
+    "#;
+    let namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    let mut shell = Command::new("unshare");
+    // The shell is process 1 there: all others end with it.
+    shell.args(namespaces).args(["sh", "-c", script, "sh"]).args(command).env_remove("CONTAINER_RUNTIME_ENDPOINT");
+    run(&mut shell)
+}
+
+/// The program where everybody may start it: the build folder may be closed to others.
+fn program_for_all() -> (tempfile::TempDir, String) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let open = std::fs::Permissions::from_mode(0o755);
+    let folder = tempfile::Builder::new().prefix("podnet-").permissions(open).tempdir().unwrap();
+    let program = folder.path().join("podnet");
+    std::fs::copy(env!("CARGO_BIN_EXE_podnet"), &program).unwrap();
+    let program = program.to_str().unwrap().to_owned();
+    (folder, program)
 }
 
 /// Whether this runs as root; in CI it has to.

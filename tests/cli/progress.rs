@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 
 use super::run;
 
-const HOST: [&str; 2] = ["--host-netns", "/proc/self/ns/net"];
-
-/// A runtime that never answers makes every question take the whole deadline.
+/// A runtime that never answers makes every question take the whole deadline, on a node that has no
+/// processes: what else runs on this machine takes no time.
 fn slow(folder: &tempfile::TempDir, timeout: &str) -> (UnixListener, Command) {
-    let path = folder.path().join("runtime.sock");
-    let listener = UnixListener::bind(&path).unwrap();
+    let proc = folder.path().join("proc");
+    let root = proc.join("1/root");
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::write(proc.join("1/stat"), "").unwrap();
+    let listener = UnixListener::bind(root.join("runtime.sock")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_podnet"));
-    command.args(HOST).arg("--runtime-endpoint").arg(path).args(["--timeout", timeout, "veth", "nope"]);
+    command.arg("--proc-root").arg(proc).args(["--host-netns", "/proc/self/ns/net"]);
+    command.args(["--runtime-endpoint", "/runtime.sock", "--timeout", timeout, "veth", "nope"]);
     (listener, command)
 }
 

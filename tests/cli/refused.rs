@@ -1,33 +1,24 @@
 //! What podnet is not allowed to do, or is not there: a clear word, and exit code 2.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use super::{assert_refused, is_root, podnet, run};
+use super::{alone, assert_refused, is_root, program_for_all};
 
 #[test]
 fn without_rights_it_says_which_are_missing() {
     if !is_root() {
         return;
     }
-    // The build folder may be closed to others.
-    let folder =
-        tempfile::Builder::new().prefix("podnet-").permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    let program = folder.path().join("podnet");
-    fs::copy(env!("CARGO_BIN_EXE_podnet"), &program).unwrap();
+    let (_folder, program) = program_for_all();
+    let nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--inh-caps=-all", "--"];
     for arguments in [&["pods"][..], &["--host-netns", "/proc/self/ns/net", "pods"], &["lab", "up"]] {
-        let output = Command::new("setpriv")
-            .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--inh-caps=-all", "--"])
-            .arg(&program)
-            .args(arguments)
-            .output()
-            .unwrap();
-        let err = String::from_utf8_lossy(&output.stderr);
+        let ran = alone(&[&nobody[..], &[program.as_str()], arguments].concat());
+        let err = &ran.err;
         // 3 where the node could be opened, and hardly anything of it read.
-        assert!(matches!(output.status.code(), Some(2 | 3)), "{arguments:?}: {err}");
-        assert!(err.lines().count() < 20, "{arguments:?} tells each process on its own: {err}");
+        assert!(matches!(ran.code, 2 | 3), "{arguments:?}: {err}");
+        assert!(err.lines().count() < 20, "{arguments:?} tells each of 40 processes on its own: {err}");
         assert!(err.starts_with("podnet: ") && err.contains("root"), "{arguments:?}: {err}");
         assert!(err.contains("ermission denied") || err.contains("not permitted"), "{arguments:?}: {err}");
         assert!(!err.contains("panicked"), "{arguments:?}: {err}");
@@ -76,16 +67,9 @@ fn a_socket_that_nobody_answers_at_costs_its_deadline_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runtime.sock");
     let _listener = UnixListener::bind(&path).unwrap();
+    let silent = ["--runtime-endpoint", path.to_str().unwrap(), "--timeout", "300ms"];
     let begun = std::time::Instant::now();
-    let ran = run(&mut podnet(&[
-        "--runtime-endpoint",
-        path.to_str().unwrap(),
-        "--timeout",
-        "300ms",
-        "--host-netns",
-        "/proc/self/ns/net",
-        "pods",
-    ]));
+    let ran = alone(&[&[env!("CARGO_BIN_EXE_podnet")], &silent[..], &["pods"]].concat());
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("did not answer within 0.3 s"), "{}", ran.err);

@@ -213,18 +213,6 @@ fn headers_are_told_as_ipset_lists_them() {
     assert_eq!(ours.len(), 22);
 }
 
-#[test]
-fn a_set_is_named_by_its_index() {
-    let netns = netns();
-    let namespace = opened(&netns);
-    let sets = namespace.ipsets().value;
-    for set in &sets {
-        let named = namespace.ipset_name(set.index.unwrap());
-        assert_eq!((named.value.as_ref(), named.issues.len()), (Some(&set.name), 0));
-    }
-    assert_eq!(namespace.ipset_name(60_000), podnet::model::issue::Read::ok(None));
-}
-
 /// Whether `ipset test` says that the member is in it.
 fn tested(netns: &Netns, set: &str, member: &str) -> bool {
     let words: Vec<&str> = member.split(' ').collect();

@@ -31,6 +31,9 @@ use facts::Facts;
 use flow::Flow;
 use found::{Misses, errno};
 
+/// The error of a look-up that no route fits: `ENETUNREACH`.
+pub const NO_ROUTE: i32 = errno::ENETUNREACH;
+
 /// What the families' look-ups give; [`lookup`] makes a [`Lookup`] of it.
 #[derive(Debug)]
 struct Answer {

@@ -44,6 +44,11 @@ pub(super) type Table<'a> = dyn Fn(TableId, &Flow, &mut Misses) -> Pick + 'a;
 /// Asks the rules in their order. `flow` is [`Flow::with_l3mdev`].
 pub(super) fn walk(facts: &Facts<'_>, flow: &Flow, table: &Table<'_>, misses: &mut Misses) -> Decision {
     let mut rules: Vec<&Rule> = facts.rules().iter().filter(|rule| rule.family == flow.family).collect();
+    if rules.is_empty() {
+        // A namespace always has the rules that the kernel made, unless the family is missing altogether.
+        let why = "no rules of that family were read".to_owned();
+        return Decision { rule: None, table: None, verdict: Verdict::Unknown(why) };
+    }
     rules.sort_by_key(|rule| rule.priority);
     let mut at = 0;
     while let Some(rule) = rules.get(at) {

@@ -6,17 +6,19 @@
 mod matches;
 mod protocols;
 mod targets;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use self::words::{address, not};
 use crate::model::netfilter::chain::{Chain, Policy, Rules};
 use crate::model::netfilter::rule::Body;
 use crate::model::netfilter::table::{Counters, Family};
-use crate::model::netfilter::xt::{Header, MaskedAddress, Test, XtMatch, XtRule, XtTarget};
+use crate::model::netfilter::xt::{Header, MaskedAddress, XtMatch, XtRule, XtTarget};
 use crate::model::text::ByteText;
 
 /// A rule as one line, with its counters: `[0:0] -A CHAIN … -j TARGET`.
@@ -120,10 +122,6 @@ fn write_header(out: &mut String, header: &Header) {
     }
 }
 
-fn not<T>(test: &Test<T>) -> &'static str {
-    if test.not { " !" } else { "" }
-}
-
 /// `10.0.0.0/8`, or with the mask written out where it is no prefix.
 fn masked(value: &MaskedAddress) -> String {
     let (ones, zeros, width) = match value.mask {
@@ -135,34 +133,4 @@ fn masked(value: &MaskedAddress) -> String {
     } else {
         format!("{}/{}", address(value.address), address(value.mask))
     }
-}
-
-/// An address as the C library writes it, which tells `::1.2.3.4` from `::102:304`.
-fn address(address: IpAddr) -> String {
-    match address {
-        IpAddr::V6(v6) => match v6.segments() {
-            [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
-                format!("::{}", Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-            }
-            _ => Ipv6Addr::to_string(&v6),
-        },
-        IpAddr::V4(v4) => v4.to_string(),
-    }
-}
-
-/// Text as an option's value: in quotes unless it is a plain word.
-fn quoted(text: &ByteText) -> String {
-    let text = text.to_string();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-        return text;
-    }
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        if matches!(letter, '"' | '\\' | '\'') {
-            out.push('\\');
-        }
-        out.push(letter);
-    }
-    out.push('"');
-    out
 }

@@ -25,7 +25,7 @@ pub(super) fn headline(pod: &PodHead, node: &str, steps: &[Step]) -> String {
         return if wires.is_empty() {
             format!("{name} uses the network of {node}; its way to the wire is unknown")
         } else {
-            format!("{name} uses the network of {node} and reaches the wire through {wire}")
+            format!("{name} uses the network of {node} and reaches the wire through {wire}{}", towards(steps))
         };
     }
     if wires.is_empty() && steps.iter().any(|step| matches!(step.what, StepKind::Device { .. })) {
@@ -38,11 +38,30 @@ pub(super) fn headline(pod: &PodHead, node: &str, steps: &[Step]) -> String {
         }
     }
     match (by.is_empty(), wires.is_empty()) {
-        (true, false) => format!("{name} reaches the wire through {wire} of {node}"),
-        (false, false) => format!("{name} reaches the wire through {} and {wire} of {node}", by.join(" and ")),
+        (true, false) => format!("{name} reaches the wire through {wire} of {node}{}", towards(steps)),
+        (false, false) => {
+            format!("{name} reaches the wire through {} and {wire} of {node}{}", by.join(" and "), towards(steps))
+        }
         (false, true) => format!("{name} reaches {} of {node}; its way on is unknown", by.join(" and ")),
         (true, true) => format!("{name}: its way to the wire is unknown"),
     }
+}
+
+/// What was looked up to say so: the way to the world is that to some address of it.
+fn towards(steps: &[Step]) -> String {
+    let mut asked: Vec<String> = Vec::new();
+    let routes = steps.iter().flat_map(|step| match &step.what {
+        StepKind::Interface(interface) => interface.routes.as_slice(),
+        StepKind::Host(host) => host.routes.as_slice(),
+        _ => &[],
+    });
+    for out in routes.filter(|out| out.way.route().is_some()) {
+        let destination = out.destination.to_string();
+        if !asked.contains(&destination) {
+            asked.push(destination);
+        }
+    }
+    if asked.is_empty() { String::new() } else { format!(" (looked up for {})", asked.join(" and ")) }
 }
 
 /// The link of the host that a step passes, in words.

@@ -2,13 +2,15 @@
 //!
 //! May import model and its siblings only.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::uplink::{Lookup, Way, way};
+use super::uplink::{Far, Way, way};
 use super::{Step, StepKind};
 use crate::analyze::answer::Gathered;
-use crate::analyze::finding::{Code, Finding};
+use crate::analyze::finding::{Code, Finding, Weight};
 use crate::analyze::naming::LinkRef;
 use crate::analyze::veth::plugged::{BridgeNetfilter, WayToPod};
 use crate::analyze::veth::{judge, programs};
@@ -18,7 +20,7 @@ use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Why};
 use crate::model::link::Link;
 use crate::model::neigh::Neighbour;
-use crate::model::route::Family;
+use crate::model::route::{Family, RouteQuery};
 use crate::model::sysctl;
 use crate::model::view::NodeView;
 
@@ -34,7 +36,7 @@ pub struct HostStep {
     pub rp_filter: Option<u8>,
     /// Whether the bridge hands IPv4 frames to netfilter; `None` where there is no bridge.
     pub bridge_netfilter: Option<BridgeNetfilter>,
-    /// The default route of each of the pod's families, as its packets meet the node's rules.
+    /// The way to the world for each of the pod's families, as its packets meet the node's rules.
     pub routes: Vec<WayOut>,
     /// The node's way back to each of the pod's addresses.
     pub back: Vec<WayToPod>,
@@ -49,11 +51,14 @@ pub struct Sysctl {
     pub value: Option<String>,
 }
 
-/// The default route of one family.
+/// The way to the world in one family: the default route, unless a route names more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WayOut {
     /// Which family.
     pub family: Family,
+    /// The public address that was looked up, standing for all that no route names: what is told is
+    /// true of it.
+    pub destination: IpAddr,
     /// The rule and route.
     pub way: Way,
 }
@@ -84,7 +89,7 @@ pub(super) fn step(
     node: &dyn NodeView,
     into: Option<&LinkRef>,
     addresses: &[Address],
-    families: &[Family],
+    far: &[Far],
     bridge_netfilter: Option<BridgeNetfilter>,
     gathered: &mut Gathered,
 ) -> (HostStep, Vec<Finding>) {
@@ -93,21 +98,21 @@ pub(super) fn step(
     let mut findings = Vec::new();
     let mut rp_filter = None;
     if let Some(into) = into {
-        if families.contains(&Family::Ipv4) {
+        if far.iter().any(|far| far.family == Family::Ipv4) {
             findings.extend(forwarding_v4(&mut sysctls, into));
             rp_filter = sysctls.rp_filter(into);
         }
-        if families.contains(&Family::Ipv6) {
+        if far.iter().any(|far| far.family == Family::Ipv6) {
             findings.extend(forwarding_v6(&mut sysctls));
         }
     }
     let sysctls = sysctls.read;
-    let routes: Vec<WayOut> = families
+    let routes: Vec<WayOut> = far
         .iter()
-        .map(|family| {
+        .map(|Far { family, destination }| {
             let src = addresses.iter().map(|address| address.address.addr()).find(|src| Family::of(*src) == *family);
-            let lookup = Lookup { dst: None, family: *family, src, iif: into.map(|into| &into.name) };
-            WayOut { family: *family, way: way(node, host, &lookup, gathered) }
+            let query = RouteQuery { src, iif: into.map(|into| into.ifindex), ..RouteQuery::to(*destination) };
+            WayOut { family: *family, destination: *destination, way: way(node, host, &query, gathered) }
         })
         .collect();
     let back = into.map_or_else(Vec::new, |into| back(node, host, into, addresses, gathered));
@@ -183,25 +188,20 @@ fn back(
         .iter()
         .map(|address| {
             let address = address.address.addr();
-            let lookup = Lookup { dst: Some(address), family: Family::of(address), src: None, iif: None };
-            let way = way(node, host, &lookup, gathered);
-            let leads_here = match &way {
-                Way::Route(chosen) => Some(chosen.route.nexthops.iter().any(|hop| hop.ifindex == Some(into.ifindex))),
-                Way::Refused { .. } | Way::None => Some(false),
-                Way::Unknown { .. } => None,
-            };
-            WayToPod { address, way, leads_here }
+            WayToPod::by(way(node, host, &RouteQuery::to(address), gathered), address, into.ifindex)
         })
         .collect()
 }
 
 fn judge(step: &HostStep, findings: &mut Vec<Finding>, gathered: &mut Gathered) {
+    let mut rejected = Vec::new();
     for out in &step.routes {
         let family = family(out.family);
         match &out.way {
             Way::None => {
                 findings.push(Finding::bad(Code::NoDefaultRoute, format!("the node has no {family} default route")));
             }
+            Way::Rejected { why, .. } => rejected.push(format!("the node refuses the pod's {family} packets: {why}")),
             way if way.drops() => {
                 findings.push(Finding::bad(Code::RouteDrops, format!("the node's {family} default route drops")));
             }
@@ -212,12 +212,26 @@ fn judge(step: &HostStep, findings: &mut Vec<Finding>, gathered: &mut Gathered) 
             _ => {}
         }
     }
-    let Some(into) = &step.comes_in_by else { return };
+    if let Some(into) = &step.comes_in_by {
+        judge_back(step, into, findings);
+    }
+    // Where it is known already why the node refuses them, that is said once.
+    let known = |finding: &Finding| matches!(finding.code, Code::ForwardingOff | Code::ReversePath);
+    if !findings.iter().any(|finding| finding.weight == Weight::Bad && known(finding)) {
+        findings.extend(rejected.into_iter().map(|text| Finding::bad(Code::RouteDrops, text)));
+    }
+}
+
+fn judge_back(step: &HostStep, into: &LinkRef, findings: &mut Vec<Finding>) {
+    let believed = |address: IpAddr| {
+        let asked = |out: &&WayOut| out.way.route().is_some() && Family::of(address) == out.family;
+        step.back.first().is_some_and(|first| first.address == address) && step.routes.iter().any(|out| asked(&out))
+    };
     for way in step.back.iter().filter(|way| way.leads_here == Some(false)) {
         let address = way.address;
         let text = format!("the node's way back to {address} does not lead to {}", into.name);
         findings.push(match step.rp_filter {
-            Some(1) if address.is_ipv4() => {
+            Some(1) if address.is_ipv4() && !believed(address) => {
                 Finding::bad(Code::ReversePath, format!("{text}, and rp_filter 1 (strict) drops what comes in by it"))
             }
             _ => Finding::odd(Code::ReturnElsewhere, text),
@@ -230,7 +244,7 @@ pub(super) fn out_links(step: &HostStep) -> Vec<LinkRef> {
     let mut links: Vec<LinkRef> = Vec::new();
     for chosen in step.routes.iter().filter(|out| !out.way.drops()).filter_map(|out| out.way.route()) {
         for link in &chosen.links {
-            if !links.contains(link) {
+            if chosen.leads_to(link.ifindex) && !links.contains(link) {
                 links.push(link.clone());
             }
         }

@@ -24,11 +24,12 @@ use crate::model::bpf::BpfAttachment;
 use crate::model::ids::{NetnsId, Nsid};
 use crate::model::issue::{Issue, Why};
 use crate::model::link::Link;
-use crate::model::route::Family;
+use crate::model::route::{Family, RouteQuery};
 use crate::model::view::NodeView;
 pub use gateway::{Gateway, Owner, OwnerKind};
 pub use host::{HostStep, WayOut, WireStep};
 pub use pod::{OtherProcess, PodStep};
+use uplink::Far;
 
 /// The road of one pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -169,13 +170,15 @@ impl Road<'_, '_> {
             let addresses = node.addresses(host);
             let addresses: &Vec<Address> = self.gathered.take(&addresses);
             let families = families(addresses);
-            return self.host(None, &[], &families, None);
+            let far = self.far_away(&[host], &families);
+            return self.host(None, &[], &far, None);
         }
         let Some(netns) = sandbox.netns else { return };
         let (interfaces, _) = veth::interfaces(self.found, self.names, self.gathered);
         let all: Vec<Address> = interfaces.iter().flat_map(|interface| interface.addresses.clone()).collect();
         let families = families(&all);
-        let routes = default_routes(node, netns, &families, self.gathered);
+        let far = self.far_away(&[netns, node.node().host_netns], &families);
+        let routes = ways_out(node, netns, &far, self.gathered);
         if let Some(step) = self.steps.last_mut() {
             step.findings.extend(judge_routes(&routes, interfaces.is_empty()));
             step.findings.sort();
@@ -185,15 +188,16 @@ impl Road<'_, '_> {
         }
     }
 
+    fn far_away(&self, namespaces: &[NetnsId], families: &[Family]) -> Vec<Far> {
+        families.iter().map(|family| uplink::far_away(self.found.node, namespaces, *family)).collect()
+    }
+
     /// An interface, and on from it as far as it leads; the host only where a default route uses it.
     fn interface(&mut self, netns: NetnsId, interface: Interface, routes: &[WayOut]) {
         let node = self.found.node;
         let here: Vec<WayOut> = routes
             .iter()
-            .filter(|out| {
-                let hops = out.way.route().map(|chosen| chosen.route.nexthops.as_slice()).unwrap_or_default();
-                hops.iter().any(|hop| hop.ifindex == Some(interface.link.ifindex))
-            })
+            .filter(|out| out.way.route().is_some_and(|chosen| chosen.leads_to(interface.link.ifindex)))
             .cloned()
             .collect();
         let gateways = gateway::gateways(node, netns, &interface, &here, self.gathered);
@@ -204,7 +208,7 @@ impl Road<'_, '_> {
         let near = LinkRef::of(&link);
         let global: Vec<Address> =
             addresses.iter().filter(|address| address.scope == Scope::Universe).cloned().collect();
-        let families: Vec<Family> = here.iter().map(|out| out.family).collect();
+        let world: Vec<Far> = here.iter().map(|out| Far { family: out.family, destination: out.destination }).collect();
         let on_a_port = gateways.iter().find_map(|gateway| match &gateway.owner {
             Some(Owner { kind: OwnerKind::LearnedOnPort, link, .. }) => Some(link.clone()),
             _ => None,
@@ -227,7 +231,7 @@ impl Road<'_, '_> {
                 let Some(plugged) = plugged else { return };
                 let bridged = matches!(plugged, Plugged::Bridge(_));
                 let into = self.plugged(port, plugged, at_plug);
-                if role != NetnsRole::Host || families.is_empty() {
+                if role != NetnsRole::Host || world.is_empty() {
                     return;
                 }
                 if let Some(port) = on_a_port {
@@ -240,13 +244,13 @@ impl Road<'_, '_> {
                     return self.gathered.issue(Issue::incomplete(what, Why::Unsupported { detail }));
                 }
                 let into = into.unwrap_or_else(|| LinkRef::of(&far));
-                self.host(Some(&into), &global, &families, self.bridge_netfilter());
+                self.host(Some(&into), &global, &world, self.bridge_netfilter());
             }
             End::Parent(parent) => {
                 let is_host = parent.netns.role == NetnsRole::Host;
                 let link = LinkRef::of(&parent.link);
                 self.push(StepKind::Parent(parent), beyond);
-                if is_host && !families.is_empty() {
+                if is_host && !world.is_empty() {
                     self.wire_by(&link);
                 }
             }
@@ -289,11 +293,11 @@ impl Road<'_, '_> {
         &mut self,
         into: Option<&LinkRef>,
         addresses: &[Address],
-        families: &[Family],
+        far: &[Far],
         netfilter: Option<veth::plugged::BridgeNetfilter>,
     ) {
         let node = self.found.node;
-        let (step, findings) = host::step(node, into, addresses, families, netfilter, self.gathered);
+        let (step, findings) = host::step(node, into, addresses, far, netfilter, self.gathered);
         let links = host::out_links(&step);
         self.push(StepKind::Host(Box::new(step)), findings);
         for link in links {
@@ -318,18 +322,17 @@ fn families(addresses: &[Address]) -> Vec<Family> {
     Family::ALL.into_iter().filter(of).collect()
 }
 
-/// The default route of each family within the pod.
-fn default_routes(node: &dyn NodeView, netns: NetnsId, families: &[Family], gathered: &mut Gathered) -> Vec<WayOut> {
-    let mut look = |family: &Family| {
-        let lookup = uplink::Lookup { dst: None, family: *family, src: None, iif: None };
-        let way = uplink::way(node, netns, &lookup, gathered);
+/// The way to the world in each family within the pod.
+fn ways_out(node: &dyn NodeView, netns: NetnsId, far: &[Far], gathered: &mut Gathered) -> Vec<WayOut> {
+    let mut look = |Far { family, destination }: &Far| {
+        let way = uplink::way(node, netns, &RouteQuery::to(*destination), gathered);
         if let uplink::Way::Unknown { why } = &way {
             let what = format!("telling the pod's {} default route", host::family(*family));
             gathered.issue(Issue::incomplete(what, Why::Unsupported { detail: why.clone() }));
         }
-        WayOut { family: *family, way }
+        WayOut { family: *family, destination: *destination, way }
     };
-    families.iter().map(&mut look).collect()
+    far.iter().map(&mut look).collect()
 }
 
 /// What is to be said of the pod's default routes.

@@ -1,36 +1,59 @@
-//! Which route a namespace takes: to a known destination by [`fib`], to none in particular by a
-//! walk over the rules that looks for default routes alone.
+//! Which way a packet takes out of a namespace, as [`fib`] tells it: the one look-up, so that `trace`,
+//! `veth`, `pods` and `routes` cannot disagree.
 //!
-//! May import model and its siblings only. In the walk a rule that asks for more than addresses and
-//! the link a packet comes in by is skipped when a plain packet would not meet it, and makes the
-//! answer unknown when it bears selectors that podnet does not know.
+//! May import model and its siblings only.
+//!
+//! The road to the wire has no destination of its own. It is asked for with a real one: a root name
+//! server, the first that no route but a default one leads to ([`far_away`]).
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analyze::answer::Gathered;
 use crate::analyze::fib::{self, Outcome};
 use crate::analyze::naming::LinkRef;
-use crate::model::ids::{NetnsId, TableId};
+use crate::model::ids::{IfIndex, NetnsId};
 use crate::model::issue::Why;
-use crate::model::route::{Family, Route, RouteKind, RouteQuery, Rule, RuleAction};
-use crate::model::text::ByteText;
+use crate::model::route::{Family, Route, RouteKind, RouteQuery, Rule};
 use crate::model::view::NodeView;
 
-/// What is looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup<'a> {
-    /// Where to, for a packet of the namespace's own; `None` asks for the default route alone.
-    pub dst: Option<IpAddr>,
-    /// Which family, for the default route.
+/// Root name servers (a, c, d, k, m) in unlike networks: public addresses that stay what they are.
+const FAR_V4: [[u8; 4]; 5] =
+    [[198, 41, 0, 4], [192, 33, 4, 12], [199, 7, 91, 13], [193, 0, 14, 129], [202, 12, 27, 33]];
+const FAR_V6: [[u16; 8]; 5] = [
+    [0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30],
+    [0x2001, 0x500, 2, 0, 0, 0, 0, 0xc],
+    [0x2001, 0x500, 0x2d, 0, 0, 0, 0, 0xd],
+    [0x2001, 0x7fd, 0, 0, 0, 0, 0, 1],
+    [0x2001, 0xdc3, 0, 0, 0, 0, 0, 0x35],
+];
+
+/// A destination that stands for the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::analyze) struct Far {
     pub family: Family,
-    /// The source of a packet that takes the default route, where it is known.
-    pub src: Option<IpAddr>,
-    /// The link that packet comes in by; `None`: sent by the namespace itself.
-    pub iif: Option<&'a ByteText>,
+    pub destination: IpAddr,
+}
+
+/// A destination that stands for the world: of a few public addresses the first that in those
+/// namespaces only default routes lead to, and no rule names; where routes name all of them (a tunnel
+/// that takes 0.0.0.0/1 and 128.0.0.0/1), the first.
+pub(in crate::analyze) fn far_away(node: &dyn NodeView, namespaces: &[NetnsId], family: Family) -> Far {
+    let all: Vec<IpAddr> = match family {
+        Family::Ipv4 => FAR_V4.map(IpAddr::from).to_vec(),
+        Family::Ipv6 => FAR_V6.map(IpAddr::from).to_vec(),
+    };
+    let named = |address: &IpAddr| {
+        namespaces.iter().any(|netns| {
+            let by_route = |route: &Route| route.dst.prefix_len() > 0 && route.dst.contains(address);
+            let by_rule = |rule: &Rule| rule.dst.is_some_and(|dst| dst.prefix_len() > 0 && dst.contains(address));
+            node.routes(*netns).value.iter().any(by_route) || node.rules(*netns).value.iter().any(by_rule)
+        })
+    };
+    let destination = all.iter().find(|address| !named(address)).copied().unwrap_or(all[0]);
+    Far { family, destination }
 }
 
 /// The route that a look-up ends at.
@@ -42,6 +65,15 @@ pub struct Chosen {
     pub route: Route,
     /// The links it leads to, in the order of its nexthops.
     pub links: Vec<LinkRef>,
+    /// Those of them that a packet may really leave by: not those of next hops that are dead.
+    pub leaves_by: Vec<IfIndex>,
+}
+
+impl Chosen {
+    /// Whether packets may leave by that link.
+    pub fn leads_to(&self, link: IfIndex) -> bool {
+        self.leaves_by.contains(&link)
+    }
 }
 
 /// What a look-up comes to.
@@ -54,6 +86,14 @@ pub enum Way {
     Refused {
         /// The rule.
         rule: Box<Rule>,
+    },
+    /// The kernel takes no such packet here, whatever route there is: its link does not forward, or
+    /// the source is not believed.
+    Rejected {
+        /// Why not.
+        why: String,
+        /// The route that would have been taken; `None` where it does not come to that.
+        route: Option<Box<Chosen>>,
     },
     /// No rule leads to a route.
     None,
@@ -76,78 +116,49 @@ impl Way {
     /// Whether the packet is dropped by the route or rule it ends at.
     pub fn drops(&self) -> bool {
         match self {
-            Self::Route(chosen) => {
-                matches!(chosen.route.kind, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit)
-            }
-            Self::Refused { .. } => true,
+            Self::Route(chosen) => drops(chosen.route.kind),
+            Self::Refused { .. } | Self::Rejected { .. } => true,
             Self::None | Self::Unknown { .. } => false,
         }
     }
 }
 
 /// Looks a way up in a namespace.
-pub fn way(node: &dyn NodeView, netns: NetnsId, lookup: &Lookup<'_>, gathered: &mut Gathered) -> Way {
-    match lookup.dst {
-        Some(dst) => to(node, netns, dst, gathered),
-        None => default(node, netns, lookup, gathered),
-    }
-}
-
-fn to(node: &dyn NodeView, netns: NetnsId, dst: IpAddr, gathered: &mut Gathered) -> Way {
+pub fn way(node: &dyn NodeView, netns: NetnsId, query: &RouteQuery, gathered: &mut Gathered) -> Way {
     // What is unknown of the source address, which nobody asks for here, is no issue of this answer.
     let mut own = Gathered::default();
-    let found = fib::lookup(node, netns, &RouteQuery::to(dst), &mut own);
+    let found = fib::lookup(node, netns, query, &mut own);
     let (rules, routes) = (node.rules(netns), node.routes(netns));
     gathered.take(&rules);
     gathered.take(&routes);
     gathered.issues.extend(own.issues.into_iter().filter(|issue| matches!(issue.why, Why::Disagreement { .. })));
-    match (found.outcome, found.rule, found.route) {
+    let chosen = found.rule.as_ref().zip(found.route.as_ref());
+    let chosen = chosen.map(|(rule, route)| Box::new(chosen_of(node, netns, rule, route, &found, gathered)));
+    match (found.outcome, chosen, found.rule) {
         (Outcome::Unknown { why }, _, _) => Way::Unknown { why },
-        (_, Some(rule), Some(route)) => Way::Route(Box::new(chosen(node, netns, &rule, &route, gathered))),
-        (Outcome::Refused { .. }, Some(rule), None) => Way::Refused { rule: Box::new(rule) },
+        (Outcome::Sent | Outcome::Delivered, Some(chosen), _) => Way::Route(chosen),
+        (Outcome::Refused { .. }, Some(chosen), _) if drops(chosen.route.kind) => Way::Route(chosen),
+        (Outcome::Refused { .. }, None, Some(rule)) => Way::Refused { rule: Box::new(rule) },
+        (Outcome::Refused { why, .. }, route @ Some(_), _) => Way::Rejected { why, route },
+        (Outcome::Refused { errno, why, .. }, None, None) if errno != fib::NO_ROUTE => {
+            Way::Rejected { why, route: None }
+        }
         _ => Way::None,
     }
 }
 
-fn default(node: &dyn NodeView, netns: NetnsId, lookup: &Lookup<'_>, gathered: &mut Gathered) -> Way {
-    let (rules, routes) = (node.rules(netns), node.routes(netns));
-    let rules = gathered.take(&rules);
-    let routes = gathered.take(&routes);
-    let mut go_to = None;
-    for rule in rules.iter().filter(|rule| rule.family == lookup.family) {
-        if go_to.is_some_and(|priority| rule.priority < priority) {
-            continue;
-        }
-        if !rule.unknown.is_empty() {
-            return Way::Unknown { why: format!("rule {} has selectors podnet does not know", rule.priority) };
-        }
-        if !meets(rule, lookup) {
-            continue;
-        }
-        match rule.action {
-            RuleAction::Lookup { table } => {
-                if let Some(route) = best(routes, table, rule, lookup) {
-                    return Way::Route(Box::new(chosen(node, netns, rule, route, gathered)));
-                }
-            }
-            RuleAction::Goto { priority } => go_to = Some(priority),
-            RuleAction::Nop => {}
-            RuleAction::Blackhole | RuleAction::Unreachable | RuleAction::Prohibit => {
-                return Way::Refused { rule: Box::new(rule.clone()) };
-            }
-            RuleAction::Other { number } => {
-                return Way::Unknown { why: format!("rule {} has the unknown action {number}", rule.priority) };
-            }
-        }
-    }
-    if rules.iter().any(|rule| rule.family == lookup.family) {
-        return Way::None;
-    }
-    // A namespace always has the rules that the kernel made, unless the family is missing altogether.
-    Way::Unknown { why: "no rules of that family were read".to_owned() }
+fn drops(kind: RouteKind) -> bool {
+    matches!(kind, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit)
 }
 
-fn chosen(node: &dyn NodeView, netns: NetnsId, rule: &Rule, route: &Route, gathered: &mut Gathered) -> Chosen {
+fn chosen_of(
+    node: &dyn NodeView,
+    netns: NetnsId,
+    rule: &Rule,
+    route: &Route,
+    found: &fib::Lookup,
+    gathered: &mut Gathered,
+) -> Chosen {
     let links = node.links(netns);
     let links = gathered.take(&links);
     let of_hop = |ifindex| links.iter().find(|link| Some(link.ifindex) == ifindex).map(LinkRef::of);
@@ -155,48 +166,6 @@ fn chosen(node: &dyn NodeView, netns: NetnsId, rule: &Rule, route: &Route, gathe
         rule: rule.clone(),
         route: route.clone(),
         links: route.nexthops.iter().filter_map(|hop| of_hop(hop.ifindex)).collect(),
+        leaves_by: found.usable().filter_map(|way| way.ifindex).collect(),
     }
-}
-
-/// Whether a plain packet (no mark, no port, root's) meets a rule. Mirrors `fib_rule_match`.
-fn meets(rule: &Rule, lookup: &Lookup<'_>) -> bool {
-    let within = |net: Option<IpNet>, address: Option<IpAddr>| match (net, address) {
-        (None, _) => true,
-        (Some(net), None) => net.prefix_len() == 0,
-        (Some(net), Some(address)) => net.contains(&address),
-    };
-    let iif = match (&rule.iif, lookup.iif) {
-        (None, _) => true,
-        // Packets of the namespace itself have loopback as the link they come in by.
-        (Some(wanted), None) => *wanted == "lo",
-        (Some(wanted), Some(iif)) => wanted == iif,
-    };
-    let plain = rule.oif.is_none()
-        && rule.mark.is_none_or(|mark| mark.value == 0)
-        && rule.tos.is_none_or(|tos| tos == 0)
-        && rule.protocol.is_none()
-        && rule.source_ports.is_none()
-        && rule.destination_ports.is_none()
-        && rule.uids.is_none_or(|(first, _)| first == 0)
-        && rule.tunnel_id.is_none()
-        && !rule.l3mdev;
-    let met = iif && plain && within(rule.src, lookup.src) && within(rule.dst, None);
-    met != rule.invert
-}
-
-/// The default route of a table that wins: lowest metric, then the kernel's order. `None` when
-/// there is none, when it says `throw`, and when the rule suppresses it.
-fn best<'r>(routes: &'r [Route], table: TableId, rule: &Rule, lookup: &Lookup<'_>) -> Option<&'r Route> {
-    let matches = |route: &&Route| {
-        route.family == lookup.family
-            && route.table == table
-            && route.tos == 0
-            && route.src.is_none_or(|net| lookup.src.is_some_and(|src| net.contains(&src)))
-            && route.dst.prefix_len() == 0
-            && (route.nexthops.is_empty()
-                || route.nexthops.iter().any(|hop| !hop.flags.iter().any(|flag| flag == "dead")))
-    };
-    let winner = routes.iter().filter(matches).min_by_key(|route| route.metric)?;
-    let suppressed = rule.suppress_prefix_length.is_some();
-    (winner.kind != RouteKind::Throw && !suppressed).then_some(winner)
 }

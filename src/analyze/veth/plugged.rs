@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::analyze::answer::Gathered;
 use crate::analyze::naming::LinkRef;
-use crate::analyze::trace::uplink::{Lookup, Way, way};
+use crate::analyze::trace::uplink::{Way, way};
 use crate::model::address::{Address, Scope};
-use crate::model::ids::{MacAddr, NetnsId};
+use crate::model::ids::{IfIndex, MacAddr, NetnsId};
 use crate::model::link::{BridgeInfo, BridgePort, Link, LinkKind};
 use crate::model::neigh::FdbEntry;
-use crate::model::route::Family;
+use crate::model::route::RouteQuery;
 use crate::model::sysctl;
 use crate::model::text::ByteText;
 use crate::model::view::NodeView;
@@ -98,6 +98,18 @@ pub struct WayToPod {
     pub leads_here: Option<bool>,
 }
 
+impl WayToPod {
+    /// The way to an address, and whether it leads to that link.
+    pub fn by(way: Way, address: IpAddr, link: IfIndex) -> Self {
+        let leads_here = match &way {
+            Way::Route(chosen) => Some(chosen.leads_to(link)),
+            Way::Refused { .. } | Way::Rejected { .. } | Way::None => Some(false),
+            Way::Unknown { .. } => None,
+        };
+        Self { address, way, leads_here }
+    }
+}
+
 /// What `link` of `netns` is plugged into; `addresses` are those of the pod's own end.
 pub fn plugged(
     node: &dyn NodeView,
@@ -178,14 +190,7 @@ fn routed(
         .filter(|address| address.scope == Scope::Universe)
         .map(|address| {
             let address = address.address.addr();
-            let lookup = Lookup { dst: Some(address), family: Family::of(address), src: None, iif: None };
-            let way = way(node, netns, &lookup, gathered);
-            let leads_here = match &way {
-                Way::Route(chosen) => Some(chosen.route.nexthops.iter().any(|hop| hop.ifindex == Some(link.ifindex))),
-                Way::Refused { .. } | Way::None => Some(false),
-                Way::Unknown { .. } => None,
-            };
-            WayToPod { address, way, leads_here }
+            WayToPod::by(way(node, netns, &RouteQuery::to(address), gathered), address, link.ifindex)
         })
         .collect();
     RoutedPlug { ways, proxy_arp: link_switch(node, netns, &link.name, "proxy_arp", gathered) }

@@ -9,6 +9,7 @@ use crate::model::neigh::{FdbEntry, Neighbour};
 use crate::model::route::{NextHop, NexthopObject, Route, Rule};
 use crate::wire::netlink::request::Request;
 use crate::wire::rtnetlink::neigh::NTF_PROXY;
+use crate::wire::rtnetlink::vlan::LinkVlans;
 use crate::wire::rtnetlink::{self as rt, AF_BRIDGE, AF_INET, AF_INET6};
 
 use super::Namespace;
@@ -26,12 +27,34 @@ fn family_dump<const N: usize>(get: u16, family: u8) -> Dump {
     Dump { request: Request::dump(get, &fixed), wanted: get - 2, family: Some(family).filter(|family| *family != 0) }
 }
 
+/// Gives bridges that filter, and their ports, what was told of them.
+fn assign(links: &mut [Link], told: &[LinkVlans]) {
+    let filtering: Vec<_> = links.iter().filter(|link| link.filters_vlans()).map(|link| link.ifindex).collect();
+    for link in links {
+        if filtering.contains(&link.controller.unwrap_or(link.ifindex)) {
+            let of_it = told.iter().find(|vlans| vlans.ifindex == link.ifindex);
+            link.vlans = of_it.map(|found| found.vlans.clone());
+        }
+    }
+}
+
 impl Namespace {
-    /// Links, by ifindex.
+    /// Links, by ifindex; with their VLANs where a bridge filters them.
     pub fn links(&self) -> Read<Vec<Link>> {
         let mut read = self.dump("links", &[family_dump::<16>(rt::GETLINK, 0)], rt::link::link);
         read.value.sort_by_key(|link| link.ifindex);
+        if read.value.iter().any(Link::filters_vlans) {
+            let mut vlans = self.vlans();
+            read.issues.append(&mut vlans.issues);
+            assign(&mut read.value, &vlans.value);
+        }
         read
+    }
+
+    /// The VLANs of bridges and their ports, whether they filter or not.
+    pub fn vlans(&self) -> Read<Vec<LinkVlans>> {
+        let dump = Dump { request: rt::vlan::request(), wanted: rt::NEWLINK, family: Some(AF_BRIDGE) };
+        self.dump("VLANs of bridges", &[dump], rt::vlan::vlans)
     }
 
     /// Addresses, by ifindex, then as the kernel lists them, IPv4 first.

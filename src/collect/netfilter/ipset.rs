@@ -2,18 +2,12 @@
 //!
 //! May import model, wire and sys. Judges nothing.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::collect::kernel::Namespace;
 use crate::collect::kernel::dump::{repeated, why};
 use crate::model::issue::{Issue, Read, Why};
-use crate::model::netfilter::chain::Rules;
-use crate::model::netfilter::expr::Expr;
 use crate::model::netfilter::ipset::{IpSet, IpSetMember};
-use crate::model::netfilter::rule::Body;
-use crate::model::netfilter::xt::matches::{Match, SetName};
-use crate::model::netfilter::xt::targets::Target;
 use crate::model::text::ByteText;
 use crate::sys::netlink::{NetlinkError, NetlinkSocket};
 use crate::wire::ipset::{self, Listed, request};
@@ -76,40 +70,6 @@ impl Namespace {
         }
     }
 
-    /// The name of the set that rules know by a number; `None` where there is none.
-    pub fn ipset_name(&self, index: u16) -> Read<Option<ByteText>> {
-        if !has_ipset() {
-            return Read::ok(None);
-        }
-        match self.with_netfilter(|socket| socket.ask(&request::by_index(index))) {
-            Ok(Some(reply)) => Read::ok(ipset::name(&reply.payload, &mut Vec::new())),
-            Ok(None) => Read::ok(None),
-            Err(error) if is_absent(&error) => Read::ok(None),
-            Err(error) => {
-                let what = format!("reading the name of ipset {index} of {}", self.id());
-                Read::failed(Issue::incomplete(what, why(&error)))
-            }
-        }
-    }
-
-    /// Writes the names of ipsets into rules that have their numbers; gives what went wrong.
-    pub(super) fn name_ipsets(&self, chains: &mut [Rules]) -> Vec<Issue> {
-        let mut names: BTreeMap<u16, Option<ByteText>> = BTreeMap::new();
-        let mut issues = Vec::new();
-        for set in chains.iter_mut().flat_map(sets) {
-            let SetName::Index(index) = *set else { continue };
-            let name = names.entry(index).or_insert_with(|| {
-                let named = self.ipset_name(index);
-                issues.extend(named.issues);
-                named.value
-            });
-            if let Some(name) = name {
-                *set = SetName::Name(name.clone());
-            }
-        }
-        issues
-    }
-
     /// Lists sets, in the newest version of the protocol that the kernel speaks.
     fn listing(&self, what: &str, request: impl Fn(u8) -> Request) -> Read<Vec<Listed>> {
         if !has_ipset() {
@@ -155,37 +115,5 @@ fn is_absent(error: &NetlinkError) -> bool {
         NetlinkError::Refused(refusal) => matches!(refusal.errno, libc::ENOENT | libc::EINVAL | libc::EOPNOTSUPP),
         NetlinkError::Io { source, .. } => source.raw_os_error() == Some(libc::EPROTONOSUPPORT),
         _ => false,
-    }
-}
-
-/// The sets that the rules of a chain name.
-fn sets(rules: &mut Rules) -> Vec<&mut SetName> {
-    let mut found = Vec::new();
-    for rule in &mut rules.rules {
-        match &mut rule.body {
-            Body::Xt(rule) => {
-                rule.matches.iter_mut().for_each(|one| of_match(&mut one.is, &mut found));
-                of_target(&mut rule.target.does, &mut found);
-            }
-            Body::Nft(exprs) => exprs.iter_mut().for_each(|expr| match expr {
-                Expr::XtMatch(one) => of_match(&mut one.is, &mut found),
-                Expr::XtTarget(target) => of_target(&mut target.does, &mut found),
-                _ => {}
-            }),
-        }
-    }
-    found
-}
-
-fn of_match<'a>(one: &'a mut Match, found: &mut Vec<&'a mut SetName>) {
-    if let Match::Set(test) = one {
-        found.push(&mut test.value.set);
-    }
-}
-
-fn of_target<'a>(target: &'a mut Target, found: &mut Vec<&'a mut SetName>) {
-    if let Target::Set(change) = target {
-        let keys = [&mut change.add, &mut change.delete, &mut change.map];
-        found.extend(keys.into_iter().flatten().map(|key| &mut key.set));
     }
 }

@@ -7,6 +7,7 @@ mod ipvs;
 mod legacy;
 mod nf_tables;
 mod recent;
+mod set_names;
 
 pub(in crate::collect) use legacy::LegacyMemory;
 
@@ -55,9 +56,7 @@ impl Namespace {
             BackEnd::NfTables => self.nf_chain(chain),
             BackEnd::Legacy => self.legacy_chain(chain),
         };
-        if let Some(rules) = &mut read.value {
-            read.issues.extend(self.name_ipsets(std::slice::from_mut(rules)));
-        }
+        read.issues.extend(self.name_sets(read.value.as_mut_slice()));
         read
     }
 
@@ -67,7 +66,7 @@ impl Namespace {
             BackEnd::NfTables => self.nf_rules_of(table),
             BackEnd::Legacy => self.legacy_rules_of(table),
         };
-        read.issues.extend(self.name_ipsets(&mut read.value));
+        read.issues.extend(self.name_sets(&mut read.value));
         read
     }
 }

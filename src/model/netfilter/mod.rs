@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod expr;
+pub mod hook;
 pub mod ipset;
 pub mod object;
 pub mod recent;
@@ -13,4 +14,5 @@ pub mod rule;
 pub mod set;
 pub mod table;
 pub mod view;
+pub mod words;
 pub mod xt;

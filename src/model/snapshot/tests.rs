@@ -4,7 +4,7 @@ use super::*;
 use crate::model::address::Scope;
 use crate::model::cni::{CniCacheEntry, CniFile, CniLease, CniNetwork, CniPlugin};
 use crate::model::ids::{ContainerId, MacAddr};
-use crate::model::link::{BridgeInfo, BridgePort, LinkKind, LinkStats, OperState, PortState, RawAttr};
+use crate::model::link::{BridgeInfo, BridgePort, LinkKind, OperState, PortState, RawAttr};
 use crate::model::netns::PodCgroup;
 use crate::model::route::{Family, NextHop, RouteKind, RuleAction};
 use crate::model::sandbox::{CniInterface, Container, PodName, SandboxSource, SandboxState};
@@ -32,29 +32,12 @@ fn mac(text: &str) -> MacAddr {
 
 fn link(ifindex: u32, name: &str, kind: LinkKind, address: &str) -> Link {
     Link {
-        ifindex: IfIndex(ifindex),
-        name: name.into(),
-        alt_names: Vec::new(),
-        kind,
         up: true,
         lower_up: true,
-        flags: Vec::new(),
         oper_state: OperState::Up,
         mtu: 1500,
         mac: mac(address),
-        link: None,
-        link_nsid: None,
-        controller: None,
-        port: None,
-        port_kind: None,
-        stats: LinkStats::default(),
-        alias: None,
-        device: None,
-        phys_port: None,
-        promiscuity: 0,
-        group: 0,
-        xdp: Vec::new(),
-        unknown: Vec::new(),
+        ..Link::new(IfIndex(ifindex), name, kind)
     }
 }
 
@@ -102,29 +85,7 @@ fn route(dst: &str, ifindex: u32, gateway: Option<&str>) -> Route {
 }
 
 fn main_rule() -> Rule {
-    Rule {
-        family: Family::Ipv4,
-        priority: 32766,
-        invert: false,
-        src: None,
-        dst: None,
-        iif: None,
-        oif: None,
-        mark: None,
-        tos: None,
-        tos_is_dscp: false,
-        protocol: None,
-        source_ports: None,
-        destination_ports: None,
-        uids: None,
-        l3mdev: false,
-        tunnel_id: None,
-        suppress_prefix_length: None,
-        suppress_interface_group: None,
-        action: RuleAction::Lookup { table: crate::model::ids::TableId::MAIN },
-        origin: "kernel".to_owned(),
-        unknown: Vec::new(),
-    }
+    Rule::new(Family::Ipv4, 32766, RuleAction::Lookup { table: crate::model::ids::TableId::MAIN })
 }
 
 fn sysctls(links: &[Link]) -> BTreeMap<String, Section<Option<String>>> {

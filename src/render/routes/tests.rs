@@ -12,29 +12,7 @@ use crate::model::text::ByteText;
 use crate::render::style::Style;
 
 fn rule(priority: u32, table: TableId) -> Rule {
-    Rule {
-        family: Family::Ipv4,
-        priority,
-        invert: false,
-        src: None,
-        dst: None,
-        iif: None,
-        oif: None,
-        mark: None,
-        tos: None,
-        tos_is_dscp: false,
-        protocol: None,
-        source_ports: None,
-        destination_ports: None,
-        uids: None,
-        l3mdev: false,
-        tunnel_id: None,
-        suppress_prefix_length: None,
-        suppress_interface_group: None,
-        action: RuleAction::Lookup { table },
-        origin: "kernel".to_owned(),
-        unknown: Vec::new(),
-    }
+    Rule::new(Family::Ipv4, priority, RuleAction::Lookup { table })
 }
 
 fn hop(gateway: Option<&str>, weight: u16) -> NextHop {

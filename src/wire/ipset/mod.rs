@@ -20,8 +20,6 @@ pub const LIST: u16 = SUBSYSTEM | 7;
 pub const TEST: u16 = SUBSYSTEM | 11;
 /// `IPSET_CMD_HEADER`
 pub const HEADER: u16 = SUBSYSTEM | 12;
-/// `IPSET_CMD_GET_BYINDEX`
-pub const GET_BYINDEX: u16 = SUBSYSTEM | 15;
 /// Length of `struct nfgenmsg`.
 const FIXED: usize = 4;
 
@@ -139,15 +137,6 @@ pub fn listed(payload: &[u8], into: &mut Vec<Listed>, errors: &mut Vec<AttrError
 /// The answer to [`request::header`]: a set's name, type, revision and family.
 pub fn header(payload: &[u8], errors: &mut Vec<AttrError>) -> Option<IpSet> {
     header::header(payload, errors)
-}
-
-/// The answer to [`request::by_index`].
-pub fn name(payload: &[u8], errors: &mut Vec<AttrError>) -> Option<ByteText> {
-    let found = body(payload, errors).flatten().find(|attr| attr.kind == top::SETNAME);
-    if found.is_none() {
-        errors.push(AttrError::Missing { name: "IPSET_ATTR_SETNAME" });
-    }
-    found.map(|attr| attr.text().into())
 }
 
 /// `NLA_F_NET_BYTEORDER`

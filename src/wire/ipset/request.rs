@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use super::parts::{self, Part};
-use super::{FIXED, GET_BYINDEX, HEADER, LIST, NETWORK_ORDER, TEST, data, flag, top};
+use super::{FIXED, HEADER, LIST, NETWORK_ORDER, TEST, data, flag, top};
 use crate::model::ids::MacAddr;
 use crate::model::netfilter::ipset::IpSet;
 use crate::model::text::ByteText;
@@ -43,13 +43,6 @@ pub fn list(protocol: u8, set: &ByteText) -> Request {
 /// A set's type, revision and family.
 pub fn header(protocol: u8, set: &ByteText) -> Request {
     Request::get(HEADER, &GENERAL).attr(top::PROTOCOL, &[protocol]).attr(top::SETNAME, &text(set.as_bytes()))
-}
-
-/// The name of the set that rules know by a number. Kernels before 4.20 do not know the question.
-pub fn by_index(index: u16) -> Request {
-    Request::get(GET_BYINDEX, &GENERAL)
-        .attr(top::PROTOCOL, &[PROTOCOLS[0]])
-        .attr(top::INDEX | NETWORK_ORDER, &index.to_be_bytes())
 }
 
 /// Whether a name can be that of a set: the kernel refuses longer ones, and none ends within.

@@ -48,30 +48,13 @@ pub fn link(message: &[u8], errors: &mut Vec<AttrError>) -> Option<Link> {
     let (&[_, _, t0, t1, i0, i1, i2, i3, f0, f1, f2, f3, _, _, _, _], rest) = fixed::<16>(message, errors)?;
     let hardware = u16::from_ne_bytes([t0, t1]);
     let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+    let ifindex = IfIndex(u32::from_ne_bytes([i0, i1, i2, i3]));
+    let kind = if hardware == ARPHRD_LOOPBACK { LinkKind::Loopback } else { LinkKind::Physical };
     let mut link = Link {
-        ifindex: IfIndex(u32::from_ne_bytes([i0, i1, i2, i3])),
-        name: ByteText::default(),
-        alt_names: Vec::new(),
-        kind: if hardware == ARPHRD_LOOPBACK { LinkKind::Loopback } else { LinkKind::Physical },
         up: flags & IFF_UP != 0,
         lower_up: flags & IFF_LOWER_UP != 0,
         flags: names::bits(flags & !(IFF_UP | IFF_LOWER_UP), names::LINK_FLAGS),
-        oper_state: OperState::Unknown,
-        mtu: 0,
-        mac: MacAddr::default(),
-        link: None,
-        link_nsid: None,
-        controller: None,
-        port: None,
-        port_kind: None,
-        stats: LinkStats::default(),
-        alias: None,
-        device: None,
-        phys_port: None,
-        group: 0,
-        promiscuity: 0,
-        xdp: Vec::new(),
-        unknown: Vec::new(),
+        ..Link::new(ifindex, ByteText::default(), kind)
     };
     let mut parts = Parts::default();
     link.unknown = walk(attrs(rest), errors, |attr, errors| take(&mut link, &mut parts, &attr, errors));

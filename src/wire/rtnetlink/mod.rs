@@ -22,6 +22,7 @@ pub mod nexthop;
 pub mod nsid;
 pub mod route;
 pub mod rule;
+pub mod vlan;
 
 #[cfg(test)]
 mod tests;

@@ -5,16 +5,17 @@
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::{AfSpecBridge, LinkAttribute};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute};
 use netlink_packet_route::rule::RuleAttribute;
 use proptest::prelude::*;
 
 use super::filter::{self, Direction};
-use super::{address, link, neigh, nexthop, nsid, route, rule};
+use super::vlan::LinkVlans;
+use super::{AF_BRIDGE, address, link, neigh, nexthop, nsid, route, rule, vlan};
 use crate::model::ids::{IfIndex, Mark, Nsid, TableId};
-use crate::model::link::{LinkKind, RawAttr};
+use crate::model::link::{LinkKind, RawAttr, VlanRange};
 use crate::model::route::{NextHop, RouteKind, RuleAction};
 use crate::wire::netlink::attr::AttrError;
 use crate::wire::netlink::frame::messages;
@@ -297,6 +298,80 @@ fn programs_in_the_actions_of_a_filter() {
     assert_eq!(found[0].detail.as_deref(), Some("pref 5 handle 0x1 chain 3 action bpf"));
 }
 
+/// `struct ifinfomsg` of family `AF_BRIDGE`, then what `br_fill_ifinfo` puts there.
+fn vlans_message(entries: &[(u16, u16)]) -> Vec<u8> {
+    let entry = |(flags, vid): &(u16, u16)| attr(2, &[flags.to_ne_bytes(), vid.to_ne_bytes()].concat());
+    let mut message = link_message(&[attr(3, b"veth0\0"), attr(10, &3u32.to_ne_bytes())]);
+    message[0] = AF_BRIDGE;
+    message.extend(nest(26, &entries.iter().map(entry).collect::<Vec<_>>()));
+    message
+}
+
+#[test]
+fn vlans_of_a_port_compressed_and_one_by_one() {
+    // PVID | UNTAGGED; a run, its two ends; UNTAGGED; a run; one VLAN, tagged.
+    let entries = [(6, 1), (8, 10), (16, 20), (4, 30), (8 | 4, 40), (16 | 4, 41), (0, 4094)];
+    let message = vlans_message(&entries);
+    let found = no_complaint(|errors| vlan::vlans(&message, errors));
+    let range = |first, last, pvid, untagged| VlanRange { first, last, pvid, untagged };
+    let expected = vec![
+        range(1, 1, true, true),
+        range(10, 20, false, false),
+        range(30, 30, false, true),
+        range(40, 41, false, true),
+        range(4094, 4094, false, false),
+    ];
+    assert_eq!(found, LinkVlans { ifindex: IfIndex(9), vlans: expected });
+    // The other reader sees the same entries.
+    let length = u32::try_from(message.len() + 16).unwrap();
+    let whole = [&length.to_ne_bytes()[..], &[16, 0, 0, 0], &[0; 8], &message].concat();
+    let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(theirs)) =
+        NetlinkMessage::<RouteNetlinkMessage>::deserialize(&whole).unwrap().payload
+    else {
+        panic!("a link")
+    };
+    let theirs: Vec<(u16, u16)> = theirs
+        .attributes
+        .iter()
+        .filter_map(|attribute| match attribute {
+            LinkAttribute::AfSpecBridge(parts) => Some(parts),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(|part| match part {
+            AfSpecBridge::VlanInfo(info) => Some((info.flags.bits(), info.vid)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(theirs, entries);
+    let none = vlans_message(&[]);
+    assert_eq!(no_complaint(|errors| vlan::vlans(&none, errors)).vlans, []);
+}
+
+#[test]
+fn runs_of_vlans_without_their_other_end_are_complained_of() {
+    for (entries, left) in
+        [(&[(16, 20)][..], &[][..]), (&[(8, 10)], &[]), (&[(8, 10), (0, 12)], &[]), (&[(8, 10), (16, 5), (0, 7)], &[7])]
+    {
+        let mut errors = Vec::new();
+        let found = vlan::vlans(&vlans_message(entries), &mut errors).unwrap();
+        assert_eq!(errors.len(), 1, "{entries:?}");
+        assert_eq!(found.vlans.iter().map(|vlan| vlan.first).collect::<Vec<_>>(), left, "{entries:?}");
+    }
+    // Another family's message is none of a bridge's.
+    let mut errors = Vec::new();
+    assert_eq!(vlan::vlans(&link_message(&[]), &mut errors), None);
+    assert_eq!(errors, []);
+}
+
+#[test]
+fn every_prefix_of_a_message_of_vlans_is_a_value_or_a_complaint() {
+    let message = vlans_message(&[(6, 1), (8, 10), (16, 20)]);
+    for cut in 0..=message.len() {
+        all_decoders(&message[..cut]);
+    }
+}
+
 /// Every decoder on one message: a value or a complaint.
 fn all_decoders(message: &[u8]) {
     let errors = &mut Vec::new();
@@ -309,6 +384,7 @@ fn all_decoders(message: &[u8]) {
     let _ = nexthop::nexthop(message, errors);
     let _ = nsid::nsid(message, errors);
     let _ = filter::programs(message, Direction::Ingress, errors);
+    let _ = vlan::vlans(message, errors);
 }
 
 #[test]
@@ -399,7 +475,7 @@ fn agrees(message: &[u8], other: &RouteNetlinkMessage) -> bool {
                 }
             }
         }
-        RouteNetlinkMessage::NewNeighbour(theirs) if message[0] != super::AF_BRIDGE => {
+        RouteNetlinkMessage::NewNeighbour(theirs) if message[0] != AF_BRIDGE => {
             let ours = no_complaint(|errors| neigh::neighbour(message, errors));
             assert_eq!(ours.ifindex.0, theirs.header.ifindex);
             for attribute in &theirs.attributes {

@@ -10,7 +10,7 @@ use podnet::model::bpf::BpfAttachment;
 use podnet::model::cni::CniState;
 use podnet::model::ids::{ContainerId, IfIndex, NetnsId, Nsid, Pid, SandboxId, TableId};
 use podnet::model::issue::{Issue, Read, Section};
-use podnet::model::link::{BridgeInfo, BridgePort, Link, LinkKind, LinkStats, OperState, PortState};
+use podnet::model::link::{BridgeInfo, BridgePort, Link, LinkKind, OperState, PortState};
 use podnet::model::neigh::{FdbEntry, Neighbour};
 use podnet::model::netns::{Netns, NetnsName, PodCgroup, Process};
 use podnet::model::node::NodeInfo;
@@ -117,7 +117,16 @@ impl Node {
         let name = link.name.to_string();
         edit(&mut sections.links).push(link);
         if ino == HOST {
-            for (setting, value) in [("forwarding", "1"), ("rp_filter", "0"), ("proxy_arp", "0")] {
+            let settings = [
+                ("forwarding", "1"),
+                ("rp_filter", "0"),
+                ("proxy_arp", "0"),
+                ("accept_local", "0"),
+                ("send_redirects", "0"),
+                ("src_valid_mark", "0"),
+                ("route_localnet", "0"),
+            ];
+            for (setting, value) in settings {
                 for link in [name.as_str(), "all"] {
                     self.sysctl(&format!("ipv4.conf.{link}.{setting}"), Some(value));
                 }
@@ -401,57 +410,18 @@ pub fn mac(number: u32) -> podnet::model::ids::MacAddr {
 }
 
 pub fn rule(family: Family, priority: u32, table: TableId) -> Rule {
-    Rule {
-        family,
-        priority,
-        invert: false,
-        src: None,
-        dst: None,
-        iif: None,
-        oif: None,
-        mark: None,
-        tos: None,
-        tos_is_dscp: false,
-        protocol: None,
-        source_ports: None,
-        destination_ports: None,
-        uids: None,
-        l3mdev: false,
-        tunnel_id: None,
-        suppress_prefix_length: None,
-        suppress_interface_group: None,
-        action: RuleAction::Lookup { table },
-        origin: "kernel".to_owned(),
-        unknown: Vec::new(),
-    }
+    Rule::new(family, priority, RuleAction::Lookup { table })
 }
 
 /// A link that is up.
 pub fn link(ifindex: u32, name: &str, kind: LinkKind) -> Link {
     Link {
-        ifindex: IfIndex(ifindex),
-        name: name.into(),
-        alt_names: Vec::new(),
-        kind,
         up: true,
         lower_up: true,
-        flags: Vec::new(),
         oper_state: OperState::Up,
         mtu: 1500,
         mac: mac(ifindex),
-        link: None,
-        link_nsid: None,
-        controller: None,
-        port: None,
-        port_kind: None,
-        stats: LinkStats::default(),
-        alias: None,
-        device: None,
-        phys_port: None,
-        promiscuity: 0,
-        group: 0,
-        xdp: Vec::new(),
-        unknown: Vec::new(),
+        ..Link::new(IfIndex(ifindex), name, kind)
     }
 }
 

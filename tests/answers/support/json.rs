@@ -58,17 +58,14 @@ fn one_link(link: &Value, names: &Names) -> Link {
     let (up, lower_up) = (take("up"), take("lower_up"));
     let info = &link["linkinfo"];
     let stats = |way: &str, what: &str| link["stats64"][way][what].as_u64().unwrap();
+    let kind = match text(info, "info_kind") {
+        None if text(link, "link_type") == Some("loopback") => LinkKind::Loopback,
+        None => LinkKind::Physical,
+        Some("veth") => LinkKind::Veth,
+        Some("bridge") => LinkKind::Bridge(bridge(&info["info_data"])),
+        Some(other) => panic!("no reading of kind {other}"),
+    };
     Link {
-        ifindex: IfIndex(number(link, "ifindex").unwrap()),
-        name: text(link, "ifname").unwrap().into(),
-        alt_names: Vec::new(),
-        kind: match text(info, "info_kind") {
-            None if text(link, "link_type") == Some("loopback") => LinkKind::Loopback,
-            None => LinkKind::Physical,
-            Some("veth") => LinkKind::Veth,
-            Some("bridge") => LinkKind::Bridge(bridge(&info["info_data"])),
-            Some(other) => panic!("no reading of kind {other}"),
-        },
         up,
         lower_up,
         flags,
@@ -84,7 +81,6 @@ fn one_link(link: &Value, names: &Names) -> Link {
         link_nsid: link["link_netnsid"].as_i64().map(|nsid| Nsid(nsid.try_into().unwrap())),
         controller: text(link, "master").map(|name| names[name]),
         port: (text(info, "info_slave_kind") == Some("bridge")).then(|| port(&info["info_slave_data"])),
-        port_kind: None,
         stats: LinkStats {
             rx_packets: stats("rx", "packets"),
             rx_bytes: stats("rx", "bytes"),
@@ -95,13 +91,8 @@ fn one_link(link: &Value, names: &Names) -> Link {
             tx_errors: stats("tx", "errors"),
             tx_dropped: stats("tx", "dropped"),
         },
-        alias: None,
-        device: None,
-        phys_port: None,
         promiscuity: number(link, "promiscuity").unwrap(),
-        group: 0,
-        xdp: Vec::new(),
-        unknown: Vec::new(),
+        ..Link::new(IfIndex(number(link, "ifindex").unwrap()), text(link, "ifname").unwrap(), kind)
     }
 }
 
@@ -241,31 +232,13 @@ fn table(value: &Value) -> TableId {
 pub fn rules(entries: &Value) -> Vec<Rule> {
     list(entries)
         .iter()
-        .map(|entry| Rule {
-            family: Family::Ipv4,
-            priority: number(entry, "priority").unwrap(),
-            invert: false,
-            src: match text(entry, "src").unwrap() {
+        .map(|entry| {
+            let lookup = RuleAction::Lookup { table: table(entry) };
+            let src = match text(entry, "src").unwrap() {
                 "all" => None,
                 net => Some(net.parse().unwrap()),
-            },
-            dst: None,
-            iif: None,
-            oif: None,
-            mark: None,
-            tos: None,
-            tos_is_dscp: false,
-            protocol: None,
-            source_ports: None,
-            destination_ports: None,
-            uids: None,
-            l3mdev: false,
-            tunnel_id: None,
-            suppress_prefix_length: None,
-            suppress_interface_group: None,
-            action: RuleAction::Lookup { table: table(entry) },
-            origin: "kernel".to_owned(),
-            unknown: Vec::new(),
+            };
+            Rule { src, ..Rule::new(Family::Ipv4, number(entry, "priority").unwrap(), lookup) }
         })
         .collect()
 }

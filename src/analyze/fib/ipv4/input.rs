@@ -177,12 +177,34 @@ fn source_problem(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, out: Option<IfI
     };
     let all = facts.sysctl("ipv4.conf.all.rp_filter");
     let own = facts.link_sysctl("ipv4", link, "rp_filter");
-    let (Some(filter), Some(accept_local)) = (all.zip(own).map(|(all, own)| all.max(own)), either("accept_local"))
-    else {
-        let why = format!("whether {name} believes the source could not be read (rp_filter, accept_local)");
+    let Some(filter) = all.zip(own).map(|(all, own)| all.max(own)) else {
+        let why = format!("whether {name} believes the source could not be read (rp_filter)");
         return Some(Problem { outcome: Outcome::Unknown { why } });
     };
     let redirects = out == Some(link) && either("send_redirects") == Some(true);
+    let mark = if either("src_valid_mark") == Some(true) { flow.mark } else { 0 };
+    let judged = |accept_local| judge_source(facts, flow, src, out, (filter, accept_local, redirects, mark));
+    match either("accept_local") {
+        Some(accept_local) => judged(accept_local),
+        // It matters only where the source is an address of this namespace.
+        None => match (judged(true), judged(false)) {
+            (None, None) => None,
+            (Some(problem), Some(_)) => Some(problem),
+            _ => {
+                let why = format!("whether {name} believes the source could not be read (accept_local)");
+                Some(Problem { outcome: Outcome::Unknown { why } })
+            }
+        },
+    }
+}
+
+fn judge_source(
+    facts: &Facts<'_>,
+    flow: &Flow,
+    src: Ipv4Addr,
+    out: Option<IfIndex>,
+    (filter, accept_local, redirects, mark): (i64, bool, bool, u32),
+) -> Option<Problem> {
     if filter == 0 && !redirects {
         if accept_local {
             return None;
@@ -197,7 +219,6 @@ fn source_problem(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, out: Option<IfI
             });
         }
     }
-    let mark = if either("src_valid_mark") == Some(true) { flow.mark } else { 0 };
     reverse(facts, flow, src, out, filter, accept_local, mark)
 }
 

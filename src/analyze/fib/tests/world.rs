@@ -154,29 +154,13 @@ fn links() -> Vec<Link> {
             _ => LinkKind::Veth,
         };
         Link {
-            ifindex: IfIndex(u32::try_from(at + 1).unwrap()),
-            name: ByteText::from(*name),
-            alt_names: Vec::new(),
-            kind,
             up: true,
             lower_up: true,
-            flags: Vec::new(),
             oper_state: crate::model::link::OperState::Up,
             mtu: 1500,
-            mac: crate::model::ids::MacAddr::default(),
-            link: None,
-            link_nsid: None,
             controller: (*name == "red0").then(|| index("red")),
-            port: None,
-            port_kind: None,
-            stats: crate::model::link::LinkStats::default(),
-            alias: None,
-            device: None,
-            phys_port: None,
             group: if *name == "eth1" { 7 } else { 0 },
-            promiscuity: 0,
-            xdp: Vec::new(),
-            unknown: Vec::new(),
+            ..Link::new(IfIndex(u32::try_from(at + 1).unwrap()), *name, kind)
         }
     };
     LINKS.iter().enumerate().map(link).collect()
@@ -276,27 +260,8 @@ pub fn rule(line: &str) -> Rule {
         words.next();
     }
     let mut rule = Rule {
-        family,
-        priority: words.next().unwrap().parse().unwrap(),
-        invert: false,
-        src: None,
-        dst: None,
-        iif: None,
-        oif: None,
-        mark: None,
-        tos: None,
-        tos_is_dscp: false,
-        protocol: None,
-        source_ports: None,
-        destination_ports: None,
-        uids: None,
-        l3mdev: false,
-        tunnel_id: None,
-        suppress_prefix_length: None,
-        suppress_interface_group: None,
-        action: RuleAction::Nop,
         origin: "static".to_owned(),
-        unknown: Vec::new(),
+        ..Rule::new(family, words.next().unwrap().parse().unwrap(), RuleAction::Nop)
     };
     while let Some(word) = words.next() {
         let mut next = || words.next().unwrap();

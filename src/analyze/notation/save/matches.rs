@@ -8,12 +8,10 @@ mod node;
 mod packet;
 mod ports;
 mod rates;
-mod words;
 
 use std::fmt::Write as _;
 
-use self::words::quoted;
-use super::not;
+use super::words::{self, not, quoted};
 use crate::model::ids::Mark;
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::matches::{Match, Statistic};

@@ -8,11 +8,11 @@ mod track;
 
 use std::fmt::Write as _;
 
-use super::{address, quoted};
+use super::words::{address, quoted};
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::XtTarget;
 use crate::model::netfilter::xt::targets::{Connmark, Log, Nflog, Nfqueue, SetMark, Target};
-use crate::model::text::Bytes;
+use crate::model::text::{Bytes, hex};
 
 /// `LOG_DEFAULT_LEVEL` of the program: warning.
 const LOG_LEVEL: u8 = 4;
@@ -30,6 +30,7 @@ pub(super) fn write(out: &mut String, family: Family, target: &XtTarget) {
         Target::Notrack => "NOTRACK",
         Target::Jump(chain) => return push(out, format_args!(" -j {chain}")),
         Target::Goto(chain) => return push(out, format_args!(" -g {chain}")),
+        Target::Unknown(data) => return unknown(out, target, data),
         _ => {
             push(out, format_args!(" -j {}", target.name));
             return arguments(out, family, &target.does);
@@ -59,7 +60,7 @@ fn arguments(out: &mut String, family: Family, does: &Target) {
         Target::Set(change) => set::change(out, change),
         Target::Classify(class) => push(out, format_args!(" --set-class {:04x}:{:04x}", class >> 16, class & 0xffff)),
         Target::Checksum(_) => out.push_str(" --checksum-fill"),
-        Target::Nfqueue(queue) => write_nfqueue(out, queue),
+        Target::Nfqueue(queue) => write_nfqueue(out, *queue),
         Target::Tee(tee) => {
             push(out, format_args!(" --gateway {}", address(tee.gateway)));
             if !tee.out_interface.as_bytes().is_empty() {
@@ -71,7 +72,6 @@ fn arguments(out: &mut String, family: Family, does: &Target) {
             let op = ["set", "inc", "dec"].get(usize::from(change.op)).copied().unwrap_or("op");
             push(out, format_args!(" --{word}-{op} {}", change.value));
         }
-        Target::Unknown(data) => unknown(out, data),
         // Verdicts and jumps, which have no arguments, and targets without any.
         _ => {}
     }
@@ -81,13 +81,13 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-/// What came from text is written as it was; of other data there is no text but their bytes.
-fn unknown(out: &mut String, data: &Bytes) {
-    match std::str::from_utf8(&data.0) {
-        Ok("") => {}
-        Ok(text) if text.chars().all(|letter| !letter.is_control()) => push(out, format_args!(" {text}")),
-        _ => push(out, format_args!(" [{}]", crate::model::text::hex(&data.0))),
+/// What podnet does not decode is ` [-j NAME rev N 0xDATA]`, which no program takes for a rule.
+fn unknown(out: &mut String, target: &XtTarget, data: &Bytes) {
+    push(out, format_args!(" [-j {} rev {}", target.name, target.revision));
+    if !data.is_empty() {
+        push(out, format_args!(" 0x{}", hex(&data.0)));
     }
+    out.push(']');
 }
 
 fn write_connmark(out: &mut String, connmark: &Connmark) {
@@ -111,7 +111,6 @@ fn reject(family: Family, with: u32) -> String {
         (Family::Ip6, 1) => "icmp6-adm-prohibited",
         (Family::Ip6, 3) => "icmp6-addr-unreachable",
         (Family::Ip6, 4) => "icmp6-port-unreachable",
-        (Family::Ip6, 6) => "tcp-reset",
         (Family::Ip6, 7) => "icmp6-policy-fail",
         (Family::Ip6, 8) => "icmp6-reject-route",
         (Family::Ip, 0) => "icmp-net-unreachable",
@@ -120,7 +119,7 @@ fn reject(family: Family, with: u32) -> String {
         (Family::Ip, 3) => "icmp-port-unreachable",
         (Family::Ip, 5) => "icmp-net-prohibited",
         (Family::Ip, 6) => "icmp-host-prohibited",
-        (Family::Ip, 7) => "tcp-reset",
+        (Family::Ip6, 6) | (Family::Ip, 7) => "tcp-reset",
         (Family::Ip, 8) => "icmp-admin-prohibited",
         _ => return with.to_string(),
     };
@@ -129,7 +128,8 @@ fn reject(family: Family, with: u32) -> String {
 
 fn write_log(out: &mut String, log: &Log) {
     if !log.prefix.as_bytes().is_empty() {
-        push(out, format_args!(" --log-prefix {}", quoted(&log.prefix)));
+        out.push_str(" --log-prefix");
+        quoted(out, &log.prefix);
     }
     if log.level != LOG_LEVEL {
         push(out, format_args!(" --log-level {}", log.level));
@@ -146,7 +146,8 @@ fn write_log(out: &mut String, log: &Log) {
 
 fn write_nflog(out: &mut String, nflog: &Nflog) {
     if !nflog.prefix.as_bytes().is_empty() {
-        push(out, format_args!(" --nflog-prefix {}", quoted(&nflog.prefix)));
+        out.push_str(" --nflog-prefix");
+        quoted(out, &nflog.prefix);
     }
     if nflog.group != 0 {
         push(out, format_args!(" --nflog-group {}", nflog.group));
@@ -161,7 +162,7 @@ fn write_nflog(out: &mut String, nflog: &Nflog) {
     }
 }
 
-fn write_nfqueue(out: &mut String, queue: &Nfqueue) {
+fn write_nfqueue(out: &mut String, queue: Nfqueue) {
     if queue.total > 1 {
         let last = queue.number.wrapping_add(queue.total - 1);
         push(out, format_args!(" --queue-balance {}:{last}", queue.number));

@@ -4,9 +4,9 @@
 
 use std::net::IpAddr;
 
-use super::Fields;
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::targets::NatRange;
+use crate::wire::xt::blob::Blob;
 
 // `NF_NAT_RANGE_*`
 const MAP_IPS: u32 = 1;
@@ -21,35 +21,31 @@ const KNOWN: u32 = MAP_IPS | PROTO_SPECIFIED | RANDOM | PERSISTENT | RANDOM_FULL
 pub(super) fn translation(family: Family, revision: u8, data: &[u8]) -> Option<NatRange> {
     match revision {
         0 if family == Family::Ip => multi_range(data),
-        1 => range(family, Fields::of(data, 40)?, false),
-        2 => range(family, Fields::of(data, 44)?, true),
+        1 => range(family, Blob::sized(data, 40)?, false),
+        2 => range(family, Blob::sized(data, 44)?, true),
         _ => None,
     }
 }
 
 /// Targets that have one revision, with another layout in each family.
 pub(super) fn first(family: Family, data: &[u8]) -> Option<NatRange> {
-    if family == Family::Ip6 { range(family, Fields::of(data, 40)?, false) } else { multi_range(data) }
+    if family == Family::Ip6 { range(family, Blob::sized(data, 40)?, false) } else { multi_range(data) }
 }
 
 /// `struct nf_nat_ipv4_multi_range_compat`
 fn multi_range(data: &[u8]) -> Option<NatRange> {
-    let mut fields = Fields::of(data, 20)?;
+    let blob = Blob::sized(data, 20)?;
     // `rangesize`: more than one has not been for long.
-    if fields.u32()? != 1 {
+    if blob.u32(0)? != 1 {
         return None;
     }
-    let flags = fields.u32()?;
-    let addresses = (fields.ip4()?, fields.ip4()?);
-    told(flags, addresses, (fields.be16()?, fields.be16()?), None)
+    told(blob.u32(4)?, (blob.ipv4(8)?, blob.ipv4(12)?), (blob.be16(16)?, blob.be16(18)?), None)
 }
 
 /// `struct nf_nat_range`, and `struct nf_nat_range2` with a base port.
-fn range(family: Family, mut fields: Fields<'_>, with_base: bool) -> Option<NatRange> {
-    let flags = fields.u32()?;
-    let addresses = (fields.address(family)?, fields.address(family)?);
-    let ports = (fields.be16()?, fields.be16()?);
-    told(flags, addresses, ports, if with_base { Some(fields.be16()?) } else { None })
+fn range(family: Family, blob: Blob<'_>, with_base: bool) -> Option<NatRange> {
+    let base = if with_base { Some(blob.be16(40)?) } else { None };
+    told(blob.u32(0)?, (blob.inet(4, family)?, blob.inet(20, family)?), (blob.be16(36)?, blob.be16(38)?), base)
 }
 
 fn told(flags: u32, addresses: (IpAddr, IpAddr), ports: (u16, u16), base: Option<u16>) -> Option<NatRange> {

@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::address;
+use crate::analyze::notation::save::masked;
+use crate::analyze::notation::save::words::address;
 use crate::model::netfilter::xt::MaskedAddress;
 use crate::model::netfilter::xt::targets::NatRange;
 
@@ -50,7 +51,7 @@ pub(super) fn network(out: &mut String, range: &NatRange) {
         (IpAddr::V6(min), IpAddr::V6(max)) => IpAddr::V6((!(min.to_bits() ^ max.to_bits())).into()),
         _ => return,
     };
-    let _ = write!(out, " --to {}", super::super::masked(&MaskedAddress { address: min, mask }));
+    let _ = write!(out, " --to {}", masked(&MaskedAddress { address: min, mask }));
 }
 
 fn write_ports(out: &mut String, (min, max): (u16, u16)) {
