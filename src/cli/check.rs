@@ -71,11 +71,18 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         Command::Routes(_) => ("routes", vec![given.selector]),
         Command::Trace(_) => ("trace", vec![given.selector]),
         Command::Enter(_) => ("enter", vec![given.selector]),
+        Command::Services(_) => ("services", vec![given.selector]),
         Command::Netns(_) => ("netns", pods.to_vec()),
         Command::Bridge(_) => ("bridge", pods.to_vec()),
         Command::Cni => ("cni", pods.to_vec()),
         Command::Snapshot(_) => ("snapshot", pods.to_vec()),
-        Command::Lab(args) if args.has_json() => ("lab status", none()),
+        Command::Lab(args) if args.has_selector() => {
+            ("lab service add", [node.as_slice(), &[given.all_namespaces, given.json]].concat())
+        }
+        Command::Lab(args) if args.has_namespace() => {
+            ("lab service remove", [node.as_slice(), &[given.all_namespaces, given.selector, given.json]].concat())
+        }
+        Command::Lab(args) if args.has_json() => ("lab status and lab service list", none()),
         Command::Lab(_) => ("lab up, exec and down", [none().as_slice(), &[given.json]].concat()),
         Command::Completions(_) => ("completions", none()),
         Command::Man(_) => ("man", none()),

@@ -6,6 +6,7 @@ mod harness;
 
 mod adversary;
 mod crash;
+mod golden;
 mod naming;
 mod network;
 mod one_reading;

@@ -65,6 +65,15 @@ pub(super) fn stateful(name: &str, inner: &Value) -> Option<Expr> {
             };
             Some(Expr::Quota(Quota { bytes, used, flags: u32::from(is_true(inner.get("inv"))) }))
         }
+        "ct count" => {
+            // As the kernel tells it: an attribute for the number, one for the flags.
+            let mut data = vec![8, 0, 1, 0];
+            data.extend(u32::try_from(count(inner.get("val"))?).ok()?.to_be_bytes());
+            if is_true(inner.get("inv")) {
+                data.extend([8, 0, 2, 0, 0, 0, 0, 1]);
+            }
+            Some(Expr::Unknown { name: "connlimit".into(), data: Bytes(data) })
+        }
         _ => None,
     }
 }
@@ -114,7 +123,7 @@ impl Rule<'_> {
             "counter" | "quota" | "limit" if inner.is_string() => self.object(name, inner)?,
             "counter" | "quota" | "limit" if inner.get("map").is_some() => self.object(name, inner)?,
             "ct helper" | "ct timeout" | "ct expectation" => self.object(name, inner)?,
-            "counter" | "quota" | "limit" => self.out.push(stateful(name, inner)?),
+            "counter" | "quota" | "limit" | "ct count" => self.out.push(stateful(name, inner)?),
             "notrack" => self.out.push(Expr::Notrack),
             "mangle" => self.mangle(inner)?,
             "snat" | "dnat" | "masquerade" | "redirect" => self.nat(name, inner)?,
@@ -183,7 +192,6 @@ impl Rule<'_> {
         if (option.get("name")?.as_str()?, option.get("field")?.as_str()?) != ("maxseg", "size") {
             return None;
         }
-        self.depend(Header::Tcp)?;
         self.give(given, Part::new(Kind::Integer, false, 16))?;
         if only(given, "rt").is_some() {
             let at = register(0);
@@ -304,7 +312,8 @@ impl Rule<'_> {
             op,
             key: register(0),
             data: None,
-            timeout_ms: timeout.map(|seconds| seconds.saturating_mul(1000)),
+            // The kernel tells one that is not set as well.
+            timeout_ms: Some(timeout.unwrap_or(0).saturating_mul(1000)),
             not: false,
             exprs,
         });

@@ -9,7 +9,7 @@ use super::value::{Part, only};
 use crate::model::netfilter::expr::{Compare, Expr, PayloadBase, Register};
 use crate::model::netfilter::table::{Family, TableRef};
 use crate::model::netfilter::words::key;
-use crate::model::netfilter::words::packet::Header;
+use crate::model::netfilter::words::packet::{Field, Header};
 use crate::model::text::{ByteText, Bytes};
 
 /// The register of some four bytes, as the kernel numbers it.
@@ -44,6 +44,9 @@ pub(super) struct Rule<'a> {
     /// Some protocol was asked for, known or not.
     has_transport: bool,
     link: bool,
+    vlan: bool,
+    /// The ICMP type that was asked for.
+    message: Option<u8>,
     pub(super) last: Option<Last>,
 }
 
@@ -67,6 +70,8 @@ impl<'a> Rule<'a> {
             transport: None,
             has_transport: false,
             link: family == Family::Bridge,
+            vlan: false,
+            message: None,
             last: None,
         }
     }
@@ -130,7 +135,7 @@ impl<'a> Rule<'a> {
                     self.ask_meta(key::META_IIFTYPE, vec![1, 0]);
                     self.link = true;
                 }
-                if header == Header::Vlan {
+                if header == Header::Vlan && !self.vlan {
                     self.ask_ether_type(Header::Vlan)?;
                 }
             }
@@ -156,13 +161,31 @@ impl<'a> Rule<'a> {
     }
 
     fn ask_ether_type(&mut self, header: Header) -> Option<()> {
-        self.out.push(Expr::Payload { to: register(0), base: PayloadBase::Link, offset: 12, length: 2 });
+        // Behind a VLAN tag stands a type of its own.
+        let offset = if self.vlan { 16 } else { 12 };
+        self.out.push(Expr::Payload { to: register(0), base: PayloadBase::Link, offset, length: 2 });
         self.equals(register(0), u16::try_from(header.number()).ok()?.to_be_bytes().to_vec());
         self.last = None;
-        if header != Header::Vlan {
-            self.network = Some(header);
+        match header {
+            Header::Vlan => self.vlan = true,
+            _ => self.network = Some(header),
         }
         Some(())
+    }
+
+    /// Asks for the ICMP message that alone has a field.
+    pub(super) fn depend_message(&mut self, field: &Field) {
+        match field.only {
+            // A request or an answer: nft's own question about both is in the file.
+            None | Some(8 | 128) => {}
+            Some(only) if self.message == Some(only) => {}
+            Some(only) => {
+                self.out.push(Expr::Payload { to: register(0), base: PayloadBase::Transport, offset: 0, length: 1 });
+                self.equals(register(0), vec![only]);
+                self.message = Some(only);
+                self.last = None;
+            }
+        }
     }
 
     /// Asks for a network header.
@@ -174,6 +197,7 @@ impl<'a> Rule<'a> {
             (Family::Inet, Header::Ip) => self.ask_meta(key::META_NFPROTO, vec![2]),
             (Family::Inet, Header::Ip6) => self.ask_meta(key::META_NFPROTO, vec![10]),
             (Family::Bridge, Header::Arp) => return self.ask_ether_type(header),
+            (Family::Bridge, _) if self.vlan => return self.ask_ether_type(header),
             (Family::Bridge | Family::Netdev, _) => {
                 let number = u16::try_from(header.number()).ok()?;
                 self.ask_meta(key::META_PROTOCOL, number.to_be_bytes().to_vec());
@@ -204,7 +228,9 @@ impl<'a> Rule<'a> {
             (Some("protocol"), _) if matches!(self.family, Family::Bridge | Family::Netdev) => {
                 self.network = Header::of_ether_type(number);
             }
+            (_, Some(("icmp" | "icmpv6", "type"))) => self.message = u8::try_from(number).ok(),
             (_, Some(("ether" | "vlan", "type"))) => {
+                self.vlan |= Header::of_ether_type(number) == Some(Header::Vlan);
                 self.network = Header::of_ether_type(number).filter(|header| *header != Header::Vlan);
             }
             _ => {}

@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::compile::{Rule, register};
 use super::value::{Part, count, only, value};
 use crate::model::netfilter::expr::{BitwiseOp, Direction, Expr, PayloadBase};
-use crate::model::netfilter::words::key;
+use crate::model::netfilter::table::Family;
 use crate::model::netfilter::words::kind::Kind;
 use crate::model::netfilter::words::packet::{Field, Header};
+use crate::model::netfilter::words::{key, option};
 use crate::model::text::Bytes;
 
 /// Where the bytes of a field are.
@@ -71,12 +72,16 @@ impl Rule<'_> {
     pub(super) fn depend_on(&mut self, json: &Value) -> Option<()> {
         match json {
             Value::Object(object) => {
-                if let Some((header, _)) = named_field(json) {
-                    return self.depend(header);
+                if let Some((header, field)) = named_field(json) {
+                    self.depend(header)?;
+                    self.depend_message(field);
+                    return Some(());
                 }
                 for (name, inner) in object {
-                    if name == "tcp option" {
-                        self.depend(Header::Tcp)?;
+                    match name.as_str() {
+                        "exthdr" => self.depend_network(Header::Ip6)?,
+                        "ip option" => self.depend_network(Header::Ip)?,
+                        _ => {}
                     }
                     // What is in a set depends on nothing.
                     if name != "set" && name != "data" {
@@ -88,6 +93,14 @@ impl Rule<'_> {
             Value::Array(list) => list.iter().try_for_each(|inner| self.depend_on(inner)),
             _ => Some(()),
         }
+    }
+
+    /// The same for ports alone: nft wants them asked for before they are given.
+    pub(super) fn depend_on_ports(&mut self, json: &Value) -> Option<()> {
+        let parts = only(json, "concat").and_then(Value::as_array).map_or(std::slice::from_ref(json), Vec::as_slice);
+        let headers = parts.iter().filter_map(named_field).map(|(header, _)| header);
+        let mut transport = headers.filter(|header| header.base() == PayloadBase::Transport);
+        transport.try_for_each(|header| self.depend(header))
     }
 
     /// Loads an expression to a register; gives what its value is made of. At most 64 bytes fit.
@@ -146,6 +159,22 @@ impl Rule<'_> {
                 Some(Part::new(key.kind, key.host, key.bits))
             }
             "fib" => self.load_fib(inner, word, false),
+            "exthdr" | "tcp option" | "ip option" | "sctp chunk" => {
+                let field = inner.get("field").and_then(Value::as_str);
+                let found = option::place(name, inner.get("name")?.as_str()?, field)?;
+                let there = u32::from(field.is_none());
+                let (offset, length) = (found.offset / 8, found.bits / 8);
+                self.out.push(Expr::Exthdr {
+                    to: Some(to),
+                    from: None,
+                    kind: found.option,
+                    offset,
+                    length,
+                    flags: there,
+                    op: found.op,
+                });
+                Some(Part::new(found.kind, there != 0, found.bits))
+            }
             "numgen" => {
                 let number = |name: &str| count(inner.get(name)).and_then(|number| u32::try_from(number).ok());
                 let random = match inner.get("mode")?.as_str()? {
@@ -172,7 +201,13 @@ impl Rule<'_> {
             Some(_) => return None,
         };
         self.out.push(Expr::Ct { to: register(word), key: key.number, direction });
-        (key.bits != 0).then_some(Part::new(key.kind, key.host, key.bits))
+        match (key.bits, self.family) {
+            // The old keys of addresses, which mean the family's own.
+            (0, Family::Ip) => Some(Part::of(Kind::Ipv4)),
+            (0, Family::Ip6) => Some(Part::of(Kind::Ipv6)),
+            (0, _) => None,
+            (bits, _) => Some(Part::new(key.kind, key.host, bits)),
+        }
     }
 
     /// `fib`; with `there` only whether there is a route.

@@ -2,7 +2,7 @@
 //!
 //! The program writes statements, and leaves out what a later one implies; the kernel has expressions.
 //! So each rule is turned back as nft itself would turn it. What the file does not tell: comments of
-//! chains, whether a set is `dynamic`, its `typeof`, names of anonymous sets, fractions of seconds,
+//! chains, the link of an ingress chain, whether a set is `dynamic`, its `typeof`, names of anonymous sets, fractions of seconds,
 //! anything of xtables matches and targets but their names. May import model only.
 
 mod action;
@@ -34,6 +34,9 @@ use crate::model::text::{ByteText, Bytes};
 
 /// How long a file may be, bytes.
 pub const SIZE_LIMIT: usize = 1 << 30;
+
+/// How many statements of one rule are read; the kernel takes 128 expressions (`NFT_RULE_MAXEXPRS`).
+const STATEMENTS: usize = 256;
 
 /// How many items that cannot be read are told one by one.
 const COMPLAINTS: usize = 100;
@@ -100,7 +103,8 @@ pub fn ruleset(text: &str) -> Read<Ruleset> {
             continue;
         };
         if name != "metainfo" && take(&mut drafts, at, name, inner).is_none() {
-            complaints.at(at, &format!("a {name} that podnet cannot read"));
+            let called = inner.get("name").and_then(Value::as_str).unwrap_or_default();
+            complaints.at(at, &format!("the {name} {called:?} cannot be read back"));
         }
     }
     let mut found = Ruleset::default();
@@ -246,8 +250,12 @@ fn finish(id: &TableRef, draft: Draft, complaints: &mut Complaints) -> (Table, T
             }
         }
         let mut compiler = Compiler::new(id, &known, names);
-        for statement in json.get("expr").and_then(Value::as_array).into_iter().flatten() {
+        let statements = json.get("expr").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for statement in statements.iter().take(STATEMENTS) {
             compiler.statement(statement);
+        }
+        if statements.len() > STATEMENTS {
+            complaints.at(item, &format!("a rule of {} statements, more than the kernel takes", statements.len()));
         }
         names = compiler.names;
         for (set, its) in compiler.sets {

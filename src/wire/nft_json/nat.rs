@@ -74,6 +74,9 @@ impl Rule<'_> {
             Some(name) => self.gives_port(name, part)?,
             None => gives_concatenation(map.get("data")?)?,
         };
+        if with_port {
+            self.depend_on_ports(map.get("key")?)?;
+        }
         let length = self.map(map, if with_port { &given } else { given.get(..1)? })?;
         *word = 4;
         let behind = register(part.padded() / 4);

@@ -94,7 +94,7 @@ impl Rule<'_> {
         let before = self.last.take();
         let load = |length: u32| Expr::Payload { to, base: found.base, offset: found.offset, length };
         if let Some((bytes, length)) = prefix(found.part, right) {
-            if length % 8 == 0 && length > 0 {
+            if length.is_multiple_of(8) && length > 0 {
                 self.out.push(load(length / 8));
                 let cut = bytes.get(..usize::try_from(length / 8).ok()?)?;
                 self.compare(to, op, cut.to_vec());
@@ -139,7 +139,7 @@ impl Rule<'_> {
     }
 
     fn compare_prefix(&mut self, op: Compare, bytes: &[u8], length: u32) -> Option<()> {
-        if length % 8 == 0 && length > 0 {
+        if length.is_multiple_of(8) && length > 0 {
             let cut = bytes.get(..usize::try_from(length / 8).ok()?)?;
             self.compare(register(0), op, cut.to_vec());
             return Some(());
@@ -247,7 +247,8 @@ impl Rule<'_> {
         *counter += 1;
         let mut set = shape.set(self.table, name.clone(), Set::ANONYMOUS | Set::CONSTANT)?;
         let elements = shape.elements(list)?;
-        set.size = u32::try_from(list.len()).ok();
+        // nft makes room for just those.
+        set.size = u32::try_from(elements.len()).ok();
         self.sets.push((set, elements));
         Some(name)
     }

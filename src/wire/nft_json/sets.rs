@@ -33,6 +33,9 @@ pub(super) struct Shape {
     pub data_interval: bool,
 }
 
+/// `NFT_SET_EXPR`: each element has several expressions.
+const EXPRS: u32 = 0x100;
+
 fn length(parts: &[Part]) -> Option<u32> {
     let bytes = match parts {
         [part] => part.bytes(),
@@ -73,7 +76,8 @@ impl Shape {
             flags,
             key_type: kinds(&self.key),
             key_length: length(&self.key)?,
-            fields: if several { fields(&self.key) } else { Vec::new() },
+            // Only where ranges of them are kept.
+            fields: if several && self.interval { fields(&self.key) } else { Vec::new() },
             data_type,
             data_length,
             object_kind: self.object,
@@ -97,7 +101,7 @@ impl Shape {
             self.close_first(&mut found);
         }
         found.sort_by(|one, other| {
-            let key = |element: &Element| (element.catch_all, element.key.clone(), !element.interval_end);
+            let key = |element: &Element| (element.key.clone(), element.key_end.clone(), !element.interval_end);
             key(one).cmp(&key(other))
         });
         // The end of one interval is left out where the next begins there, unless both give something.
@@ -328,6 +332,13 @@ pub(super) fn named(table: &TableRef, json: &Value, is_map: bool) -> Option<(Set
         let (name, inner) = statement.as_object()?.iter().next()?;
         set.exprs.push(stateful(name, inner)?);
     }
+    if set.exprs.len() > 1 {
+        set.flags |= EXPRS;
+    }
     let elements = shape.elements(list)?;
+    if set.is(Set::CONSTANT) && set.size.is_none() {
+        // nft makes room for just those.
+        set.size = u32::try_from(elements.len()).ok();
+    }
     Some((set, elements))
 }

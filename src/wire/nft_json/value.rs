@@ -68,6 +68,8 @@ impl Part {
 /// The bytes of one value; `None` for what is none of its kind.
 pub(super) fn value(part: Part, json: &Value) -> Option<Vec<u8>> {
     match json {
+        // Spans of time are told in seconds.
+        Value::Number(number) if part.kind == Kind::Time => part.number(u128::from(number.as_u64()?) * 1000),
         Value::Number(number) => part.number(u128::from(number.as_u64()?)),
         Value::Bool(there) => part.number(u128::from(*there)),
         Value::String(text) => text_value(part, text),
