@@ -15,11 +15,11 @@ use crate::wire::netlink::attr::{Attr, AttrError, Attrs, attrs};
 /// `NFNL_SUBSYS_IPSET`, in the upper half of a message's type.
 const SUBSYSTEM: u16 = 6 << 8;
 /// `IPSET_CMD_LIST`
-pub const LIST: u16 = SUBSYSTEM | 7;
+pub const LIST: u16 = SUBSYSTEM | 0x7;
 /// `IPSET_CMD_TEST`
-pub const TEST: u16 = SUBSYSTEM | 11;
+pub const TEST: u16 = SUBSYSTEM | 0xb;
 /// `IPSET_CMD_HEADER`
-pub const HEADER: u16 = SUBSYSTEM | 12;
+pub const HEADER: u16 = SUBSYSTEM | 0xc;
 /// Length of `struct nfgenmsg`.
 const FIXED: usize = 4;
 
@@ -99,13 +99,10 @@ pub struct Listed {
 
 /// The attributes behind the fixed part.
 fn body<'a>(payload: &'a [u8], errors: &mut Vec<AttrError>) -> Attrs<'a> {
-    match payload.get(FIXED..) {
-        Some(rest) => attrs(rest),
-        None => {
-            errors.push(AttrError::Fixed { length: payload.len(), wanted: FIXED });
-            attrs(&[])
-        }
+    if payload.len() < FIXED {
+        errors.push(AttrError::Fixed { length: payload.len(), wanted: FIXED });
     }
+    attrs(payload.get(FIXED..).unwrap_or_default())
 }
 
 /// Takes a message of a listing: the first of a set has its header, those after it only more members.

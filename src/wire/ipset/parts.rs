@@ -79,12 +79,12 @@ pub(super) fn parse_port(text: &str) -> Option<(u8, u16)> {
         PROTOCOL_ICMP6 => &ICMP6,
         _ => return Some((protocol, port.parse().ok()?)),
     };
-    let (kind, code) = match types.iter().find(|(name, ..)| name.eq_ignore_ascii_case(port)) {
-        Some((_, kind, code, _)) => (*kind, *code),
-        None => {
-            let (kind, code) = port.split_once('/')?;
-            (kind.parse().ok()?, code.parse().ok()?)
-        }
+    let named = types.iter().find(|(name, ..)| name.eq_ignore_ascii_case(port));
+    let (kind, code) = if let Some((_, kind, code, _)) = named {
+        (*kind, *code)
+    } else {
+        let (kind, code) = port.split_once('/')?;
+        (kind.parse().ok()?, code.parse().ok()?)
     };
     Some((protocol, u16::from_be_bytes([kind, code])))
 }

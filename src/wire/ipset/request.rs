@@ -89,7 +89,9 @@ fn member_data(set: &IpSet, member: &str) -> Option<Vec<u8>> {
                 let (address, prefix) = net(word, set.family)?;
                 put(kind | NESTED, &address_data(address));
                 if part == Part::Net {
-                    prefix.into_iter().for_each(|prefix| put(prefix_kind, &[prefix]));
+                    if let Some(prefix) = prefix {
+                        put(prefix_kind, &[prefix]);
+                    }
                 } else if prefix.is_some() {
                     return None;
                 }
