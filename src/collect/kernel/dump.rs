@@ -49,43 +49,51 @@ impl Namespace {
     }
 
     fn one_dump<T>(&self, what: &str, dump: &Dump, decode: &Decode<'_, T>) -> Read<Vec<T>> {
-        let subject = format!("{what} of {}", self.id());
-        let mut last = None;
-        for attempt in 1..=ATTEMPTS {
-            tracing::trace!(attempt, "dumping {subject}");
-            let (mut value, mut complaints) = (Vec::new(), Vec::new());
-            let outcome = self.with_socket(|socket| {
+        repeated(&format!("{what} of {}", self.id()), |value: &mut Vec<T>, complaints| {
+            self.with_socket(|socket| {
                 socket.dump(&dump.request, &mut |message| {
                     let meant = dump.family.is_none_or(|family| message.payload.first() == Some(&family));
                     if message.kind != dump.wanted || !meant {
                         return;
                     }
-                    let mut errors = Vec::new();
-                    value.extend(decode(message.payload, &mut errors));
-                    complaints.extend(errors);
+                    value.extend(decode(message.payload, complaints));
                 })
-            });
-            let mut read = Read { value, issues: malformed(&subject, &complaints) };
-            match outcome {
-                Ok(()) => return read,
-                Err(NetlinkError::Disturbed(why)) => last = Some((read, why)),
-                // This kernel has no such family or no such objects: there are none.
-                Err(NetlinkError::Refused(refusal))
-                    if matches!(refusal.errno, libc::EAFNOSUPPORT | libc::EOPNOTSUPP) =>
-                {
-                    return Read::ok(Vec::new());
-                }
-                Err(error) => {
-                    read.issues.push(Issue::incomplete(format!("reading {subject}"), why(&error)));
-                    return read;
-                }
+            })
+        })
+    }
+}
+
+/// Reads until a reading is one whole state, and marks the last one when that does not help.
+///
+/// `once` reads all of it anew, into an empty value and a list for what decoders complain of. What it gives
+/// with [`NetlinkError::Disturbed`] is the best that this attempt could give. `subject` is for issues.
+pub(in crate::collect) fn repeated<T: Default>(
+    subject: &str,
+    mut once: impl FnMut(&mut T, &mut Vec<AttrError>) -> Result<(), NetlinkError>,
+) -> Read<T> {
+    let mut last = None;
+    for attempt in 1..=ATTEMPTS {
+        tracing::trace!(attempt, "reading {subject}");
+        let (mut value, mut complaints) = (T::default(), Vec::new());
+        let outcome = once(&mut value, &mut complaints);
+        let mut read = Read { value, issues: malformed(subject, &complaints) };
+        match outcome {
+            Ok(()) => return read,
+            Err(NetlinkError::Disturbed(why)) => last = Some((read, why)),
+            // This kernel has no such family or no such objects: there are none.
+            Err(NetlinkError::Refused(refusal)) if matches!(refusal.errno, libc::EAFNOSUPPORT | libc::EOPNOTSUPP) => {
+                return Read::default();
+            }
+            Err(error) => {
+                read.issues.push(Issue::incomplete(format!("reading {subject}"), why(&error)));
+                return read;
             }
         }
-        let Some((mut read, why)) = last else { return Read::ok(Vec::new()) };
-        let detail = format!("{why}, {ATTEMPTS} times");
-        read.issues.push(Issue::incomplete(format!("reading {subject}"), Why::Interrupted { detail }));
-        read
     }
+    let Some((mut read, why)) = last else { return Read::default() };
+    let detail = format!("{why}, {ATTEMPTS} times");
+    read.issues.push(Issue::incomplete(format!("reading {subject}"), Why::Interrupted { detail }));
+    read
 }
 
 /// What a decoder complained of, one issue each, the rest counted.

@@ -4,7 +4,7 @@
 //! one thread in `sys::netns`, which opens sockets and files there and hands them back.
 
 mod bpf;
-mod dump;
+pub(in crate::collect) mod dump;
 mod sections;
 mod sysctl;
 mod witness;
@@ -12,11 +12,11 @@ mod witness;
 pub use bpf::cgroup_programs;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::collect::handle::NetnsHandle;
 use crate::model::ids::{NetnsId, Nsid};
-use crate::sys::netlink::{NetlinkError, NetlinkSocket, ROUTE};
+use crate::sys::netlink::{NETFILTER, NetlinkError, NetlinkSocket, ROUTE};
 use crate::sys::netns::{self, NsThread};
 use crate::wire::rtnetlink::nsid;
 
@@ -34,7 +34,8 @@ impl Kernel {
 
     /// A reader of one namespace. Nothing is opened before the first question.
     pub fn open(&self, netns: &NetnsHandle) -> Namespace {
-        Namespace { thread: Arc::clone(&self.thread), netns: netns.clone(), socket: Mutex::new(None) }
+        let [route, netfilter] = [ROUTE, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
+        Namespace { thread: Arc::clone(&self.thread), netns: netns.clone(), route, netfilter }
     }
 }
 
@@ -43,6 +44,14 @@ impl Kernel {
 pub struct Namespace {
     thread: Arc<NsThread>,
     netns: NetnsHandle,
+    route: Line,
+    netfilter: Line,
+}
+
+/// One socket of the namespace, which the first question opens.
+#[derive(Debug)]
+struct Line {
+    protocol: isize,
     socket: Mutex<Option<NetlinkSocket>>,
 }
 
@@ -68,23 +77,40 @@ impl Namespace {
 
     /// The namespace's cookie (`SO_NETNS_COOKIE`), which is never used twice while the machine runs.
     pub fn cookie(&self) -> io::Result<u64> {
-        let mut slot = self.slot();
-        netns::cookie(std::os::fd::AsFd::as_fd(self.opened(&mut slot)?))
+        let mut slot = self.route.slot();
+        netns::cookie(std::os::fd::AsFd::as_fd(self.opened(ROUTE, &mut slot)?))
     }
 
-    /// Closes its socket until the next question: a node may have more namespaces than a process may have open files.
+    /// Closes its sockets until the next question: a node may have more namespaces than a process may have open files.
     pub fn close(&self) {
-        *self.slot() = None;
+        *self.route.slot() = None;
+        *self.netfilter.slot() = None;
     }
 
-    /// Runs one exchange on the namespace's rtnetlink socket, which the first caller opens.
+    /// Runs one exchange on the namespace's rtnetlink socket.
     fn with_socket<T>(
         &self,
         exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
     ) -> Result<T, NetlinkError> {
-        let mut slot = self.slot();
+        self.with_line(&self.route, exchange)
+    }
+
+    /// Runs one exchange on the namespace's nfnetlink socket, which nobody else uses meanwhile.
+    pub(in crate::collect) fn with_netfilter<T>(
+        &self,
+        exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
+    ) -> Result<T, NetlinkError> {
+        self.with_line(&self.netfilter, exchange)
+    }
+
+    fn with_line<T>(
+        &self,
+        line: &Line,
+        exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
+    ) -> Result<T, NetlinkError> {
+        let mut slot = line.slot();
         let socket = self
-            .opened(&mut slot)
+            .opened(line.protocol, &mut slot)
             .map_err(|source| NetlinkError::Io { operation: "opening a socket in the namespace", source })?;
         let outcome = exchange(socket);
         if matches!(outcome, Err(NetlinkError::Timeout(_) | NetlinkError::Frame(_) | NetlinkError::Io { .. })) {
@@ -94,16 +120,18 @@ impl Namespace {
         outcome
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<NetlinkSocket>> {
-        // A panic elsewhere leaves the socket whole: answers are told apart by their sequence number.
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn opened<'a>(&self, slot: &'a mut Option<NetlinkSocket>) -> io::Result<&'a mut NetlinkSocket> {
+    fn opened<'a>(&self, protocol: isize, slot: &'a mut Option<NetlinkSocket>) -> io::Result<&'a mut NetlinkSocket> {
         let socket = match slot.take() {
             Some(socket) => socket,
-            None => self.thread.within(&*self.netns.file, || NetlinkSocket::open(ROUTE))?,
+            None => self.thread.within(&*self.netns.file, move || NetlinkSocket::open(protocol))?,
         };
         Ok(slot.insert(socket))
+    }
+}
+
+impl Line {
+    fn slot(&self) -> MutexGuard<'_, Option<NetlinkSocket>> {
+        // A panic elsewhere leaves the socket whole: answers are told apart by their sequence number.
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

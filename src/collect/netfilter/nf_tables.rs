@@ -3,56 +3,215 @@
 //! May import model, wire and sys. Judges nothing.
 
 use crate::collect::kernel::Namespace;
+use crate::collect::kernel::dump::repeated;
 use crate::model::issue::Read;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::object::Object;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::{Table, TableRef};
+use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::text::Bytes;
+use crate::sys::netlink::{Disturbance, NetlinkError, NetlinkSocket};
+use crate::wire::netlink::attr::AttrError;
+use crate::wire::netlink::request::Request;
+use crate::wire::nf_tables::{self as nf, request};
+
+type Outcome = Result<(), NetlinkError>;
 
 impl Namespace {
     /// The tables of nf_tables.
     pub(super) fn nf_tables(&self) -> Read<Vec<Table>> {
-        Read::default()
+        self.nf_read("tables", tables)
     }
 
     /// Their base chains.
     pub(super) fn nf_base_chains(&self) -> Read<Vec<Chain>> {
-        Read::default()
+        self.nf_read("base chains", |socket, found: &mut Vec<Chain>, complaints| {
+            let mut tables_of_all = Vec::new();
+            tables(socket, &mut tables_of_all, complaints)?;
+            let mut families: Vec<Family> = tables_of_all.iter().map(|table| table.id.family).collect();
+            families.dedup();
+            for family in families {
+                dump(socket, &request::chains(family), nf::NEWCHAIN, &mut |message| {
+                    if nf::chain::is_base(message) {
+                        found.extend(nf::chain::chain(message, complaints));
+                    }
+                })?;
+            }
+            found.sort();
+            Ok(())
+        })
     }
 
     /// The chains of a table.
-    pub(super) fn nf_chains(&self, _table: &TableRef) -> Read<Vec<Chain>> {
-        Read::default()
+    pub(super) fn nf_chains(&self, table: &TableRef) -> Read<Vec<Chain>> {
+        self.nf_read("chains", |socket, found, complaints| chains(socket, table, found, complaints))
     }
 
     /// One chain.
-    pub(super) fn nf_chain(&self, _chain: &ChainRef) -> Read<Option<Rules>> {
-        Read::default()
+    pub(super) fn nf_chain(&self, chain: &ChainRef) -> Read<Option<Rules>> {
+        self.nf_read("a chain", |socket, found, complaints| {
+            let Some(reply) = socket.ask(&request::chain(chain))? else { return Ok(()) };
+            let Some(told) = nf::chain::chain(&reply.payload, complaints) else { return Ok(()) };
+            let rules = rules(socket, chain, complaints)?;
+            *found = Some(Rules { chain: told, rules });
+            Ok(())
+        })
     }
 
     /// All chains of a table.
-    pub(super) fn nf_rules_of(&self, _table: &TableRef) -> Read<Vec<Rules>> {
-        Read::default()
+    pub(super) fn nf_rules_of(&self, table: &TableRef) -> Read<Vec<Rules>> {
+        self.nf_read("the rules of a table", |socket, found: &mut Vec<Rules>, complaints| {
+            let mut of_table = Vec::new();
+            chains(socket, table, &mut of_table, complaints)?;
+            for chain in of_table {
+                let rules = rules(socket, &chain.id, complaints)?;
+                found.push(Rules { chain, rules });
+            }
+            Ok(())
+        })
     }
 
     /// The sets of a table.
-    pub fn sets(&self, _table: &TableRef) -> Read<Vec<Set>> {
-        Read::default()
+    pub fn sets(&self, table: &TableRef) -> Read<Vec<Set>> {
+        self.nf_read("sets", |socket, found: &mut Vec<Set>, complaints| {
+            dump(socket, &request::sets(table), nf::NEWSET, &mut |message| {
+                found.extend(nf::set::set(message, complaints).filter(|set| set.id.table == *table));
+            })?;
+            found.sort_by(|one, other| one.id.cmp(&other.id));
+            Ok(())
+        })
     }
 
     /// The elements of a set, by key.
-    pub fn elements(&self, _set: &SetRef) -> Read<Vec<Element>> {
-        Read::default()
+    pub fn elements(&self, set: &SetRef) -> Read<Vec<Element>> {
+        self.nf_read("the elements of a set", |socket, found: &mut Vec<Element>, complaints| {
+            dump(socket, &request::elements(set), nf::NEWSETELEM, &mut |message| {
+                nf::element::elements(message, found, complaints);
+            })?;
+            found.sort_by(|one, other| key(one).cmp(&key(other)));
+            Ok(())
+        })
     }
 
     /// The element that a key falls to.
-    pub fn element(&self, _set: &SetRef, _key: &Bytes) -> Read<Option<Element>> {
-        Read::default()
+    pub fn element(&self, set: &SetRef, key: &Bytes) -> Read<Option<Element>> {
+        self.nf_read("an element of a set", |socket, found, complaints| {
+            // The kernel looks among the keys first and then takes the catch-all; asked for a key, it does not.
+            for question in [request::element(set, &key.0), request::catch_all(set)] {
+                let reply = match socket.ask(&question) {
+                    Err(NetlinkError::Refused(refusal)) if refusal.errno == libc::ENOENT => continue,
+                    reply => reply?,
+                };
+                let mut elements = Vec::new();
+                if let Some(reply) = reply {
+                    nf::element::elements(&reply.payload, &mut elements, complaints);
+                }
+                *found = elements.into_iter().next();
+                return Ok(());
+            }
+            Ok(())
+        })
     }
 
     /// The named objects of a table.
-    pub fn objects(&self, _table: &TableRef) -> Read<Vec<Object>> {
-        Read::default()
+    pub fn objects(&self, table: &TableRef) -> Read<Vec<Object>> {
+        self.nf_read("objects", |socket, found: &mut Vec<Object>, complaints| {
+            dump(socket, &request::objects(table), nf::NEWOBJ, &mut |message| {
+                found.extend(nf::object::object(message, complaints).filter(|object| object.table == *table));
+            })?;
+            found.sort();
+            Ok(())
+        })
     }
+
+    /// Reads until the generation is the same before and after. What is not there gives nothing, as does a
+    /// kernel without nf_tables.
+    fn nf_read<T: Default>(
+        &self,
+        what: &str,
+        read: impl Fn(&mut NetlinkSocket, &mut T, &mut Vec<AttrError>) -> Outcome,
+    ) -> Read<T> {
+        repeated(&format!("{what} of {}", self.id()), |value: &mut T, complaints| {
+            let outcome = self.with_netfilter(|socket| {
+                let before = generation(socket)?;
+                if before.is_none() {
+                    return Ok(());
+                }
+                match read(socket, value, complaints) {
+                    Err(NetlinkError::Refused(refusal)) if refusal.errno == libc::ENOENT => *value = T::default(),
+                    outcome => outcome?,
+                }
+                if generation(socket)? == before {
+                    return Ok(());
+                }
+                Err(NetlinkError::Disturbed(Disturbance::Changed))
+            });
+            match outcome {
+                // A kernel without nfnetlink.
+                Err(NetlinkError::Io { source, .. }) if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => Ok(()),
+                outcome => outcome,
+            }
+        })
+    }
+}
+
+/// The ruleset's generation; `None` where the kernel has no nf_tables.
+fn generation(socket: &mut NetlinkSocket) -> Result<Option<u32>, NetlinkError> {
+    match socket.ask(&request::generation()) {
+        // nfnetlink refuses so what it has no subsystem for.
+        Err(NetlinkError::Refused(refusal)) if matches!(refusal.errno, libc::EINVAL | libc::EOPNOTSUPP) => Ok(None),
+        reply => Ok(reply?.and_then(|reply| nf::generation::generation(&reply.payload, &mut Vec::new()))),
+    }
+}
+
+fn dump(socket: &mut NetlinkSocket, request: &Request, wanted: u16, each: &mut dyn FnMut(&[u8])) -> Outcome {
+    socket.dump(request, &mut |message| {
+        if message.kind == wanted {
+            each(message.payload);
+        }
+    })
+}
+
+fn tables(socket: &mut NetlinkSocket, found: &mut Vec<Table>, complaints: &mut Vec<AttrError>) -> Outcome {
+    dump(socket, &request::tables(), nf::NEWTABLE, &mut |message| found.extend(nf::table::table(message, complaints)))?;
+    found.sort();
+    Ok(())
+}
+
+fn chains(
+    socket: &mut NetlinkSocket,
+    table: &TableRef,
+    found: &mut Vec<Chain>,
+    complaints: &mut Vec<AttrError>,
+) -> Outcome {
+    dump(socket, &request::chains(table.family), nf::NEWCHAIN, &mut |message| {
+        if nf::chain::is_of(message, table) {
+            found.extend(nf::chain::chain(message, complaints));
+        }
+    })?;
+    found.sort();
+    Ok(())
+}
+
+/// The rules of a chain, numbered.
+fn rules(
+    socket: &mut NetlinkSocket,
+    chain: &ChainRef,
+    complaints: &mut Vec<AttrError>,
+) -> Result<Vec<Rule>, NetlinkError> {
+    let mut rules = Vec::new();
+    dump(socket, &request::rules(chain), nf::NEWRULE, &mut |message| {
+        let Some(placed) = nf::rule::rule(message, complaints) else { return };
+        if placed.chain == chain.name.as_bytes() && placed.table == chain.table.name.as_bytes() {
+            let number = u32::try_from(rules.len() + 1).unwrap_or(u32::MAX);
+            rules.push(Rule { number, ..placed.rule });
+        }
+    })?;
+    Ok(rules)
+}
+
+/// By key, then end; of equal keys the one that closes an interval first.
+fn key(element: &Element) -> (&Bytes, &Option<Bytes>, bool) {
+    (&element.key, &element.key_end, !element.interval_end)
 }

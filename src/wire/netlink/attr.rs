@@ -132,6 +132,11 @@ impl<'a> Attr<'a> {
         self.array("4").map(u32::from_ne_bytes)
     }
 
+    /// Four bytes in network order.
+    pub fn be32(&self) -> Result<u32, AttrError> {
+        self.array("4").map(u32::from_be_bytes)
+    }
+
     /// Four signed bytes in the machine's order.
     pub fn i32(&self) -> Result<i32, AttrError> {
         self.array("4").map(i32::from_ne_bytes)

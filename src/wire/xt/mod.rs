@@ -3,6 +3,7 @@
 //!
 //! May import model only.
 
+pub mod lift;
 mod matches;
 mod targets;
 
