@@ -1,4 +1,4 @@
-//! The only unsafe and the only raw system calls: namespaces, netlink sockets, bpf, cgroups.
+//! The only unsafe and the only raw system calls: namespaces, netlink sockets, tables of xtables, bpf, cgroups.
 //!
 //! May import nothing of the crate but wire's message framing. It moves bytes and fds and knows no meaning.
 pub mod bpf;
@@ -7,3 +7,4 @@ pub mod netlink;
 pub mod netns;
 pub mod pidfd;
 pub mod uts;
+pub mod xtables;

@@ -15,6 +15,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::collect::handle::NetnsHandle;
+use crate::collect::netfilter::LegacyMemory;
 use crate::model::ids::{NetnsId, Nsid};
 use crate::sys::netlink::{NETFILTER, NetlinkError, NetlinkSocket, ROUTE};
 use crate::sys::netns::{self, NsThread};
@@ -35,17 +36,25 @@ impl Kernel {
     /// A reader of one namespace. Nothing is opened before the first question.
     pub fn open(&self, netns: &NetnsHandle) -> Namespace {
         let [route, netfilter] = [ROUTE, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
-        Namespace { thread: Arc::clone(&self.thread), netns: netns.clone(), route, netfilter }
+        Namespace {
+            thread: Arc::clone(&self.thread),
+            netns: netns.clone(),
+            route,
+            netfilter,
+            legacy: LegacyMemory::default(),
+        }
     }
 }
 
-/// The live reader of one network namespace. Each method asks the kernel anew.
+/// The live reader of one network namespace. Each method asks the kernel anew, but for the tables of
+/// ip_tables: those are read whole, and once.
 #[derive(Debug)]
 pub struct Namespace {
     thread: Arc<NsThread>,
     netns: NetnsHandle,
     route: Line,
     netfilter: Line,
+    pub(in crate::collect) legacy: LegacyMemory,
 }
 
 /// One socket of the namespace, which the first question opens.
@@ -59,6 +68,16 @@ impl Namespace {
     /// Which namespace it reads.
     pub fn id(&self) -> NetnsId {
         self.netns.id
+    }
+
+    /// The thread that enters it.
+    pub(in crate::collect) fn thread(&self) -> &NsThread {
+        &self.thread
+    }
+
+    /// What the thread enters.
+    pub(in crate::collect) fn file(&self) -> &std::fs::File {
+        &self.netns.file
     }
 
     /// The number this namespace uses for `target`; `None` when it has none yet (asking assigns none).

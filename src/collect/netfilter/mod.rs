@@ -8,6 +8,8 @@ mod legacy;
 mod nf_tables;
 mod recent;
 
+pub(in crate::collect) use legacy::LegacyMemory;
+
 use crate::collect::kernel::Namespace;
 use crate::model::issue::Read;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};

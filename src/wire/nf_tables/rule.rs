@@ -6,7 +6,7 @@ use super::{expr, fields::Fields, nfta, split, user_data};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::Family;
 use crate::wire::netlink::attr::AttrError;
-use crate::wire::xt::lift::lift;
+use crate::wire::xt::lift::{add_comment, lift};
 
 /// A rule and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +28,20 @@ pub fn rule<'a>(message: &'a [u8], errors: &mut Vec<AttrError>) -> Option<Placed
     let table = fields.needed(nfta::RULE_TABLE, "NFTA_RULE_TABLE")?;
     let chain = fields.needed(nfta::RULE_CHAIN, "NFTA_RULE_CHAIN")?;
     let handle = fields.u64(nfta::RULE_HANDLE);
-    let (comment, user_data) = user_data::split(fields.raw(nfta::RULE_USERDATA), user_data::COMMENT);
+    let (mut comment, user_data) = user_data::split(fields.raw(nfta::RULE_USERDATA), user_data::COMMENT);
     let list = fields.raw(nfta::RULE_EXPRESSIONS).unwrap_or_default();
     let exprs = expr::list(family, list, 0, fields.errors);
     let body = if is_iptables(family, table) {
-        lift(family, exprs).map_or_else(Body::Nft, Body::Xt)
+        match lift(family, exprs) {
+            Ok(mut rule) => {
+                // Newer versions write a rule's comment here; an xtables rule has it as a match.
+                if let Some(comment) = comment.take() {
+                    add_comment(&mut rule, comment);
+                }
+                Body::Xt(rule)
+            }
+            Err(exprs) => Body::Nft(exprs),
+        }
     } else {
         Body::Nft(exprs)
     };

@@ -3,6 +3,7 @@
 //!
 //! May import model only.
 
+mod blob;
 pub mod lift;
 mod matches;
 mod targets;

@@ -35,8 +35,8 @@ pub enum Match {
     Connmark(Test<Mark>),
     /// The flow.
     Conntrack(Conntrack),
-    /// The flow's state, the old way: bits as in [`Conntrack::STATES`].
-    State(u32),
+    /// The flow's state, the old way (today an alias of `conntrack`): bits as in [`Conntrack::STATES`].
+    State(Test<u32>),
     /// Chance, or every n-th packet.
     Statistic(Test<Statistic>),
     /// What kind of address the routes say it is.

@@ -1,0 +1,89 @@
+//! Tables of `ip_tables` and `ip6_tables`, by `getsockopt` on a raw socket.
+//!
+//! Must not import anything from the crate. Asking for a table that is not there yet *makes* it: ask
+//! only for those that `/proc/thread-self/net/ip(6)_tables_names` lists.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+
+/// `IPT_SO_GET_INFO`, and `IP6T_SO_GET_INFO` likewise.
+const GET_INFO: libc::c_int = 64;
+/// `IPT_SO_GET_ENTRIES`, and `IP6T_SO_GET_ENTRIES` likewise.
+const GET_ENTRIES: libc::c_int = 65;
+/// `XT_TABLE_MAXNAMELEN`
+const NAME_LENGTH: usize = 32;
+/// `sizeof(struct ipt_getinfo)`
+const INFO_LENGTH: usize = 84;
+/// `sizeof(struct ipt_get_entries)`: the name, the size, and padding.
+pub const ENTRIES_OFFSET: usize = 40;
+/// A larger table than this is not read: a node with 10,000 services has 66 MB.
+const ENTRIES_LIMIT: usize = 1 << 30;
+
+/// A raw socket in the namespace whose tables are asked for.
+#[derive(Debug)]
+pub struct XtSocket {
+    socket: OwnedFd,
+    level: libc::c_int,
+}
+
+impl XtSocket {
+    /// Opens one in the calling thread's namespace, for the tables of IPv6 or of IPv4.
+    pub fn open(ipv6: bool) -> io::Result<Self> {
+        let (family, level) =
+            if ipv6 { (AddressFamily::Inet6, libc::IPPROTO_IPV6) } else { (AddressFamily::Inet, libc::IPPROTO_IP) };
+        let socket = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Raw)?;
+        Ok(Self { socket, level })
+    }
+
+    /// What the kernel tells of a table: `struct ipt_getinfo`, or `struct ip6t_getinfo`, which is the same.
+    pub fn info(&self, table: &[u8]) -> io::Result<Vec<u8>> {
+        let mut info = vec![0; INFO_LENGTH];
+        name_into(&mut info, table)?;
+        self.get(GET_INFO, &mut info)?;
+        Ok(info)
+    }
+
+    /// A table's entries, from [`ENTRIES_OFFSET`] on. `size` is as [`Self::info`] has it; `EAGAIN`
+    /// where the table has another size by now. One answer is one state of the table.
+    pub fn entries(&self, table: &[u8], size: u32) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(size).ok().filter(|size| *size <= ENTRIES_LIMIT);
+        let length = length.ok_or_else(|| io::Error::other(format!("a table of {size} bytes")))?;
+        let mut bytes = vec![0; ENTRIES_OFFSET + length];
+        name_into(&mut bytes, table)?;
+        if let Some(place) = bytes.get_mut(NAME_LENGTH..NAME_LENGTH + 4) {
+            place.copy_from_slice(&size.to_ne_bytes());
+        }
+        self.get(GET_ENTRIES, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    #[allow(unsafe_code)]
+    fn get(&self, option: libc::c_int, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let mut length = libc::socklen_t::try_from(bytes.len()).map_err(io::Error::other)?;
+        // SAFETY: the buffer is valid for reads and writes of `length` bytes, which is its length, and
+        // the kernel writes no more; `length` is valid for reads and writes.
+        let status = unsafe {
+            libc::getsockopt(self.socket.as_raw_fd(), self.level, option, bytes.as_mut_ptr().cast(), &raw mut length)
+        };
+        if status != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // The kernel may tell of less than there was room for, never of more.
+        bytes.truncate(usize::try_from(length).map_err(io::Error::other)?);
+        Ok(())
+    }
+}
+
+/// Writes a table's name, which must leave room for a NUL, to the beginning of a request.
+fn name_into(bytes: &mut [u8], table: &[u8]) -> io::Result<()> {
+    let fits = !table.is_empty() && table.len() < NAME_LENGTH && !table.contains(&0);
+    match bytes.get_mut(..table.len()).filter(|_| fits) {
+        Some(place) => {
+            place.copy_from_slice(table);
+            Ok(())
+        }
+        None => Err(io::Error::new(io::ErrorKind::InvalidInput, "no name of a table")),
+    }
+}

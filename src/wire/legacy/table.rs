@@ -1,0 +1,230 @@
+//! The index over a table's bytes: which chain is where.
+//!
+//! May import model, and wire's own matches and targets.
+
+use std::ops::Range;
+
+use super::entry::{Entry, verdict};
+use super::{Info, Malformed, rule, text};
+use crate::model::netfilter::chain::{Base, Chain, ChainKind, Hook, Policy, Rules};
+use crate::model::netfilter::rule::{Body, Rule};
+use crate::model::netfilter::table::{Counters, Family, TableRef};
+use crate::model::text::{ByteText, Bytes};
+
+/// Where a chain is.
+#[derive(Debug)]
+struct Span {
+    name: ByteText,
+    /// Its rules, without the one that ends it.
+    rules: Range<usize>,
+    base: Option<(Base, Counters)>,
+}
+
+/// A table: its bytes once, and an index over them.
+#[derive(Debug)]
+pub struct LegacyTable {
+    id: TableRef,
+    bytes: Vec<u8>,
+    /// Where the entries begin in `bytes`.
+    offset: usize,
+    /// By name.
+    spans: Vec<Span>,
+    /// Where rules begin, and which chain does so there: for jumps.
+    starts: Vec<(usize, usize)>,
+    problems: Vec<Malformed>,
+}
+
+impl LegacyTable {
+    /// Makes the index. `bytes` hold the entries from `offset` on. What cannot be read is told by
+    /// [`Self::problems`]; what stands before it is there all the same.
+    pub fn new(id: TableRef, info: &Info, bytes: Vec<u8>, offset: usize) -> Self {
+        let mut table = Self { id, bytes, offset, spans: Vec::new(), starts: Vec::new(), problems: Vec::new() };
+        if table.entries().len() != usize::try_from(info.size).unwrap_or(usize::MAX) {
+            table.problems.push(Malformed { at: table.entries().len(), detail: "as many bytes as the kernel told of" });
+        }
+        table.find_base_chains(info);
+        table.find_user_chains(info);
+        table.spans.sort_by(|one, other| one.name.cmp(&other.name));
+        table.starts = table.spans.iter().enumerate().map(|(index, span)| (span.rules.start, index)).collect();
+        table.starts.sort_unstable();
+        table
+    }
+
+    /// What was wrong with the table as a whole.
+    pub fn problems(&self) -> &[Malformed] {
+        &self.problems
+    }
+
+    /// Its chains without their rules, by name.
+    pub fn chains(&self) -> Vec<Chain> {
+        self.spans.iter().map(|span| self.chain_of(span)).collect()
+    }
+
+    /// Its base chains, by name.
+    pub fn base_chains(&self) -> Vec<Chain> {
+        self.spans.iter().filter(|span| span.base.is_some()).map(|span| self.chain_of(span)).collect()
+    }
+
+    /// A chain with its rules, up to the first that cannot be read; `None` where there is none of this name.
+    pub fn rules(&self, name: &ByteText) -> Option<(Rules, Option<Malformed>)> {
+        let index = self.spans.binary_search_by(|span| span.name.cmp(name)).ok()?;
+        self.spans.get(index).map(|span| self.rules_in(span))
+    }
+
+    /// All chains with their rules, by name, one at a time.
+    pub fn all_rules(&self) -> impl Iterator<Item = (Rules, Option<Malformed>)> {
+        self.spans.iter().map(|span| self.rules_in(span))
+    }
+
+    /// The name of the chain whose first rule is at an offset: where jumps lead to.
+    pub(super) fn chain_at(&self, at: usize) -> Option<&ByteText> {
+        let found = self.starts.partition_point(|(start, _)| *start < at);
+        let (start, index) = *self.starts.get(found)?;
+        self.spans.get(index).filter(|_| start == at).map(|span| &span.name)
+    }
+
+    fn entries(&self) -> &[u8] {
+        self.bytes.get(self.offset..).unwrap_or_default()
+    }
+
+    fn family(&self) -> Family {
+        self.id.family
+    }
+
+    fn chain_of(&self, span: &Span) -> Chain {
+        Chain {
+            id: self.id.chain(span.name.clone()),
+            handle: None,
+            base: span.base.as_ref().map(|(base, _)| base.clone()),
+            counters: span.base.as_ref().map(|(_, counters)| *counters),
+            uses: None,
+            flags: 0,
+            comment: None,
+            user_data: Bytes::default(),
+        }
+    }
+
+    fn rules_in(&self, span: &Span) -> (Rules, Option<Malformed>) {
+        let mut rules = Vec::new();
+        let mut problem = None;
+        let mut at = span.rules.start;
+        while at < span.rules.end {
+            let read = Entry::at(self.family(), self.entries(), at)
+                .and_then(|entry| Ok((rule::decode(self, self.family(), &entry)?, entry.end())));
+            match read {
+                Ok((body, next)) => {
+                    let number = u32::try_from(rules.len() + 1).unwrap_or(u32::MAX);
+                    let body = Body::Xt(body);
+                    rules.push(Rule { number, handle: None, body, comment: None, user_data: Bytes::default() });
+                    at = next;
+                }
+                Err(error) => {
+                    problem = Some(error);
+                    break;
+                }
+            }
+        }
+        (Rules { chain: self.chain_of(span), rules }, problem)
+    }
+
+    /// Those that hooks lead to.
+    fn find_base_chains(&mut self, info: &Info) {
+        for (hook, entry, underflow) in &info.hooks {
+            let rules = to_usize(*entry)..to_usize(*underflow);
+            let read = Entry::at(self.family(), self.entries(), rules.end).and_then(|entry| {
+                let target = entry.target()?;
+                let policy = match verdict(target.data).filter(|_| target.name.is_empty()) {
+                    Some(rule::ACCEPT) => Policy::Accept,
+                    Some(rule::DROP) => Policy::Drop,
+                    _ => return Err(Malformed { at: entry.at, detail: "a policy" }),
+                };
+                Ok((policy, entry.counters()))
+            });
+            match read {
+                Ok((policy, counters)) => {
+                    let base = place(&self.id.name, *hook).map(|(priority, kind)| {
+                        let base = Base { hook: *hook, priority, kind, policy, devices: Vec::new() };
+                        (base, counters)
+                    });
+                    if base.is_none() {
+                        let detail = "the priority of this table, which podnet does not know";
+                        self.problems.push(Malformed { at: rules.end, detail });
+                    }
+                    let name = ByteText::from(hook.name().to_ascii_uppercase());
+                    self.spans.push(Span { name, rules, base });
+                }
+                Err(error) => self.problems.push(error),
+            }
+        }
+    }
+
+    /// Those that begin with an entry whose target is `ERROR` and says their name.
+    fn find_user_chains(&mut self, info: &Info) {
+        let mut open: Option<(ByteText, usize)> = None;
+        let (mut at, mut last, mut counted) = (0, 0, 0_u32);
+        let mut found = Vec::new();
+        let length = self.entries().len();
+        let outcome = loop {
+            if at >= length {
+                break Ok(());
+            }
+            let entry = match Entry::at(self.family(), self.entries(), at) {
+                Ok(entry) => entry,
+                Err(error) => break Err(error),
+            };
+            counted += 1;
+            match entry.target() {
+                Err(error) => break Err(error),
+                Ok(target) if target.name == b"ERROR" => {
+                    if let Some((name, start)) = open.take() {
+                        found.push(Span { name, rules: start..self.end_of_rules(start, last, at), base: None });
+                    }
+                    // The last one ends the table.
+                    if entry.end() < length {
+                        open = Some((ByteText::from(text(target.data)), entry.end()));
+                    }
+                }
+                Ok(_) => {}
+            }
+            last = at;
+            at = entry.end();
+        };
+        if let Some((name, start)) = open {
+            found.push(Span { name, rules: start..at, base: None });
+        }
+        if outcome.is_ok() && counted != info.entries {
+            self.problems.push(Malformed { at, detail: "as many entries as the kernel told of" });
+        }
+        self.problems.extend(outcome.err());
+        self.spans.append(&mut found);
+    }
+
+    /// A user chain ends with a RETURN of its own, which is no rule of it.
+    fn end_of_rules(&self, start: usize, last: usize, end: usize) -> usize {
+        let is_return = Entry::at(self.family(), self.entries(), last).is_ok_and(|entry| {
+            let returns =
+                |target: super::entry::Part<'_>| target.name.is_empty() && verdict(target.data) == Some(rule::RETURN);
+            entry.asks_nothing() && entry.target().is_ok_and(returns)
+        });
+        if last >= start && is_return { last } else { end }
+    }
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Where a table's chains run. Source: `enum nf_ip_hook_priorities`, `iptable_*.c`.
+fn place(table: &ByteText, hook: Hook) -> Option<(i32, ChainKind)> {
+    Some(match table.as_bytes() {
+        b"raw" => (-300, ChainKind::Filter),
+        // `ipt_mangle_out` routes again where the mark, an address or the TOS was changed.
+        b"mangle" if hook == Hook::Output => (-150, ChainKind::Route),
+        b"mangle" => (-150, ChainKind::Filter),
+        b"nat" if matches!(hook, Hook::Prerouting | Hook::Output) => (-100, ChainKind::Nat),
+        b"nat" => (100, ChainKind::Nat),
+        b"filter" => (0, ChainKind::Filter),
+        b"security" => (50, ChainKind::Filter),
+        _ => return None,
+    })
+}
