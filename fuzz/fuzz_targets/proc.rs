@@ -6,7 +6,7 @@ use podnet::wire::proc::{cgroup, mountinfo, stat, status};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = stat::parse(bytes);
-    let _ = status::nspid(bytes);
+    let _ = status::parse(bytes);
     let _ = mountinfo::parse(bytes, &["nsfs", "cgroup", "cgroup2"]);
     let _ = cgroup::pod_of(&cgroup::parse(bytes));
     if let Ok(path) = std::str::from_utf8(bytes) {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -21,7 +22,8 @@ use crate::collect::root::HostRoot;
 use crate::model::ids::{NetnsId, Pid};
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netns::Process;
-use crate::wire::proc::{cgroup, stat, status};
+use crate::wire::proc::status::{self, Status};
+use crate::wire::proc::{cgroup, stat};
 
 pub use cgroups::in_cgroup;
 
@@ -96,7 +98,7 @@ fn denied_issue(root: &HostRoot, denied: &[Pid]) -> Option<Issue> {
 /// where its number is given away meanwhile.
 pub fn process(root: &HostRoot, pid: Pid) -> Read<Option<Process>> {
     let what = || format!("reading {}/{pid}", root.proc().display());
-    let folder = match Dir::open(&root.proc().join(pid.to_string()), FOLDER, Mode::empty()) {
+    let folder = match open(root, pid) {
         Ok(folder) => folder,
         Err(Errno::ENOENT | Errno::ESRCH) => return Read::ok(None),
         Err(error) => return Read::failed(Issue::incomplete(what(), Why::from_io(&error.into()))),
@@ -145,11 +147,18 @@ pub(crate) fn started(root: &HostRoot, pid: Pid) -> Option<u64> {
     stat::parse(&bytes).ok().map(|stat| stat.start_ticks)
 }
 
-/// The process's parent, and its numbers in nested pid namespaces from the reader's inwards.
-pub(crate) fn lineage(root: &HostRoot, pid: Pid) -> io::Result<(Option<Pid>, Vec<Pid>)> {
-    let folder = Dir::open(&root.proc().join(pid.to_string()), FOLDER, Mode::empty())?;
-    let stat = stat::parse(&file_of(&folder, c"stat")?).map_err(io::Error::other)?;
-    Ok((stat.parent, status::nspid(&file_of(&folder, c"status")?)))
+/// The number of a process in a file that holds nothing else, as runtimes write it.
+pub(crate) fn pid_in(folder: impl AsFd, file: &Path) -> Option<Pid> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(openat(folder, file, flags, Mode::empty()).ok()?);
+    let mut text = String::with_capacity(64);
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim_ascii().parse().ok().map(Pid)
+}
+
+/// The process's name, its parent, and its numbers in nested pid namespaces from the reader's inwards.
+pub(crate) fn status(root: &HostRoot, pid: Pid) -> io::Result<Status> {
+    Ok(status::parse(&file_of(&open(root, pid)?, c"status")?))
 }
 
 /// The namespace a process is in, opened.
@@ -169,12 +178,19 @@ fn open_proc(root: &HostRoot) -> io::Result<Dir> {
     Ok(Dir::open(root.proc(), FOLDER, Mode::empty())?)
 }
 
-fn netns_in(folder: &Dir) -> Result<NetnsId, Errno> {
+/// The folder of one process: what is read below it is of that process, and no other, even where its
+/// number is given away meanwhile.
+fn open(root: &HostRoot, pid: Pid) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(&root.proc().join(pid.to_string()), flags, Mode::empty())
+}
+
+fn netns_in(folder: &OwnedFd) -> Result<NetnsId, Errno> {
     let found = fstatat(folder, c"ns/net", AtFlags::empty())?;
     Ok(NetnsId { dev: found.st_dev, ino: found.st_ino })
 }
 
-fn file_of(folder: &Dir, name: &CStr) -> io::Result<Vec<u8>> {
+fn file_of(folder: &OwnedFd, name: &CStr) -> io::Result<Vec<u8>> {
     let file = File::from(openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?);
     // Room for most of them at once: a read that grows its buffer costs seven system calls, not two.
     let mut bytes = Vec::with_capacity(4096);

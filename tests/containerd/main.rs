@@ -13,3 +13,4 @@ mod races;
 mod runtime;
 mod shape;
 mod snapshot;
+mod tasks;

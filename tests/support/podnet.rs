@@ -53,7 +53,12 @@ impl Worker {
     pub fn podnet(&self, arguments: &[&str]) -> Ran {
         let mut argv = vec![PODNET];
         argv.extend(arguments);
-        run(&mut self.command(&argv))
+        self.run(&argv)
+    }
+
+    /// A program on the worker that ends as podnet.
+    pub fn run(&self, argv: &[&str]) -> Ran {
+        run(&mut self.command(argv))
     }
 
     /// The same with `-o json`.

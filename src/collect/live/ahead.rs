@@ -14,8 +14,8 @@ use crate::model::view::NodeView;
 
 /// Reads the links and addresses of every bound namespace beside the list of sandboxes.
 ///
-/// containerd asks each pod's shim for its state, which takes a node of hundreds of pods as long as
-/// all else together. An open handle keeps a namespace's identity, so nothing is taken for another's.
+/// containerd takes as long to write out the containers of a node of hundreds of pods as the kernel to
+/// tell of their links. An open handle keeps a namespace's identity, so nothing is taken for another's.
 pub(super) fn read(node: &LiveNode) {
     let ids: BTreeSet<NetnsId> = node.bound_names().value.iter().map(|name| name.id).collect();
     let namespaces: Vec<Arc<Namespace>> = ids.into_iter().filter_map(|id| node.namespace(id).value).collect();

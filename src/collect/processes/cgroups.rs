@@ -4,16 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 
+use super::file_of;
 use crate::collect::mounts;
 use crate::collect::root::HostRoot;
 use crate::model::ids::Pid;
@@ -24,6 +25,8 @@ use crate::wire::proc::{cgroup, mountinfo};
 const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
 /// Deeper than any runtime nests; a hostile container may nest its own.
 const DEPTH: usize = 24;
+/// So many are on no node; a container that may make its own could make any number.
+const MOST: usize = 32_768;
 
 /// The processes of one cgroup and of all below it, ascending. `path` is as `/proc/PID/cgroup` has it.
 ///
@@ -37,9 +40,12 @@ pub fn in_cgroup(root: &HostRoot, path: &str) -> Read<Vec<Pid>> {
         let Some(folder) = hierarchy.folder(path) else { continue };
         let Ok(opened) = host.file(&folder) else { continue };
         let mut pids = BTreeSet::new();
-        let mut visit = |_: &str, folder: &Dir| pids.extend(members(folder));
-        if walk(OwnedFd::from(opened), path, 0, &mut visit).is_ok() && !pids.is_empty() {
-            return Read::ok(pids.into_iter().collect());
+        let mut visit = |_: &str, folder: &OwnedFd| pids.extend(members(folder));
+        let mut walk = Walk::new(&mut visit);
+        let walked = walk.down(OwnedFd::from(opened), path, 0);
+        let issue = walk.issue();
+        if walked.is_ok() && !pids.is_empty() {
+            return Read { value: pids.into_iter().collect(), issues: issue.into_iter().collect() };
         }
     }
     Read::ok(Vec::new())
@@ -62,23 +68,26 @@ pub(crate) fn containers(root: &HostRoot) -> Read<Vec<ContainerCgroup>> {
         Err(issues) => return Read { value: Vec::new(), issues },
     };
     let mut found = Vec::new();
+    let mut issues = Vec::new();
     for hierarchy in &hierarchies {
         let Ok(opened) = host.file(&hierarchy.mount_point) else { continue };
-        let mut visit = |path: &str, folder: &Dir| {
+        let mut visit = |path: &str, folder: &OwnedFd| {
             let Some(pod) = cgroup::pod_cgroup(path).filter(|pod| pod.container.is_some()) else { return };
             let pids = members(folder);
             if !pids.is_empty() {
                 found.push(ContainerCgroup { pod, pids });
             }
         };
-        let _ = walk(OwnedFd::from(opened), hierarchy.top(), 0, &mut visit);
+        let mut walk = Walk::new(&mut visit);
+        let _ = walk.down(OwnedFd::from(opened), hierarchy.top(), 0);
+        issues.extend(walk.issue());
         if found.iter().any(|container: &ContainerCgroup| container.pod.pod_uid.is_some()) {
             break;
         }
     }
     found.sort_by(|a, b| a.pod.cmp(&b.pod));
     found.dedup_by(|a, b| a.pod == b.pod);
-    Read::ok(found)
+    Read { value: found, issues }
 }
 
 /// A mounted hierarchy.
@@ -176,7 +185,7 @@ fn usual(proc: &Path) -> Option<Vec<Hierarchy>> {
         }
         let hierarchy = Hierarchy { mount_point, root: "/".to_owned(), version_2 };
         let folder = hierarchy.folder(own_path(controller)?)?;
-        let members = Dir::open(&folder, FOLDER, Mode::empty()).map(|folder| members(&folder)).ok()?;
+        let members = nix::fcntl::open(&folder, FOLDER, Mode::empty()).map(|folder| members(&folder)).ok()?;
         if !members.contains(&Pid(std::process::id())) {
             return None;
         }
@@ -186,39 +195,57 @@ fn usual(proc: &Path) -> Option<Vec<Hierarchy>> {
 }
 
 /// Visits a cgroup and all below it. What vanishes meanwhile is left out.
-fn walk(folder: OwnedFd, path: &str, depth: usize, visit: &mut dyn FnMut(&str, &Dir)) -> io::Result<()> {
-    let mut folder = Dir::from_fd(folder)?;
-    let below: Vec<_> = folder
-        .iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type() == Some(Type::Directory))
-        .map(|entry| entry.file_name().to_owned())
-        .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
-        .collect();
-    visit(path, &folder);
-    if depth == DEPTH {
-        return Ok(());
+struct Walk<'a> {
+    visit: &'a mut dyn FnMut(&str, &OwnedFd),
+    /// How many more may be visited.
+    left: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(visit: &'a mut dyn FnMut(&str, &OwnedFd)) -> Self {
+        Self { visit, left: MOST }
     }
-    for name in below {
-        let Ok(text) = name.to_str() else { continue };
-        match openat(&folder, name.as_c_str(), FOLDER, Mode::empty()) {
-            Ok(opened) => walk(opened, &format!("{path}/{text}"), depth + 1, visit)?,
-            Err(Errno::ENOENT | Errno::ENODEV | Errno::EACCES) => {}
-            Err(error) => return Err(error.into()),
+
+    fn down(&mut self, folder: OwnedFd, path: &str, depth: usize) -> io::Result<()> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(()) };
+        self.left = left;
+        (self.visit)(path, &folder);
+        // Most have none below: the count of links tells, and no folder need be listed.
+        if depth == DEPTH || fstat(&folder).is_ok_and(|found| found.st_nlink == 2) {
+            return Ok(());
         }
+        let mut folder = Dir::from_fd(folder)?;
+        let below: Vec<_> = folder
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type() == Some(Type::Directory))
+            .map(|entry| entry.file_name().to_owned())
+            .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
+            .collect();
+        for name in below {
+            let Ok(text) = name.to_str() else { continue };
+            match openat(&folder, name.as_c_str(), FOLDER, Mode::empty()) {
+                Ok(opened) => self.down(opened, &format!("{path}/{text}"), depth + 1)?,
+                Err(Errno::ENOENT | Errno::ENODEV | Errno::EACCES) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Told when it may have ended too early.
+    fn issue(&self) -> Option<Issue> {
+        let detail = format!("there are {MOST} or more; the rest was not looked at");
+        (self.left == 0).then(|| Issue::incomplete("the cgroups of pods", Why::Unsupported { detail }))
+    }
 }
 
 /// The processes directly in a cgroup. A 0 is a process outside the reader's pid namespace; a threaded
 /// cgroup refuses, its processes stand in the one above.
-fn members(folder: &Dir) -> Vec<Pid> {
-    let mut text = String::new();
-    let opened = openat(folder, c"cgroup.procs", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-    if opened.map_err(io::Error::from).and_then(|file| File::from(file).read_to_string(&mut text)).is_err() {
-        return Vec::new();
-    }
-    let mut pids: Vec<_> = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).map(Pid).collect();
+fn members(folder: &OwnedFd) -> Vec<Pid> {
+    let bytes = file_of(folder, c"cgroup.procs").unwrap_or_default();
+    let numbers = bytes.split(u8::is_ascii_whitespace).filter_map(|number| std::str::from_utf8(number).ok());
+    let mut pids: Vec<_> = numbers.filter_map(|number| number.parse().ok()).filter(|pid| *pid != 0).map(Pid).collect();
     pids.sort_unstable();
     pids.dedup();
     pids

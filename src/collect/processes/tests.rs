@@ -56,8 +56,9 @@ fn a_process_is_found_in_its_namespace() {
     assert_eq!((found.pid, found.comm, found.netns), (pid, "sleep".into(), Some(netns)));
     assert_eq!(netns_of(&root(), pid).unwrap().id, netns);
     assert_eq!(netns_id_of(&root(), pid).unwrap(), netns);
-    let (parent, numbers) = lineage(&root(), pid).unwrap();
-    assert_eq!((parent, numbers.first()), (Some(Pid(std::process::id())), Some(&pid)));
+    let told = status(&root(), pid).unwrap();
+    let own = Some(Pid(std::process::id()));
+    assert_eq!((told.name.as_slice(), told.parent, told.numbers.first()), (&b"sleep"[..], own, Some(&pid)));
 }
 
 #[test]

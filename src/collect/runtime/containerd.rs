@@ -3,20 +3,23 @@
 //! May import model, wire and sys. The only place with an asynchronous runtime: one thread, alive for
 //! the length of a call. No type of containerd's client leaves this module.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::Duration;
 
 use containerd_client::services::v1 as api;
-use containerd_client::types::v1::Status as TaskStatus;
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::filter;
+use super::tasks::{self, Task};
+use crate::collect::netns_names::namespace_at;
+use crate::collect::root::HostRoot;
+use crate::model::ids::NetnsId;
 use crate::model::issue::Why;
 use crate::model::sandbox::SandboxFilter;
 use crate::wire::cri::container::ContainerMetadata;
@@ -24,11 +27,13 @@ use crate::wire::cri::sandbox::SandboxMetadata;
 use crate::wire::cri::{container, sandbox};
 
 /// containerd sends up to this much in one message; tonic's own limit is 4 MiB.
-const RECEIVE_LIMIT: usize = 16 * 1024 * 1024;
-/// A stopped shim holds the list of all tasks for 2 s.
-const ALL_TASKS_EXTRA: Duration = Duration::from_secs(3);
+pub(super) const RECEIVE_LIMIT: usize = 16 * 1024 * 1024;
 /// A list may stream for this many deadlines as long as each message keeps its own.
 const STREAM_DEADLINES: u32 = 5;
+
+/// The shims that write down the number of a container's first process and tell that of its task. Those
+/// of virtual machines and of gVisor may tell another.
+const RUNC: &str = "io.containerd.runc.";
 
 /// Why containerd did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,19 +78,6 @@ impl From<Status> for CallError {
     }
 }
 
-/// What containerd says of the first process of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Task {
-    /// There is none: never started, or removed after its end.
-    None,
-    /// It runs, with this number in containerd's own pid namespace.
-    Running(u32),
-    /// It was made but not started, or it ended.
-    Stopped,
-    /// containerd could not tell.
-    Unanswered(Why),
-}
-
 /// One sandbox.
 #[derive(Debug)]
 pub(super) struct SandboxRecord {
@@ -98,6 +90,10 @@ pub(super) struct SandboxRecord {
     pub(super) task: Task,
     /// Whether it has a pause container; a shim sandboxer's has none.
     pub(super) has_container: bool,
+    /// Whether runc's shim runs it.
+    pub(super) by_runc: bool,
+    /// The namespace that is bound where the metadata says, once it was looked for.
+    pub(super) bound: Option<NetnsId>,
 }
 
 /// One container of a pod.
@@ -107,6 +103,8 @@ pub(super) struct ContainerRecord {
     pub(super) metadata: ContainerMetadata,
     pub(super) image: String,
     pub(super) task: Task,
+    /// Whether runc's shim runs it.
+    pub(super) by_runc: bool,
 }
 
 /// All that was asked for.
@@ -156,77 +154,34 @@ impl Containerd {
         Ok(Self { runtime, channel, timeout, version, _socket: socket })
     }
 
-    /// Sandboxes and containers with their tasks; an error only when not even the containers came.
+    /// Sandboxes and containers without their tasks; an error only when not even the containers came.
     pub(super) fn list(&self, filter: &SandboxFilter) -> Result<Listing, CallError> {
-        tracing::trace!("asking containerd {} for sandboxes, containers and tasks", self.version);
+        tracing::trace!("asking containerd {} for sandboxes and containers", self.version);
         self.runtime.block_on(async {
             match filter {
-                SandboxFilter::All => self.all().await,
-                SandboxFilter::PodName(name) => self.one(name).await,
+                SandboxFilter::All => self.records(Vec::new(), Vec::new()).await,
+                SandboxFilter::PodName(name) => {
+                    let listing = self.records(filter::containers_of(name), filter::sandboxes_of(name)).await;
+                    listing.map(|listing| listing.of_pod(name))
+                }
             }
         })
     }
 
-    /// A stopped shim holds the list of all tasks for 2 s a container: when the list is late, each task
-    /// is asked for by itself as well, and what comes first is taken.
-    async fn all(&self) -> Result<Listing, CallError> {
-        let mut calls = JoinSet::new();
-        calls.spawn(all_tasks(self.channel.clone(), self.timeout + ALL_TASKS_EXTRA));
-        let store = tokio::spawn(stored_sandboxes(self.channel.clone(), Vec::new(), self.timeout));
-        let mut listing = self.containers(Vec::new()).await?;
-        merge_store(&mut listing, store.await);
-        let mut pending: BTreeSet<String> =
-            listing.sandboxes.keys().chain(listing.containers.keys()).cloned().collect();
-        let mut first = tokio::time::timeout(self.timeout, calls.join_next()).await.ok().flatten();
-        if !matches!(first, Some(Ok(Answer::All(Ok(_))))) {
-            for id in &pending {
-                calls.spawn(one_task(self.channel.clone(), id.clone(), self.timeout));
-            }
+    /// Asks for the tasks of these, and sets them.
+    pub(super) fn ask_tasks(&self, listing: &mut Listing, ids: BTreeSet<String>) {
+        let all = listing.sandboxes.len() + listing.containers.len();
+        tracing::trace!("asking containerd for {} of {all} tasks", ids.len());
+        let answers = self.runtime.block_on(tasks::of(&self.channel, ids, all, self.timeout));
+        for (id, task) in answers {
+            listing.set_task(&id, task);
         }
-        while let Some(answer) = match first.take() {
-            Some(answer) => Some(answer),
-            None => calls.join_next().await,
-        } {
-            match answer {
-                Ok(Answer::All(Ok(mut tasks))) => {
-                    for id in pending {
-                        let task = tasks.remove(&id).unwrap_or(Task::None);
-                        listing.set_task(&id, task);
-                    }
-                    break;
-                }
-                Ok(Answer::One(id, task)) => {
-                    pending.remove(&id);
-                    listing.set_task(&id, task);
-                    if pending.is_empty() {
-                        break;
-                    }
-                }
-                Ok(Answer::All(Err(_))) | Err(_) => {}
-            }
-        }
-        Ok(listing)
     }
 
-    async fn one(&self, pod: &str) -> Result<Listing, CallError> {
-        let store = tokio::spawn(stored_sandboxes(self.channel.clone(), filter::sandboxes_of(pod), self.timeout));
-        let mut listing = self.containers(filter::containers_of(pod)).await?;
+    async fn records(&self, containers: Vec<String>, sandboxes: Vec<String>) -> Result<Listing, CallError> {
+        let store = tokio::spawn(stored_sandboxes(self.channel.clone(), sandboxes, self.timeout));
+        let mut listing = self.containers(containers).await?;
         merge_store(&mut listing, store.await);
-        // What bears no label of the kubelet came along unasked.
-        listing.sandboxes.retain(|_, sandbox| sandbox.is_of(pod));
-        let wanted: BTreeSet<_> = listing.sandboxes.keys().cloned().collect();
-        listing
-            .containers
-            .retain(|_, container| container.metadata.sandbox.as_ref().is_some_and(|id| wanted.contains(id)));
-        let mut calls = JoinSet::new();
-        for id in listing.sandboxes.keys().chain(listing.containers.keys()) {
-            calls.spawn(one_task(self.channel.clone(), id.clone(), self.timeout));
-        }
-        while let Some(answer) = calls.join_next().await {
-            if let Ok(Answer::One(id, task)) = answer {
-                listing.set_task(&id, task);
-            }
-        }
         Ok(listing)
     }
 
@@ -250,15 +205,24 @@ impl Containerd {
     }
 }
 
-/// The answer of one of several calls that run at once.
-enum Answer {
-    /// All tasks by id.
-    All(Result<HashMap<String, Task>, CallError>),
-    /// One task.
-    One(String, Task),
-}
-
 impl Listing {
+    /// Looks where each sandbox's namespace is bound.
+    pub(super) fn look_up_namespaces(&mut self, root: &HostRoot) {
+        for sandbox in self.sandboxes.values_mut() {
+            let path = sandbox.metadata.as_ref().ok().and_then(|metadata| metadata.netns_path.as_deref());
+            sandbox.bound = path.and_then(|path| namespace_at(root, Path::new(path)).ok().flatten());
+        }
+    }
+
+    /// What of it is one pod's: what bears no label of the kubelet came along unasked.
+    fn of_pod(mut self, pod: &str) -> Self {
+        let Self { sandboxes, containers, .. } = &mut self;
+        sandboxes.retain(|_, sandbox| sandbox.is_of(pod));
+        containers
+            .retain(|_, container| container.metadata.sandbox.as_ref().is_some_and(|id| sandboxes.contains_key(id)));
+        self
+    }
+
     fn set_task(&mut self, id: &str, task: Task) {
         if let Some(sandbox) = self.sandboxes.get_mut(id) {
             sandbox.task = task;
@@ -268,6 +232,7 @@ impl Listing {
     }
 
     fn take(&mut self, found: api::Container) {
+        let by_runc = found.runtime.as_ref().is_some_and(|runtime| runtime.name.starts_with(RUNC));
         let extension = |name: &str| found.extensions.get(name).map(|any| any.value.as_slice());
         match found.labels.get("io.cri-containerd.kind").map(String::as_str) {
             Some("sandbox") => {
@@ -277,6 +242,8 @@ impl Listing {
                     labels: found.labels.into_iter().collect(),
                     task: Task::None,
                     has_container: true,
+                    by_runc,
+                    bound: None,
                     id: found.id.clone(),
                 };
                 self.sandboxes.insert(found.id, record);
@@ -287,7 +254,8 @@ impl Listing {
                     .unwrap_or_default();
                 metadata.name = metadata.name.or_else(|| found.labels.get("io.kubernetes.container.name").cloned());
                 metadata.sandbox = metadata.sandbox.or(Some(found.sandbox).filter(|id| !id.is_empty()));
-                let record = ContainerRecord { metadata, image: found.image, task: Task::None, id: found.id.clone() };
+                let record =
+                    ContainerRecord { metadata, image: found.image, task: Task::None, by_runc, id: found.id.clone() };
                 self.containers.insert(found.id, record);
             }
             _ => {}
@@ -367,47 +335,16 @@ async fn stored_sandboxes(
             labels: found.labels.into_iter().collect(),
             task: Task::None,
             has_container: false,
+            by_runc: false,
+            bound: None,
             id: found.sandbox_id,
         }
     });
     Ok(records.collect())
 }
 
-async fn all_tasks(channel: Channel, timeout: Duration) -> Answer {
-    let mut client = api::tasks_client::TasksClient::new(channel).max_decoding_message_size(RECEIVE_LIMIT);
-    let request = in_namespace(api::ListTasksRequest::default());
-    Answer::All(match tokio::time::timeout(timeout, client.list(request)).await {
-        Ok(Ok(answer)) => {
-            let tasks = answer.into_inner().tasks.into_iter();
-            Ok(tasks.map(|task| (task.id.clone(), state(task.status(), task.pid))).collect())
-        }
-        Ok(Err(status)) => Err(status.into()),
-        Err(_) => Err(CallError::Timeout(timeout)),
-    })
-}
-
-async fn one_task(channel: Channel, id: String, timeout: Duration) -> Answer {
-    let mut client = api::tasks_client::TasksClient::new(channel);
-    let request = in_namespace(api::GetRequest { container_id: id.clone(), exec_id: String::new() });
-    let task = match tokio::time::timeout(timeout, client.get(request)).await {
-        Ok(Ok(answer)) => answer.into_inner().process.map_or(Task::None, |task| state(task.status(), task.pid)),
-        Ok(Err(status)) if status.code() == Code::NotFound => Task::None,
-        Ok(Err(status)) => Task::Unanswered(CallError::from(status).why()),
-        Err(_) => Task::Unanswered(CallError::Timeout(timeout).why()),
-    };
-    Answer::One(id, task)
-}
-
-fn state(status: TaskStatus, pid: u32) -> Task {
-    match status {
-        TaskStatus::Running | TaskStatus::Paused | TaskStatus::Pausing if pid != 0 => Task::Running(pid),
-        TaskStatus::Created | TaskStatus::Stopped => Task::Stopped,
-        _ => Task::Unanswered(Why::Timeout { detail: "its shim did not answer containerd".to_owned() }),
-    }
-}
-
 /// Kubernetes' containers are in containerd's namespace `k8s.io`.
-fn in_namespace<T>(message: T) -> Request<T> {
+pub(super) fn in_namespace<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("containerd-namespace", MetadataValue::from_static("k8s.io"));
     request

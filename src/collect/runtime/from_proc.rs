@@ -12,8 +12,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::firsts;
 use crate::collect::processes::cgroups::{self, ContainerCgroup};
-use crate::collect::processes::{lineage, netns_id_of, process, started, sweep};
+use crate::collect::processes::{netns_id_of, process, started, status, sweep};
 use crate::collect::root::HostRoot;
 use crate::model::ids::{ContainerId, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Read, Why};
@@ -148,9 +149,9 @@ fn members(root: &HostRoot, wanted: &dyn Fn(Option<&str>) -> bool, issues: &mut 
         let member = Member { id: id.clone(), uid, first: found, parent: None, shim_folder: None, shims_sandbox: None };
         by_id.insert(id, member);
     }
-    let mut members: Vec<_> = by_id.into_values().filter(|member| !is_being_made(&member.first)).collect();
+    let mut members: Vec<_> = by_id.into_values().filter(|member| !firsts::is_being_made(&member.first)).collect();
     for member in &mut members {
-        member.parent = lineage(root, member.first.pid).ok().and_then(|(parent, _)| parent);
+        member.parent = status(root, member.first.pid).ok().and_then(|status| status.parent);
         let parents_folder = member.parent.map(|parent| root.proc().join(parent.to_string()).join("cwd"));
         member.shim_folder = parents_folder.and_then(|link| fs::read_link(link).ok());
         member.shims_sandbox = member.shim_folder.as_deref().and_then(shims_sandbox);
@@ -172,12 +173,6 @@ fn oldest(root: &HostRoot, pids: &[Pid], issues: &mut Vec<Issue>) -> Option<Proc
         issues.append(&mut read.issues);
         Some(found)
     })
-}
-
-/// runc's and crun's own first steps: in the cgroup already, but not yet in the namespaces.
-fn is_being_made(first: &Process) -> bool {
-    let comm = first.comm.as_bytes();
-    comm.starts_with(b"runc:[") || comm == b"runc" || comm == b"crun"
 }
 
 /// `…/io.containerd.runtime.v2.task/k8s.io/ID`

@@ -5,16 +5,20 @@
 mod containerd;
 pub mod endpoint;
 mod filter;
+mod firsts;
 mod from_proc;
 pub mod lab;
 mod resolve;
+mod tasks;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::Duration;
 
-use self::containerd::{CallError, Containerd};
+use self::containerd::{CallError, Containerd, Listing};
 use self::endpoint::EndpointError;
+use self::firsts::Firsts;
 use super::processes;
 use super::root::HostRoot;
 use crate::model::ids::{NetnsId, Pid};
@@ -181,12 +185,30 @@ impl ContainerdNode {
     fn sandboxes(&self, root: &HostRoot, filter: &SandboxFilter) -> Read<Vec<Sandbox>> {
         let lost = match self.lost.get() {
             Some(lost) => lost,
-            None => match self.client.list(filter) {
+            None => match self.listing(root, filter) {
                 Ok(listing) => return resolve::sandboxes(root, &self.endpoint, listing),
                 Err(error) => self.lost.get_or_init(|| unanswered(&self.endpoint, &error)),
             },
         };
         with_issue(from_proc::sandboxes(root, self.host_netns, filter), lost)
+    }
+
+    /// Sandboxes and containers with their tasks. Where all are asked for, containerd is asked only for
+    /// the tasks that cannot be proved without it.
+    fn listing(&self, root: &HostRoot, filter: &SandboxFilter) -> Result<Listing, CallError> {
+        let socket = self.endpoint.as_str();
+        let (listing, firsts) = match filter {
+            SandboxFilter::PodName(_) => (self.client.list(filter), Firsts::default()),
+            SandboxFilter::All => thread::scope(|scope| {
+                let firsts = scope.spawn(|| Firsts::read(root, socket));
+                (self.client.list(filter), firsts.join().unwrap_or_default())
+            }),
+        };
+        let mut listing = listing?;
+        listing.look_up_namespaces(root);
+        let open = firsts.tell(&mut listing, self.host_netns);
+        self.client.ask_tasks(&mut listing, open);
+        Ok(listing)
     }
 }
 

@@ -5,12 +5,11 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::containerd::{ContainerRecord, Listing, SandboxRecord, Task};
-use crate::collect::netns_names::namespace_at;
+use super::containerd::{ContainerRecord, Listing, SandboxRecord};
+use super::tasks::Task;
 use crate::collect::processes::cgroups::{self, ContainerCgroup};
-use crate::collect::processes::{lineage, netns_id_of, process};
+use crate::collect::processes::{netns_id_of, process, status};
 use crate::collect::root::HostRoot;
 use crate::model::ids::{ContainerId, NetnsId, Pid, SandboxId};
 use crate::model::issue::{Issue, Read, Why};
@@ -65,7 +64,7 @@ struct Known<'a> {
 impl Known<'_> {
     fn sandbox(&self, record: SandboxRecord, containers: Vec<ContainerRecord>) -> Sandbox {
         let mut issues = Vec::new();
-        let SandboxRecord { id, created_at, metadata, mut labels, task, has_container } = record;
+        let SandboxRecord { id, created_at, metadata, mut labels, task, has_container, bound, by_runc: _ } = record;
         let label = |name: &str| labels.get(name).cloned();
         let from_labels = PodName {
             namespace: label("io.kubernetes.pod.namespace"),
@@ -83,13 +82,12 @@ impl Known<'_> {
             name: metadata.pod.name.or(from_labels.name),
             uid: metadata.pod.uid.or(from_labels.uid),
         };
-        let bound =
-            metadata.netns_path.as_deref().and_then(|path| namespace_at(self.root, Path::new(path)).ok().flatten());
         let (pause, state) = match &task {
             Task::None | Task::Stopped if has_container => (None, SandboxState::NotReady),
             Task::None | Task::Stopped => {
                 (None, if bound.is_some() { SandboxState::Ready } else { SandboxState::Unknown })
             }
+            Task::Proved(process) => (Some(process.clone()), SandboxState::Ready),
             Task::Running(pid) => {
                 let pause = self.believed(&id, *pid, bound, &pod, &mut issues);
                 let state = if pause.is_some() { SandboxState::Ready } else { SandboxState::Unknown };
@@ -145,6 +143,7 @@ impl Known<'_> {
     ) -> Container {
         let pid = match record.task {
             Task::None | Task::Stopped => None,
+            Task::Proved(process) => Some(process.pid),
             // The namespace alone is one system call; the cgroup is asked where that does not tell.
             Task::Running(pid) if shared.is_some() && netns_id_of(self.root, Pid(pid)).ok() == shared => Some(Pid(pid)),
             Task::Running(pid) => self.believed(&record.id, pid, None, pod, issues).map(|process| process.pid),
@@ -200,7 +199,7 @@ impl Known<'_> {
             .flat_map(|cgroup| cgroup.pids.iter().copied());
         if let Some(number) = number {
             return pids
-                .filter(|pid| lineage(self.root, *pid).is_ok_and(|(_, numbers)| numbers.contains(&Pid(number))))
+                .filter(|pid| status(self.root, *pid).is_ok_and(|status| status.numbers.contains(&Pid(number))))
                 .min();
         }
         pids.filter_map(|pid| process(self.root, pid).value)

@@ -71,7 +71,7 @@ impl FakePod {
                 return Pid(pid.parse().unwrap());
             }
             assert!(Instant::now() < deadline, "{comm} did not start");
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -158,7 +158,7 @@ fn nothing_that_listens_is_an_error_where_the_user_named_it_and_an_issue_where_n
 fn something_else_that_answers_is_no_containerd() {
     let (folder, root) = node();
     let listener = UnixListener::bind(folder.path().join("web.sock")).unwrap();
-    let server = std::thread::spawn(move || {
+    let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
         // Until the client closes: it is to see the answer, not a reset.

@@ -150,8 +150,11 @@ fn a_cut_stat_says_what_is_missing() {
 
 #[test]
 fn numbers_in_nested_pid_namespaces() {
-    assert_eq!(status::nspid(b"Name:\tpause\nNSpid:\t25570\t812\t1\nNSpgid:\t1\n"), [Pid(25570), Pid(812), Pid(1)]);
-    assert_eq!(status::nspid(b"Name:\tpause\n"), []);
+    let told = status::parse(b"Name:\tpa\\nuse\nPid:\t25570\nPPid:\t77\nNSpid:\t25570\t812\t1\nNSpgid:\t1\n");
+    let numbers = vec![Pid(25570), Pid(812), Pid(1)];
+    assert_eq!(told, status::Status { name: b"pa\\nuse".to_vec(), parent: Some(Pid(77)), numbers });
+    let old = status::parse(b"Name:\tinit\nPPid:\t0\n");
+    assert_eq!(old, status::Status { name: b"init".to_vec(), parent: None, numbers: Vec::new() });
 }
 
 /// Lines of `cat /proc/self/mountinfo` (Linux 6.18), the last one made by mounting at a name with a space.
@@ -188,7 +191,7 @@ proptest! {
     fn no_text_makes_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "[/a-z:0-9._ ()-]{0,80}") {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
             let _ = stat::parse(bytes);
-            let _ = status::nspid(bytes);
+            let _ = status::parse(bytes);
             let _ = mountinfo::parse(bytes, &["nsfs"]);
             let _ = cgroup::pod_of(&cgroup::parse(bytes));
         }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::collect::runtime::tests::{FakePod, id, own_netns};
 use crate::model::issue::Level;
@@ -23,15 +25,18 @@ fn record(id: &str, pod: &FakePod, netns_path: Option<&str>, task: Task) -> Sand
         labels: BTreeMap::new(),
         task,
         has_container: true,
+        by_runc: true,
+        bound: None,
     }
 }
 
 fn one(record: SandboxRecord, containers: Vec<ContainerRecord>) -> Sandbox {
-    let listing = Listing {
+    let mut listing = Listing {
         sandboxes: [(record.id.clone(), record)].into(),
         containers: containers.into_iter().map(|container| (container.id.clone(), container)).collect(),
         failed: Vec::new(),
     };
+    listing.look_up_namespaces(&root());
     let mut read = sandboxes(&root(), "/run/c.sock", listing);
     assert_eq!((read.value.len(), read.issues.len()), (1, 0));
     read.value.remove(0)
@@ -51,6 +56,7 @@ fn a_pid_in_the_sandboxs_cgroup_is_believed() {
         metadata: ContainerMetadata { sandbox: Some(id('a')), name: Some("web".to_owned()) },
         image: String::new(),
         task: Task::Running(web.0),
+        by_runc: true,
     };
     let sandbox = one(record(&id('a'), &pod, None, Task::Running(pause.0)), vec![container]);
     assert_eq!(
@@ -78,7 +84,7 @@ fn a_number_of_a_nested_pid_namespace_is_translated() {
     let mut pod = FakePod::new(22);
     let pause = pod.run(&id('d'), "pause", &["unshare", "--net", "--pid", "--fork", "--kill-child"]);
     // In its own pid namespace the process is 1; here 1 is init.
-    assert_eq!(lineage(&root(), pause).unwrap().1, [pause, Pid(1)]);
+    assert_eq!(status(&root(), pause).unwrap().numbers, [pause, Pid(1)]);
     let sandbox = one(record(&id('d'), &pod, None, Task::Running(1)), Vec::new());
     assert_eq!((sandbox.pid, sandbox.netns), (Some(pause), netns_id_of(&root(), pause).ok()));
 }
