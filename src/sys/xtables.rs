@@ -1,4 +1,4 @@
-//! Tables of `ip_tables` and `ip6_tables`, by `getsockopt` on a raw socket.
+//! Tables of `ip_tables` and `ip6_tables`, and names of ipsets, by `getsockopt` on a raw socket.
 //!
 //! Must not import anything from the crate. Asking for a table that is not there yet *makes* it: ask
 //! only for those that `/proc/thread-self/net/ip(6)_tables_names` lists.
@@ -12,12 +12,18 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 const GET_INFO: libc::c_int = 64;
 /// `IPT_SO_GET_ENTRIES`, and `IP6T_SO_GET_ENTRIES` likewise.
 const GET_ENTRIES: libc::c_int = 65;
-/// `XT_TABLE_MAXNAMELEN`
+/// `XT_TABLE_MAXNAMELEN`, and `IPSET_MAXNAMELEN` likewise.
 const NAME_LENGTH: usize = 32;
 /// `sizeof(struct ipt_getinfo)`
 const INFO_LENGTH: usize = 84;
 /// `sizeof(struct ipt_get_entries)`: the name, the size, and padding.
 pub const ENTRIES_OFFSET: usize = 40;
+/// `SO_IP_SET`
+const IP_SET: libc::c_int = 83;
+/// `IP_SET_OP_GET_BYINDEX`
+const GET_BY_INDEX: u32 = 7;
+/// The oldest protocol that kernels still speak: `IPSET_PROTOCOL_MIN`.
+const IP_SET_PROTOCOL: u32 = 6;
 /// A larger table than this is not read: a node with 10,000 services has 66 MB.
 const ENTRIES_LIMIT: usize = 1 << 30;
 
@@ -57,6 +63,21 @@ impl XtSocket {
         }
         self.get(GET_ENTRIES, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The name of an ipset that a rule knows by number: only of a socket for IPv4. `None` where the
+    /// kernel has no set of this number, or none at all.
+    pub fn ipset_name(&self, index: u16) -> io::Result<Option<Vec<u8>>> {
+        // `struct ip_set_req_get_set`: operation, version, and the number where the name will be.
+        let mut bytes = [GET_BY_INDEX.to_ne_bytes(), IP_SET_PROTOCOL.to_ne_bytes()].concat();
+        bytes.extend(index.to_ne_bytes());
+        bytes.resize(8 + NAME_LENGTH, 0);
+        match self.get(IP_SET, &mut bytes) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => return Ok(None),
+            other => other?,
+        }
+        let name = bytes.get(8..).and_then(|rest| rest.split(|byte| *byte == 0).next()).unwrap_or_default();
+        Ok((!name.is_empty()).then(|| name.to_vec()))
     }
 
     #[allow(unsafe_code)]

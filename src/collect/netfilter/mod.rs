@@ -7,6 +7,7 @@ mod ipvs;
 mod legacy;
 mod nf_tables;
 mod recent;
+mod set_names;
 
 pub(in crate::collect) use legacy::LegacyMemory;
 
@@ -51,17 +52,21 @@ impl Namespace {
 
     /// One chain with its rules.
     pub fn chain(&self, chain: &ChainRef) -> Read<Option<Rules>> {
-        match chain.table.back_end {
+        let mut read = match chain.table.back_end {
             BackEnd::NfTables => self.nf_chain(chain),
             BackEnd::Legacy => self.legacy_chain(chain),
-        }
+        };
+        read.issues.extend(self.name_sets(read.value.as_mut_slice()));
+        read
     }
 
     /// All chains of a table with their rules, by name.
     pub fn rules_of(&self, table: &TableRef) -> Read<Vec<Rules>> {
-        match table.back_end {
+        let mut read = match table.back_end {
             BackEnd::NfTables => self.nf_rules_of(table),
             BackEnd::Legacy => self.legacy_rules_of(table),
-        }
+        };
+        read.issues.extend(self.name_sets(&mut read.value));
+        read
     }
 }

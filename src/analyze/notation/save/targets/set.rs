@@ -31,8 +31,7 @@ fn key(out: &mut String, option: &str, key: Option<&SetKey>) {
     let Some(key) = key else { return };
     let name = match &key.set {
         SetName::Name(name) => name.to_string(),
-        // The kernel's number: collect has the name, where the set is still there.
-        SetName::Index(index) => format!("#{index}"),
+        SetName::Index(index) => format!("[set {index}]"),
     };
     let sides: Vec<&str> = key.from_source.iter().map(|source| if *source { "src" } else { "dst" }).collect();
     let _ = write!(out, " {option} {name} {}", sides.join(","));
