@@ -1,1 +1,214 @@
 //! nf_tables rules as podnet writes them, against `nft -nn -a list`.
+
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+
+use podnet::analyze::notation::nft::{Contents, LinkName, chain_head, rule_line, set};
+use podnet::collect::kernel::{Kernel, Namespace};
+use podnet::model::issue::{Read, Section};
+use podnet::model::netfilter::rule::Rule;
+use podnet::model::netfilter::set::{Element, Set};
+use podnet::model::netfilter::table::{BackEnd, TableRef};
+use podnet::model::snapshot::{SetSections, TableSections};
+use podnet::model::text::ByteText;
+
+use crate::testbed::Netns;
+
+/// A namespace with rules in it.
+struct Ruleset {
+    netns: Netns,
+    kernel: Namespace,
+}
+
+impl Ruleset {
+    fn load(rules: &str) -> Self {
+        let netns = Netns::new();
+        let kernel = Kernel::new().unwrap().open(&netns.handle());
+        let made = Self { netns, kernel };
+        made.feed(rules);
+        made
+    }
+
+    fn feed(&self, rules: &str) {
+        use std::io::Write as _;
+        let mut child = self.nft(&["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(rules.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "nft refused the rules");
+    }
+
+    fn nft(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.netns.name, "nft"]).args(args).env("TZ", "UTC");
+        command
+    }
+
+    fn ask(&self, args: &[&str]) -> String {
+        let output = self.nft(args).output().unwrap();
+        assert!(output.status.success(), "nft {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// All tables of nf_tables, read from the kernel.
+    fn tables(&self) -> Vec<TableSections> {
+        let tables = self.kernel.tables();
+        assert_eq!(tables.issues, []);
+        let nf = tables.value.into_iter().filter(|table| table.id.back_end == BackEnd::NfTables);
+        nf.map(|table| self.table(&table.id)).collect()
+    }
+
+    fn table(&self, table: &TableRef) -> TableSections {
+        let sets = self.kernel.sets(table);
+        let elements = |set: &Set| SetSections {
+            set: set.id.name.clone(),
+            elements: self.kernel.elements(&set.id).section(),
+        };
+        TableSections {
+            table: table.clone(),
+            chains: self.kernel.rules_of(table).section(),
+            elements: sets.value.iter().map(elements).collect(),
+            sets: sets.section(),
+            objects: self.kernel.objects(table).section(),
+        }
+    }
+}
+
+/// A table's contents, and that the only link is `lo`.
+struct Lone<'a>(&'a TableSections);
+
+impl Contents for Lone<'_> {
+    fn set(&self, name: &ByteText) -> Option<Set> {
+        self.0.set(name)
+    }
+
+    fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {
+        self.0.elements(name)
+    }
+
+    fn link_name(&self, index: u32) -> LinkName {
+        if index == 1 { LinkName::Is("lo".into()) } else { LinkName::Gone }
+    }
+}
+
+/// What a listing says of one chain or set, without the table around it.
+fn inner(listing: &str) -> String {
+    let lines: Vec<&str> = listing.lines().collect();
+    lines[1..lines.len() - 1].iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Compares each chain of a ruleset; gives what is not as nft has it, and what says that it is not.
+fn chains(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
+    let (mut differing, mut inexact) = (Vec::new(), Vec::new());
+    for table in ruleset.tables() {
+        let (family, name) = (table.table.family, table.table.name.to_string());
+        let contents = Lone(&table);
+        for chain in &table.chains.value {
+            let theirs = ruleset.ask(&["-nn", "-a", "list", "chain", family.name(), &name, &chain.chain.id.name.to_string()]);
+            let mut lines = inner(&theirs);
+            let head = chain_head(&chain.chain);
+            assert!(head.exact);
+            let Some(rest) = lines.strip_prefix(&head.text) else { panic!("{lines} does not begin with {}", head.text) };
+            lines = rest.strip_suffix("\t}\n").unwrap().to_owned();
+            let theirs: Vec<&str> = lines.split_inclusive('\n').collect();
+            assert_eq!(theirs.len(), chain.rules.len(), "{lines}");
+            for (rule, theirs) in chain.rules.iter().zip(theirs) {
+                let ours = rule_line(rule, family, &contents);
+                if !ours.exact {
+                    inexact.push(ours.text);
+                } else if ours.text != theirs {
+                    differing.push((ours.text, theirs.to_owned()));
+                }
+            }
+        }
+    }
+    (differing, inexact)
+}
+
+/// Compares each named set of a ruleset.
+fn sets(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
+    let (mut differing, mut inexact) = (Vec::new(), Vec::new());
+    for table in ruleset.tables() {
+        let (family, name) = (table.table.family, table.table.name.to_string());
+        let contents = Lone(&table);
+        for found in table.sets.value.iter().filter(|set| !set.is(Set::ANONYMOUS)) {
+            let word = if found.is(Set::MAP) || found.is(Set::OBJECT) { "map" } else { "set" };
+            let elements = contents.elements(&found.id.name);
+            assert_eq!(elements.issues, []);
+            let ours = set(found, &elements.value, &contents);
+            let theirs = inner(&ruleset.ask(&["-nn", "-a", "list", word, family.name(), &name, &found.id.name.to_string()]));
+            if !ours.exact {
+                inexact.push(ours.text);
+            } else if ours.text != theirs {
+                differing.push((ours.text, theirs));
+            }
+        }
+    }
+    (differing, inexact)
+}
+
+fn told(differing: &[(String, String)]) -> String {
+    differing.iter().fold(String::new(), |mut text, (ours, theirs)| {
+        let _ = write!(text, "ours   {ours}theirs {theirs}\n");
+        text
+    })
+}
+
+/// Every rule and set is written as nft writes it, and podnet says so.
+fn same(rules: &str) {
+    let ruleset = Ruleset::load(rules);
+    for (differing, inexact) in [chains(&ruleset), sets(&ruleset)] {
+        assert!(differing.is_empty(), "{}", told(&differing));
+        assert_eq!(inexact, Vec::<String>::new());
+    }
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("../../fixtures/rules/nft/", $name, ".nft"))
+    };
+}
+
+#[test]
+fn kube_proxy_1_36_is_written_as_nft_does() {
+    same(fixture!("kube-proxy-1.36"));
+}
+
+#[test]
+fn kube_proxy_1_30_is_written_as_nft_does() {
+    same(fixture!("kube-proxy-1.30"));
+}
+
+#[test]
+fn cni_plugins_are_written_as_nft_does() {
+    same(fixture!("cni"));
+}
+
+#[test]
+fn container_engines_and_firewalld_are_written_as_nft_does() {
+    same(fixture!("containers"));
+}
+
+#[test]
+fn the_vocabulary_of_ip_is_written_as_nft_does() {
+    same(fixture!("ip"));
+}
+
+#[test]
+fn the_vocabulary_of_inet_is_written_as_nft_does() {
+    same(fixture!("inet"));
+}
+
+#[test]
+fn the_vocabulary_of_inet_nat_is_written_as_nft_does() {
+    same(fixture!("inet-nat"));
+    same(fixture!("inet-masquerade"));
+}
+
+#[test]
+fn the_vocabulary_of_a_bridge_is_written_as_nft_does() {
+    same(fixture!("bridge"));
+}
+
+#[test]
+fn sets_and_maps_are_written_as_nft_does() {
+    same(fixture!("sets"));
+}

@@ -13,4 +13,5 @@ pub mod rule;
 pub mod set;
 pub mod table;
 pub mod view;
+pub mod words;
 pub mod xt;

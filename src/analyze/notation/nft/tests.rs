@@ -1,0 +1,1 @@
+//! Rules of all sorts against what nft 1.0.6 wrote for them.
