@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use podnet::wire::netlink::frame;
-use podnet::wire::nf_tables::{chain, element, generation, object, rule, set, table};
+use podnet::wire::nf_tables::{chain, element, generation, hook, object, rule, set, table};
 
 fuzz_target!(|datagram: &[u8]| {
     for message in frame::messages(datagram).flatten() {
@@ -14,6 +14,7 @@ fuzz_target!(|datagram: &[u8]| {
         let _ = set::set(message.payload, errors);
         element::elements(message.payload, &mut Vec::new(), errors);
         let _ = object::object(message.payload, errors);
+        let _ = hook::entry(message.payload, errors);
         let _ = generation::generation(message.payload, errors);
     }
 });

@@ -7,12 +7,13 @@ use super::memo::Memo;
 use crate::collect::kernel::Namespace;
 use crate::model::ids::NetnsId;
 use crate::model::issue::Section;
-use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
+use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::ipset::{IpSet, IpSetMember};
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::recent::RecentList;
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::{Table, TableRef};
+use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::netfilter::view::NetfilterView;
 use crate::model::text::{ByteText, Bytes};
 
@@ -32,6 +33,7 @@ pub(super) struct RuleMemory {
     ipset_members: Memo<(NetnsId, ByteText), Option<Vec<IpSetMember>>>,
     ipset_has: Memo<(NetnsId, ByteText, String), Option<bool>>,
     recent: Memo<(NetnsId, ByteText), Option<RecentList>>,
+    hooks: Memo<(NetnsId, Family, Hook), Option<Vec<HookEntry>>>,
     ipvs_services: Memo<NetnsId, Option<u32>>,
 }
 
@@ -104,6 +106,11 @@ impl NetfilterView for LiveNode {
             .netfilter
             .recent
             .get(key, || self.within(netns, "a recent list", |namespace| namespace.recent(list)))
+    }
+
+    fn hooks(&self, netns: NetnsId, family: Family, hook: Hook) -> Section<Option<Vec<HookEntry>>> {
+        let read = || self.within(netns, "what runs at a hook", |namespace| namespace.hooks(family, hook));
+        self.memory.netfilter.hooks.get((netns, family, hook), read)
     }
 
     fn ipvs_services(&self, netns: NetnsId) -> Section<Option<u32>> {

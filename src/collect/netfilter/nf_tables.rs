@@ -5,7 +5,8 @@
 use crate::collect::kernel::Namespace;
 use crate::collect::kernel::dump::repeated;
 use crate::model::issue::Read;
-use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
+use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
@@ -122,6 +123,34 @@ impl Namespace {
             })?;
             found.sort();
             Ok(())
+        })
+    }
+
+    /// What runs at a hook, in order; `None` where the kernel cannot tell.
+    pub fn hooks(&self, family: Family, hook: Hook) -> Read<Option<Vec<HookEntry>>> {
+        let Some(question) = nf::hook::request(family, hook) else { return Read::ok(None) };
+        repeated(&format!("what runs at {family} {hook} of {}", self.id()), |value, complaints| {
+            let mut entries = Vec::new();
+            let outcome = self.with_netfilter(|socket| {
+                dump(socket, &question, nf::hook::HOOK, &mut |message| {
+                    entries.extend(nf::hook::entry(message, complaints));
+                })
+            });
+            match outcome {
+                // nfnetlink refuses so what it has no subsystem for, and the family's hooks where none is compiled in.
+                Err(NetlinkError::Refused(refusal)) if matches!(refusal.errno, libc::EINVAL | libc::EOPNOTSUPP) => {
+                    return Ok(());
+                }
+                Err(NetlinkError::Io { source, .. }) if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
+                    return Ok(());
+                }
+                outcome => {
+                    if matches!(outcome, Ok(()) | Err(NetlinkError::Disturbed(_))) {
+                        *value = Some(entries);
+                    }
+                    outcome
+                }
+            }
         })
     }
 

@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod expr;
+pub mod hook;
 pub mod ipset;
 pub mod object;
 pub mod recent;

@@ -2,12 +2,13 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
-use super::chain::{Chain, ChainRef, Rules};
+use super::chain::{Chain, ChainRef, Hook, Rules};
+use super::hook::HookEntry;
 use super::ipset::{IpSet, IpSetMember};
 use super::object::Object;
 use super::recent::RecentList;
 use super::set::{Element, Set, SetRef};
-use super::table::{Table, TableRef};
+use super::table::{Family, Table, TableRef};
 use crate::model::ids::NetnsId;
 use crate::model::issue::Section;
 use crate::model::text::{ByteText, Bytes};
@@ -56,6 +57,11 @@ pub trait NetfilterView {
 
     /// A list of the `recent` match; `None` where no rule made one of this name.
     fn recent(&self, netns: NetnsId, list: &ByteText) -> Section<Option<RecentList>>;
+
+    /// What runs at a hook of ip, ip6, arp or bridge, in the kernel's order, chains of inet included; `None`
+    /// where the kernel cannot tell (before Linux 5.14, or without `nfnetlink_hook`), and for any other
+    /// family and hook.
+    fn hooks(&self, netns: NetnsId, family: Family, hook: Hook) -> Section<Option<Vec<HookEntry>>>;
 
     /// How many virtual services IPVS has; `None` where the kernel has no IPVS.
     fn ipvs_services(&self, netns: NetnsId) -> Section<Option<u32>>;

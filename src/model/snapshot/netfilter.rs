@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::{Snapshot, drop_hints, not_recorded};
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section};
-use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
+use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::ipset::{IpSet, IpSetMember};
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::recent::RecentList;
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::{Table, TableRef};
+use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::netfilter::view::NetfilterView;
 use crate::model::netfilter::xt::matches::Match;
 use crate::model::text::{ByteText, Bytes};
@@ -37,6 +38,9 @@ pub struct NetfilterSections {
     pub ipset_members: Vec<IpSetSections>,
     /// The lists of the `recent` match that rules name.
     pub recent: Vec<(ByteText, Section<Option<RecentList>>)>,
+    /// What runs at the hooks of its base chains; empty in snapshots of before this was asked.
+    #[serde(default)]
+    pub hooks: Vec<HookSections>,
     /// See [`NetfilterView::ipvs_services`].
     pub ipvs_services: Section<Option<u32>>,
 }
@@ -65,6 +69,17 @@ pub struct SetSections {
     pub elements: Section<Vec<Element>>,
 }
 
+/// What runs at one hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HookSections {
+    /// The packets' family.
+    pub family: Family,
+    /// The hook.
+    pub hook: Hook,
+    /// See [`NetfilterView::hooks`].
+    pub entries: Section<Option<Vec<HookEntry>>>,
+}
+
 /// The members of one ipset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IpSetSections {
@@ -81,8 +96,13 @@ impl NetfilterSections {
         let contents: Vec<_> = tables.value.iter().map(|table| TableSections::take(node, netns, &table.id)).collect();
         let lists: BTreeSet<ByteText> = contents.iter().flat_map(TableSections::recent_lists).collect();
         let ipsets = node.ipsets(netns);
+        let base_chains = node.base_chains(netns);
         Self {
-            base_chains: node.base_chains(netns),
+            hooks: hooks_of(&base_chains.value)
+                .into_iter()
+                .map(|(family, hook)| HookSections { family, hook, entries: node.hooks(netns, family, hook) })
+                .collect(),
+            base_chains,
             ipset_members: ipsets
                 .value
                 .iter()
@@ -111,7 +131,8 @@ impl NetfilterSections {
         let own = [&self.tables.issues, &self.base_chains.issues, &self.ipsets.issues, &self.ipvs_services.issues];
         let members = self.ipset_members.iter().flat_map(|set| &set.members.issues);
         let recent = self.recent.iter().flat_map(|(_, list)| &list.issues);
-        own.into_iter().flatten().chain(contents).chain(members).chain(recent)
+        let hooks = self.hooks.iter().flat_map(|hook| &hook.entries.issues);
+        own.into_iter().flatten().chain(contents).chain(members).chain(recent).chain(hooks)
     }
 
     /// Drops the hints of all sections.
@@ -128,6 +149,7 @@ impl NetfilterSections {
         }
         self.ipset_members.iter_mut().for_each(|set| drop_hints(&mut set.members));
         self.recent.iter_mut().for_each(|(_, list)| drop_hints(list));
+        self.hooks.iter_mut().for_each(|hook| drop_hints(&mut hook.entries));
     }
 
     fn table(&self, table: &TableRef) -> Option<&TableSections> {
@@ -137,6 +159,20 @@ impl NetfilterSections {
     fn set(&self, set: &SetRef) -> Option<&SetSections> {
         self.table(&set.table)?.elements.iter().find(|found| found.set == set.name)
     }
+}
+
+/// The hooks that these chains stand at, by the families whose packets pass them: inet's are those of ip and ip6.
+fn hooks_of(chains: &[Chain]) -> BTreeSet<(Family, Hook)> {
+    let mut hooks = BTreeSet::new();
+    for chain in chains {
+        let Some(base) = &chain.base else { continue };
+        let families: &[Family] = match &chain.id.table.family {
+            Family::Inet => &[Family::Ip, Family::Ip6],
+            one => std::slice::from_ref(one),
+        };
+        hooks.extend(families.iter().map(|family| (*family, base.hook)));
+    }
+    hooks
 }
 
 impl TableSections {
@@ -269,6 +305,14 @@ impl NetfilterView for Snapshot {
     fn recent(&self, netns: NetnsId, list: &ByteText) -> Section<Option<RecentList>> {
         self.of(netns, "recent lists", |found| match found.recent.iter().find(|(name, _)| name == list) {
             Some((_, held)) => Arc::clone(held),
+            None => Read::ok(None).section(),
+        })
+    }
+
+    fn hooks(&self, netns: NetnsId, family: Family, hook: Hook) -> Section<Option<Vec<HookEntry>>> {
+        let held = |found: &&HookSections| (found.family, found.hook) == (family, hook);
+        self.of(netns, "what runs at hooks", |found| match found.hooks.iter().find(held) {
+            Some(held) => Arc::clone(&held.entries),
             None => Read::ok(None).section(),
         })
     }

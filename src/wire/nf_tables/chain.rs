@@ -71,9 +71,7 @@ fn devices(hook: &mut Fields<'_, '_>) -> Vec<ByteText> {
     for attr in attrs(list) {
         match attr {
             Ok(attr) if attr.kind == nfta::DEVICE_NAME => devices.push(attr.text().into()),
-            Ok(attr) if attr.kind == nfta::DEVICE_PREFIX => {
-                devices.push([attr.text(), b"*"].concat().as_slice().into())
-            }
+            Ok(attr) if attr.kind == nfta::DEVICE_PREFIX => devices.push(ByteText::new([attr.text(), b"*"].concat())),
             Ok(_) => {}
             Err(error) => hook.errors.push(error),
         }
@@ -86,7 +84,7 @@ pub(super) fn hook(family: Family, number: u32) -> Option<Hook> {
     Some(match (family, number) {
         (Family::Ip | Family::Ip6 | Family::Inet | Family::Bridge, 0) => Hook::Prerouting,
         (Family::Ip | Family::Ip6 | Family::Inet | Family::Bridge, 1) | (Family::Arp, 0) => Hook::Input,
-        (Family::Ip | Family::Ip6 | Family::Inet | Family::Bridge, 2) | (Family::Arp, 2) => Hook::Forward,
+        (Family::Ip | Family::Ip6 | Family::Inet | Family::Bridge | Family::Arp, 2) => Hook::Forward,
         (Family::Ip | Family::Ip6 | Family::Inet | Family::Bridge, 3) | (Family::Arp, 1) => Hook::Output,
         (Family::Ip | Family::Ip6 | Family::Inet | Family::Bridge, 4) => Hook::Postrouting,
         (Family::Inet, 5) | (Family::Netdev, 0) => Hook::Ingress,

@@ -125,13 +125,11 @@ impl<'a, 'e> Fields<'a, 'e> {
         if let Some(bytes) = nest.raw(nfta::DATA_VALUE) {
             return Some(Data::Value(bytes.into()));
         }
-        match nest.raw(nfta::DATA_VERDICT).and_then(|inner| verdict(inner, nest.errors)) {
-            Some(verdict) => Some(Data::Verdict(verdict)),
-            None => {
-                nest.errors.push(AttrError::Value { kind, detail: "neither bytes nor a verdict".into() });
-                None
-            }
+        let verdict = nest.raw(nfta::DATA_VERDICT).and_then(|inner| verdict(inner, nest.errors));
+        if verdict.is_none() {
+            nest.errors.push(AttrError::Value { kind, detail: "neither bytes nor a verdict".into() });
         }
+        verdict.map(Data::Verdict)
     }
 
     /// A nest that holds counters.

@@ -10,6 +10,7 @@ pub mod element;
 mod expr;
 mod fields;
 pub mod generation;
+pub mod hook;
 mod nfta;
 pub mod object;
 pub mod request;
@@ -31,31 +32,31 @@ const SUBSYSTEM: u16 = 10 << 8;
 /// `NFT_MSG_NEWTABLE`
 pub const NEWTABLE: u16 = SUBSYSTEM;
 /// `NFT_MSG_GETTABLE`
-pub const GETTABLE: u16 = SUBSYSTEM | 1;
+pub const GETTABLE: u16 = SUBSYSTEM + 1;
 /// `NFT_MSG_NEWCHAIN`
-pub const NEWCHAIN: u16 = SUBSYSTEM | 3;
+pub const NEWCHAIN: u16 = SUBSYSTEM + 3;
 /// `NFT_MSG_GETCHAIN`
-pub const GETCHAIN: u16 = SUBSYSTEM | 4;
+pub const GETCHAIN: u16 = SUBSYSTEM + 4;
 /// `NFT_MSG_NEWRULE`
-pub const NEWRULE: u16 = SUBSYSTEM | 6;
+pub const NEWRULE: u16 = SUBSYSTEM + 6;
 /// `NFT_MSG_GETRULE`
-pub const GETRULE: u16 = SUBSYSTEM | 7;
+pub const GETRULE: u16 = SUBSYSTEM + 7;
 /// `NFT_MSG_NEWSET`
-pub const NEWSET: u16 = SUBSYSTEM | 9;
+pub const NEWSET: u16 = SUBSYSTEM + 9;
 /// `NFT_MSG_GETSET`
-pub const GETSET: u16 = SUBSYSTEM | 10;
+pub const GETSET: u16 = SUBSYSTEM + 10;
 /// `NFT_MSG_NEWSETELEM`
-pub const NEWSETELEM: u16 = SUBSYSTEM | 12;
+pub const NEWSETELEM: u16 = SUBSYSTEM + 12;
 /// `NFT_MSG_GETSETELEM`
-pub const GETSETELEM: u16 = SUBSYSTEM | 13;
+pub const GETSETELEM: u16 = SUBSYSTEM + 13;
 /// `NFT_MSG_NEWGEN`
-pub const NEWGEN: u16 = SUBSYSTEM | 15;
+pub const NEWGEN: u16 = SUBSYSTEM + 15;
 /// `NFT_MSG_GETGEN`
-pub const GETGEN: u16 = SUBSYSTEM | 16;
+pub const GETGEN: u16 = SUBSYSTEM + 16;
 /// `NFT_MSG_NEWOBJ`
-pub const NEWOBJ: u16 = SUBSYSTEM | 18;
+pub const NEWOBJ: u16 = SUBSYSTEM + 18;
 /// `NFT_MSG_GETOBJ`
-pub const GETOBJ: u16 = SUBSYSTEM | 19;
+pub const GETOBJ: u16 = SUBSYSTEM + 19;
 
 /// Length of `struct nfgenmsg`: family, version, and in network order the lower half of the generation.
 const HEADER_LENGTH: usize = 4;

@@ -3,11 +3,12 @@
 
 use proptest::prelude::*;
 
-use super::{chain, element, nfta, object, rule, set, table};
+use super::{chain, element, hook, nfta, object, rule, set, table};
 use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::expr::{BitwiseOp, Data, Expr, Register, Verdict};
+use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::rule::Body;
-use crate::model::netfilter::table::Family;
+use crate::model::netfilter::table::{Family, TableRef};
 use crate::model::text::Bytes;
 use crate::wire::netlink::attr::AttrError;
 use crate::wire::netlink::frame::messages;
@@ -177,6 +178,52 @@ fn a_family_that_is_not_known_is_not_of_our_sort() {
     assert_eq!(errors, [AttrError::Fixed { length: 2, wanted: 4 }]);
 }
 
+/// `nfnl_hook_dump_one` of Linux 6.18: `struct nfgenmsg`, function, module, hook, priority, what it belongs to.
+#[test]
+fn what_runs_at_a_hook_is_told_by_function_and_chain() {
+    let answer = |priority: i32, function: &str, module: Option<&str>, info: Option<Vec<u8>>| {
+        let mut parts = vec![attr(4, &[function.as_bytes(), &[0]].concat())];
+        parts.extend(module.map(|module| attr(5, &[module.as_bytes(), &[0]].concat())));
+        parts.extend([number(1, 0), number(2, priority.cast_unsigned())]);
+        parts.extend(info);
+        let mut errors = Vec::new();
+        let found = hook::entry(&[vec![2, 0, 0, 0], parts.concat()].concat(), &mut errors).unwrap();
+        assert_eq!(errors, []);
+        found
+    };
+    let described = [attr(1, b"kube-proxy\0"), attr(3, b"nat-prerouting\0"), attr(2, &[1])];
+    let info = nest(6, &[number(2, 1), nest(1, &described)]);
+    let chain = TableRef::nf(Family::Inet, "kube-proxy").chain("nat-prerouting");
+    let plain = HookEntry { priority: -100, function: None, module: None, chain: None, program: None };
+    assert_eq!(
+        answer(-100, "nft_nat_do_chain", Some("nft_chain_nat"), Some(info)),
+        HookEntry {
+            function: Some("nft_nat_do_chain".into()),
+            module: Some("nft_chain_nat".into()),
+            chain: Some(chain),
+            ..plain.clone()
+        }
+    );
+    let function = Some("ipv4_conntrack_in".into());
+    assert_eq!(answer(-200, "ipv4_conntrack_in", None, None), HookEntry { priority: -200, function, ..plain.clone() });
+    let info = nest(6, &[number(2, 2), nest(1, &[number(1, 77)])]);
+    let function = Some("nf_hook_run_bpf".into());
+    assert_eq!(
+        answer(5, "nf_hook_run_bpf", None, Some(info)),
+        HookEntry { priority: 5, function, program: Some(77), ..plain }
+    );
+}
+
+#[test]
+fn a_hook_is_asked_for_by_the_familys_number() {
+    // The message's header, then NFPROTO_ARP, then NFNLA_HOOK_HOOKNUM with NF_ARP_OUT.
+    let request = hook::request(Family::Arp, Hook::Output).unwrap();
+    assert!(request.is_dump());
+    assert_eq!(request.bytes(1, 0)[16..], [3, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 1]);
+    assert_eq!(hook::request(Family::Arp, Hook::Postrouting), None);
+    assert_eq!(hook::request(Family::Netdev, Hook::Ingress), None);
+}
+
 /// Every decoder on any bytes: a value or a complaint.
 fn all(payload: &[u8]) -> usize {
     let errors = &mut Vec::new();
@@ -187,6 +234,7 @@ fn all(payload: &[u8]) -> usize {
     let _ = set::set(payload, errors);
     element::elements(payload, &mut Vec::new(), errors);
     let _ = object::object(payload, errors);
+    let _ = hook::entry(payload, errors);
     let _ = super::generation::generation(payload, errors);
     errors.len()
 }

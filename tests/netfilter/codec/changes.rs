@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use podnet::model::issue::{Read, Why};
+use podnet::model::issue::Why;
 use podnet::model::netfilter::chain::Rules;
 use podnet::model::netfilter::table::{Family, TableRef};
 
@@ -60,9 +60,8 @@ fn an_answer_without_issue_is_one_whole_state() {
                 nft(&netns, &["-f", "-"], state);
             }
         });
-        let mut read = || -> Read<Vec<Rules>> { namespace.rules_of(&table) };
         for _ in 0..200 {
-            let read = read();
+            let read = namespace.rules_of(&table);
             if read.issues.is_empty() {
                 let found = shape(&read.value);
                 match wanted.iter().position(|state| *state == found) {
@@ -76,7 +75,6 @@ fn an_answer_without_issue_is_one_whole_state() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    println!("{seen:?} whole, {interrupted} interrupted");
     assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}, {interrupted} interrupted");
 }
 

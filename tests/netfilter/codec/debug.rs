@@ -128,7 +128,7 @@ fn words(bytes: &Bytes) -> impl Iterator<Item = u32> {
 }
 
 fn spaced(bytes: &Bytes) -> String {
-    words(bytes).map(|word| format!("{word:08x} ")).collect()
+    words(bytes).fold(String::new(), |text, word| format!("{text}{word:08x} "))
 }
 
 fn value(bytes: &Bytes) -> String {
@@ -241,8 +241,8 @@ fn fib(result: u32, bits: u32) -> String {
     format!("fib {} {result}{present}", asked.join(" . "))
 }
 
-fn log(parts: (Option<u16>, Option<&ByteText>, Option<u32>, Option<u16>, Option<u32>, Option<u32>)) -> String {
-    let (group, prefix, length, threshold, level, bits) = parts;
+fn log(expr: &Expr) -> String {
+    let Expr::Log { group, prefix, length, threshold, level, flags: bits } = expr else { panic!("{expr:?}") };
     let mut text = String::from("log");
     if let Some(prefix) = prefix {
         let _ = write!(text, " prefix {prefix}");
@@ -331,7 +331,8 @@ pub fn expr(expr: &Expr) -> String {
         }
         Expr::Dynset { set, op, key, data, timeout_ms, not: _, exprs } => {
             let op = ["add", "update", "delete"][usize::try_from(*op).unwrap()];
-            let inner: String = exprs.iter().map(|inner| format!(" expr [ {} ]", self::expr(inner))).collect();
+            let inner =
+                exprs.iter().fold(String::new(), |text, inner| format!("{text} expr [ {} ]", self::expr(inner)));
             let timeout = timeout_ms.unwrap_or_default();
             format!("dynset {op} reg_key {} set {set}{} timeout {timeout}ms{inner}", key.0, maybe("sreg_data", *data))
         }
@@ -351,9 +352,7 @@ pub fn expr(expr: &Expr) -> String {
         Expr::Quota(found) => quota(found),
         Expr::Nat(found) => nat(found),
         Expr::Reject { kind, code } => format!("reject type {kind} code {code}"),
-        Expr::Log { group, prefix, length, threshold, level, flags } => {
-            log((*group, prefix.as_ref(), *length, *threshold, *level, *flags))
-        }
+        Expr::Log { .. } => log(expr),
         Expr::Notrack => "notrack".into(),
         Expr::Queue { number, total, flags, from } => {
             let first = number.unwrap_or_default();

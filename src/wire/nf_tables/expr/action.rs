@@ -4,7 +4,7 @@
 
 use super::super::nfta;
 use super::Place;
-use crate::model::netfilter::expr::{Expr, Nat, NatKind, ObjectMap, ObjectRef};
+use crate::model::netfilter::expr::{Expr, Nat, NatKind, ObjectMap, ObjectRef, RegisterRange};
 
 pub fn nat(place: &mut Place<'_, '_>) -> Option<Expr> {
     let fields = &mut place.fields;
@@ -22,20 +22,20 @@ pub fn nat(place: &mut Place<'_, '_>) -> Option<Expr> {
     }))
 }
 
-pub fn masquerade(place: &mut Place<'_, '_>) -> Option<Expr> {
+pub fn masquerade(place: &mut Place<'_, '_>) -> Expr {
     let ports = (nfta::MASQ_REG_PROTO_MIN, nfta::MASQ_REG_PROTO_MAX);
-    Some(Expr::Nat(to_here(place, NatKind::Masquerade, ports, nfta::MASQ_FLAGS)))
+    Expr::Nat(to_here(place, NatKind::Masquerade, ports, nfta::MASQ_FLAGS))
 }
 
-pub fn redirect(place: &mut Place<'_, '_>) -> Option<Expr> {
+pub fn redirect(place: &mut Place<'_, '_>) -> Expr {
     let ports = (nfta::REDIR_REG_PROTO_MIN, nfta::REDIR_REG_PROTO_MAX);
-    Some(Expr::Nat(to_here(place, NatKind::Redirect, ports, nfta::REDIR_FLAGS)))
+    Expr::Nat(to_here(place, NatKind::Redirect, ports, nfta::REDIR_FLAGS))
 }
 
 fn to_here(place: &mut Place<'_, '_>, kind: NatKind, ports: (u16, u16), flags: u16) -> Nat {
     let port = place.fields.range(ports.0, ports.1);
     let flags = place.fields.u32(flags).unwrap_or_default();
-    Nat { kind, family: None, address: Default::default(), port, flags }
+    Nat { kind, family: None, address: RegisterRange::default(), port, flags }
 }
 
 pub fn reject(place: &mut Place<'_, '_>) -> Option<Expr> {
@@ -47,26 +47,26 @@ pub fn reject(place: &mut Place<'_, '_>) -> Option<Expr> {
     })
 }
 
-pub fn log(place: &mut Place<'_, '_>) -> Option<Expr> {
+pub fn log(place: &mut Place<'_, '_>) -> Expr {
     let fields = &mut place.fields;
-    Some(Expr::Log {
+    Expr::Log {
         group: fields.u16(nfta::LOG_GROUP),
         prefix: fields.name(nfta::LOG_PREFIX),
         length: fields.u32(nfta::LOG_SNAPLEN),
         threshold: fields.u16(nfta::LOG_QTHRESHOLD),
         level: fields.u32(nfta::LOG_LEVEL),
         flags: fields.u32(nfta::LOG_FLAGS),
-    })
+    }
 }
 
-pub fn queue(place: &mut Place<'_, '_>) -> Option<Expr> {
+pub fn queue(place: &mut Place<'_, '_>) -> Expr {
     let fields = &mut place.fields;
-    Some(Expr::Queue {
+    Expr::Queue {
         number: fields.u16(nfta::QUEUE_NUM),
         total: fields.u16(nfta::QUEUE_TOTAL),
         flags: fields.u16(nfta::QUEUE_FLAGS).unwrap_or_default(),
         from: fields.register(nfta::QUEUE_SREG_QNUM),
-    })
+    }
 }
 
 pub fn objref(place: &mut Place<'_, '_>) -> Option<Expr> {
