@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use podnet::analyze::notation::nft::{Contents, LinkName, chain_head, rule_line, set};
 use podnet::collect::kernel::{Kernel, Namespace};
-use podnet::model::issue::{Read, Section};
+use podnet::model::issue::Section;
 use podnet::model::netfilter::rule::Rule;
 use podnet::model::netfilter::set::{Element, Set};
 use podnet::model::netfilter::table::{BackEnd, TableRef};
@@ -211,4 +211,62 @@ fn the_vocabulary_of_a_bridge_is_written_as_nft_does() {
 #[test]
 fn sets_and_maps_are_written_as_nft_does() {
     same(fixture!("sets"));
+}
+
+/// Rules in a chain of an inet table: what is not as nft has it, and what says so itself.
+fn odd(rules: &str) -> (Vec<(String, String)>, Vec<String>) {
+    let ruleset = Ruleset::load(&format!(
+        "table inet t {{\nchain c {{\ntype nat hook prerouting priority -100\n{rules}\n}}\n}}"
+    ));
+    chains(&ruleset)
+}
+
+#[test]
+fn nft_forgets_what_stands_before_a_port_of_no_known_protocol_and_podnet_does_not() {
+    let (differing, inexact) = odd("meta l4proto 91 th dport 53");
+    assert_eq!(told(&differing), "ours   \t\tmeta l4proto 91 th dport 53 # handle 2\ntheirs \t\tth dport 53 # handle 2\n\n");
+    assert_eq!(inexact, Vec::<String>::new());
+}
+
+#[test]
+fn nft_takes_two_bounds_for_one_range_and_podnet_does_not() {
+    let (differing, inexact) = odd("tcp sport >= 80 tcp dport <= 90");
+    assert_eq!(told(&differing), "ours   \t\ttcp sport >= 80 tcp dport <= 90 # handle 2\ntheirs \t\ttcp dport 80-90 # handle 2\n\n");
+    assert_eq!(inexact, Vec::<String>::new());
+}
+
+#[test]
+fn the_order_of_some_elements_is_the_kernels_own_and_podnet_says_so() {
+    let (differing, inexact) =
+        odd("ip saddr . tcp dport { 10.0.0.0/8 . 80-90, 1.2.3.4 . 443 }\ntcp flags { syn, syn|ack }");
+    assert_eq!(differing, []);
+    assert_eq!(
+        inexact,
+        [
+            "\t\tip saddr . tcp dport { 1.2.3.4 . 443, 10.0.0.0/8 . 80-90 } # handle 3\n",
+            "\t\ttcp flags { 0x2, 0x2 | 0x10 } # handle 5\n"
+        ]
+    );
+}
+
+#[test]
+fn what_hangs_on_the_readers_time_zone_stays_in_brackets() {
+    let (differing, inexact) = odd("iifname \"eth0\" meta hour \"17:00\" tcp dport 80 counter");
+    assert_eq!(differing, []);
+    assert_eq!(
+        inexact,
+        [
+            "\t\tiifname \"eth0\" [ meta load key 32 => reg 1 ] [ cmp eq reg 1 0x10ef0000 ] tcp dport 80 counter packets 0 bytes 0 # handle 2\n"
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_link_is_no_number() {
+    let ruleset = Ruleset::load("table inet t {\nchain c {\niif lo tcp dport 80\n}\n}");
+    let table = ruleset.tables().remove(0);
+    let rule: &Rule = &table.chains.value[0].rules[0];
+    let text = rule_line(rule, table.table.family, &table);
+    assert!(!text.exact);
+    assert_eq!(text.text, "\t\t[ meta load key 4 => reg 1 ] [ cmp eq reg 1 0x01000000 ] tcp dport 80 # handle 2\n");
 }

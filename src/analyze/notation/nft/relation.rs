@@ -74,8 +74,9 @@ impl Writer<'_> {
         let equals = named.calculated || (part.kind.is_bits() && !right.contains(" | "));
         let piece = self.push(format!("{} {}{right}", named.text, sign(op, equals)));
         if let (Term::Meta(key), Compare::Eq) = (&held.term, op)
-            && let Some(implied) =
-                self.protocols.meta(*key, u32::try_from(number(bytes, part.host)?).ok()?, piece)
+            // Names, which are longer, imply nothing.
+            && let Some(wants) = number(bytes, part.host).and_then(|wants| u32::try_from(wants).ok())
+            && let Some(implied) = self.protocols.meta(*key, wants, piece)
         {
             self.remove(implied);
         }

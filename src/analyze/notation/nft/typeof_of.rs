@@ -37,8 +37,8 @@ const HEADERS: [(u32, Header); 16] = [
     (12, Header::Ip),
     (13, Header::Ip6),
     (14, Header::Icmpv6),
-    (15, Header::Arp),
-    (16, Header::Ether),
+    (16, Header::Vlan),
+    (17, Header::Ether),
 ];
 
 fn number(bytes: Option<&[u8]>) -> Option<u32> {
@@ -57,6 +57,8 @@ pub(super) fn typeof_of(told: &[u8]) -> Option<TypeOf> {
             let number_of_header = number(user_data(data, 0))?;
             let at = usize::try_from(number(user_data(data, 1))?).ok()?.checked_sub(1)?;
             let (_, header) = HEADERS.iter().find(|row| row.0 == number_of_header)?;
+            // nft counts the CFI bit by two names.
+            let at = if *header == Header::Vlan && at > 1 { at - 1 } else { at };
             let field = header.fields().get(at)?;
             let parts = vec![Part::new(field.kind, false, field.bits)];
             Some(TypeOf { text: format!("{} {}", header.name(), field.name), parts })
