@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{address, masked, names, not, range};
+use super::super::{address, not};
+use super::words::{masked, names, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Conntrack, CounterTest, Recent, RecentOp, SetName, SetTest};
 
@@ -13,8 +14,8 @@ const STATES: [&str; 7] = ["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKE
 /// `IPS_*`, by bit.
 const STATUSES: [&str; 4] = ["EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED"];
 
-pub(super) fn state(out: &mut String, asked: &Test<u32>) {
-    let _ = write!(out, "{} --state ", not(asked));
+pub(super) fn state(out: &mut String, asked: Test<u32>) {
+    let _ = write!(out, "{} --state ", not(&asked));
     states(out, asked.value);
 }
 
@@ -51,7 +52,7 @@ pub(super) fn conntrack(out: &mut String, asked: &Conntrack) {
     ];
     for (option, test) in ports {
         if let Some(test) = test {
-            let _ = write!(out, "{} {option} {}", not(test), range(&test.value));
+            let _ = write!(out, "{} {option} {}", not(test), range(test.value));
         }
     }
     if let Some(test) = &asked.status {

@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{names, not};
+use super::super::not;
+use super::words::names;
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Addrtype, IdRange, Owner, Rpfilter, SocketTest};
 
@@ -52,7 +53,7 @@ fn ids(out: &mut String, option: &str, test: Option<&Test<IdRange>>) {
     }
 }
 
-pub(super) fn rpfilter(out: &mut String, asked: &Rpfilter) {
+pub(super) fn rpfilter(out: &mut String, asked: Rpfilter) {
     options(
         out,
         &[
@@ -64,7 +65,7 @@ pub(super) fn rpfilter(out: &mut String, asked: &Rpfilter) {
     );
 }
 
-pub(super) fn socket(out: &mut String, asked: &SocketTest) {
+pub(super) fn socket(out: &mut String, asked: SocketTest) {
     options(
         out,
         &[

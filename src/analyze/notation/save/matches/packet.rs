@@ -4,15 +4,16 @@
 
 use std::fmt::Write as _;
 
-use super::words::{address, not, range};
+use super::super::{address, not};
+use super::words::range;
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Icmp, Iprange, Physdev, Range, TtlTest};
 
 /// Types by number; a code where not all are meant. A range of codes cannot be given to the
 /// program: it stands here as `8/1-3`, which the program does not read.
-pub(super) fn icmp(out: &mut String, protocol: &str, asked: &Test<Icmp>) {
+pub(super) fn icmp(out: &mut String, protocol: &str, asked: Test<Icmp>) {
     let Icmp { kind, code_min, code_max } = asked.value;
-    let _ = write!(out, "{} --{protocol}-type ", not(asked));
+    let _ = write!(out, "{} --{protocol}-type ", not(&asked));
     if protocol == "icmp" && kind == u8::MAX {
         out.push_str("any");
         return;
@@ -25,17 +26,19 @@ pub(super) fn icmp(out: &mut String, protocol: &str, asked: &Test<Icmp>) {
     };
 }
 
-pub(super) fn length(out: &mut String, asked: &Test<Range>) {
-    let _ = write!(out, "{} --length {}", not(asked), range(&asked.value));
+pub(super) fn length(out: &mut String, asked: Test<Range>) {
+    let _ = write!(out, "{} --length {}", not(&asked), range(asked.value));
 }
 
-pub(super) fn mac(out: &mut String, asked: &Test<[u8; 6]>) {
-    let [a, b, c, d, e, f] = asked.value;
-    let _ = write!(out, "{} --mac-source {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}", not(asked));
+pub(super) fn mac(out: &mut String, asked: Test<[u8; 6]>) {
+    let _ = write!(out, "{} --mac-source ", not(&asked));
+    for (place, byte) in asked.value.iter().enumerate() {
+        let _ = write!(out, "{}{byte:02x}", if place > 0 { ":" } else { "" });
+    }
 }
 
-pub(super) fn pkttype(out: &mut String, asked: &Test<u16>) {
-    let _ = write!(out, "{} --pkt-type ", not(asked));
+pub(super) fn pkttype(out: &mut String, asked: Test<u16>) {
+    let _ = write!(out, "{} --pkt-type ", not(&asked));
     let _ = match asked.value {
         0 => write!(out, "unicast"),
         1 => write!(out, "broadcast"),
@@ -44,7 +47,7 @@ pub(super) fn pkttype(out: &mut String, asked: &Test<u16>) {
     };
 }
 
-pub(super) fn ttl(out: &mut String, field: &str, asked: &TtlTest) {
+pub(super) fn ttl(out: &mut String, field: &str, asked: TtlTest) {
     let (not, op) = match asked.op {
         0 => ("", "eq"),
         1 => (" !", "eq"),

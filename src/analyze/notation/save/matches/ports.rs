@@ -4,14 +4,15 @@
 
 use std::fmt::Write as _;
 
-use super::words::{names, not, range};
+use super::super::not;
+use super::words::{names, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Multiport, Ports, Sctp, SctpChunks, Tcp};
 
 pub(super) fn ports(out: &mut String, asked: &Ports) {
     for (option, test) in [("--sport", &asked.source), ("--dport", &asked.destination)] {
         if let Some(test) = test {
-            let _ = write!(out, "{} {option} {}", not(test), range(&test.value));
+            let _ = write!(out, "{} {option} {}", not(test), range(test.value));
         }
     }
 }
@@ -113,6 +114,6 @@ pub(super) fn multiport(out: &mut String, asked: &Test<Multiport>) {
     };
     let _ = write!(out, "{} {option} ", not(asked));
     for (place, ports) in asked.value.ports.iter().enumerate() {
-        let _ = write!(out, "{}{}", if place > 0 { "," } else { "" }, range(ports));
+        let _ = write!(out, "{}{}", if place > 0 { "," } else { "" }, range(*ports));
     }
 }

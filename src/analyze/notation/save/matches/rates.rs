@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::matches::{Hashlimit, Rate};
 
-pub(super) fn limit(out: &mut String, asked: &Rate) {
+pub(super) fn limit(out: &mut String, asked: Rate) {
     out.push_str(" --limit ");
     rate(out, asked.average.into(), 10_000);
     // The program leaves its default out.
