@@ -46,32 +46,32 @@ fn arguments(out: &mut String, family: Family, found: &XtMatch) {
         Match::Udp(asked) => ports::ports(out, asked),
         Match::Sctp(asked) => ports::sctp(out, asked),
         Match::Multiport(asked) => ports::multiport(out, asked),
-        Match::Icmp(asked) => packet::icmp(out, "icmp", asked),
-        Match::Icmp6(asked) => packet::icmp(out, "icmpv6", asked),
+        Match::Icmp(asked) => packet::icmp(out, "icmp", *asked),
+        Match::Icmp6(asked) => packet::icmp(out, "icmpv6", *asked),
         Match::Mark(asked) | Match::Connmark(asked) => mark(out, asked),
         Match::Conntrack(asked) => flow::conntrack(out, asked),
-        Match::State(asked) => flow::state(out, asked),
+        Match::State(asked) => flow::state(out, *asked),
         Match::Statistic(asked) => statistic(out, asked),
         Match::Addrtype(asked) => node::addrtype(out, asked),
         Match::Set(asked) => flow::set(out, asked),
         Match::Recent(asked) => flow::recent(out, asked),
         Match::Physdev(asked) => packet::physdev(out, asked),
-        Match::Limit(asked) => rates::limit(out, asked),
+        Match::Limit(asked) => rates::limit(out, *asked),
         Match::Hashlimit(asked) => rates::hashlimit(out, family, asked),
         Match::Owner(asked) => node::owner(out, asked),
         Match::Iprange(asked) => packet::iprange(out, asked),
-        Match::Mac(asked) => packet::mac(out, asked),
-        Match::Length(asked) => packet::length(out, asked),
-        Match::Rpfilter(asked) => node::rpfilter(out, asked),
-        Match::Pkttype(asked) => packet::pkttype(out, asked),
-        Match::Ttl(asked) => packet::ttl(out, if found.name == "hl" { "hl" } else { "ttl" }, asked),
+        Match::Mac(asked) => packet::mac(out, *asked),
+        Match::Length(asked) => packet::length(out, *asked),
+        Match::Rpfilter(asked) => node::rpfilter(out, *asked),
+        Match::Pkttype(asked) => packet::pkttype(out, *asked),
+        Match::Ttl(asked) => packet::ttl(out, if found.name == "hl" { "hl" } else { "ttl" }, *asked),
         Match::Dscp(asked) => {
             let _ = write!(out, "{} --dscp 0x{:02x}", not(asked), asked.value);
         }
         Match::Tcpmss(asked) => {
-            let _ = write!(out, "{} --mss {}", not(asked), words::range(&asked.value));
+            let _ = write!(out, "{} --mss {}", not(asked), words::range(asked.value));
         }
-        Match::Socket(asked) => node::socket(out, asked),
+        Match::Socket(asked) => node::socket(out, *asked),
         Match::Nfacct(name) => {
             let _ = write!(out, " --nfacct-name  {name}");
         }

@@ -3,12 +3,16 @@
 //! May import model only.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::address;
-use crate::model::netfilter::xt::MaskedAddress;
 use crate::model::netfilter::xt::matches::Range;
+use crate::model::netfilter::xt::{MaskedAddress, Test};
 use crate::model::text::ByteText;
+
+/// ` !` where a test is turned around.
+pub(super) fn not<T>(test: &Test<T>) -> &'static str {
+    if test.not { " !" } else { "" }
+}
 
 /// A space and the text, in quotes where it has other characters than letters, digits, `-` and `_`.
 /// Mirrors `xtables_save_string`.
@@ -57,12 +61,25 @@ pub(super) fn masked(out: &mut String, value: &MaskedAddress) {
         IpAddr::V4(mask) => (mask.to_bits().leading_ones(), mask.to_bits().trailing_zeros(), 32),
         IpAddr::V6(mask) => (mask.to_bits().leading_ones(), mask.to_bits().trailing_zeros(), 128),
     };
-    let host = address(value.address);
+    let address = address(value.address);
     let _ = if ones == width {
-        write!(out, "{host}")
+        write!(out, "{address}")
     } else if ones + zeros == width {
-        write!(out, "{host}/{ones}")
+        write!(out, "{address}/{ones}")
     } else {
-        write!(out, "{host}/{}", address(value.mask))
+        write!(out, "{address}/{}", self::address(value.mask))
     };
+}
+
+/// An address as the C library writes it: the last words of `::1.2.3.4` stay dotted.
+pub(super) fn address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+                format!("::{}", Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+            }
+            _ => v6.to_string(),
+        },
+        IpAddr::V4(v4) => v4.to_string(),
+    }
 }

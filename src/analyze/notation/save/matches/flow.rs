@@ -4,8 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::{address, not};
-use super::words::{masked, names, range};
+use super::words::{address, masked, names, not, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Conntrack, CounterTest, Recent, RecentOp, SetName, SetTest};
 

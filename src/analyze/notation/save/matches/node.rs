@@ -4,8 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::not;
-use super::words::names;
+use super::words::{names, not};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Addrtype, IdRange, Owner, Rpfilter, SocketTest};
 

@@ -4,8 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::{address, not};
-use super::words::range;
+use super::words::{address, not, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Icmp, Iprange, Physdev, Range, TtlTest};
 

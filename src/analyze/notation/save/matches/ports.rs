@@ -4,8 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::not;
-use super::words::{names, range};
+use super::words::{names, not, range};
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Multiport, Ports, Sctp, SctpChunks, Tcp};
 
