@@ -113,6 +113,8 @@ pub enum Command {
     Routes(super::routes::RoutesArgs),
     /// CNI configuration, results cache and leases, joined with the pods
     Cni,
+    /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
+    Nat(super::nat::NatArgs),
     /// A pod's whole road to the wire, with the evidence for each step
     Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace

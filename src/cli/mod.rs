@@ -12,6 +12,7 @@ pub mod enter;
 pub mod error;
 pub mod lab;
 pub mod man;
+pub mod nat;
 pub mod netns;
 pub mod output;
 pub mod pods;
@@ -65,6 +66,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Bridge(args) => bridge::run(global, args),
         Command::Routes(args) => routes::run(global, args),
         Command::Cni => cni::run(global),
+        Command::Nat(args) => nat::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
         Command::Enter(args) => enter::run(global, args),

@@ -5,6 +5,7 @@ pub mod bridge;
 pub mod cni;
 pub mod json;
 pub mod lab;
+pub mod nat;
 pub mod netns;
 pub mod pods;
 pub mod routes;
