@@ -91,7 +91,9 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         Command::Lab(args) if args.has_namespace() => {
             ("lab service remove", [node.as_slice(), &[given.all_namespaces, given.selector, given.json]].concat())
         }
-        Command::Lab(args) if args.has_json() => ("lab status and lab service list", none()),
+        Command::Lab(args) if args.has_json() => {
+            (if args.is_service() { "lab service list" } else { "lab status" }, none())
+        }
         Command::Lab(_) => ("lab up, exec and down", [none().as_slice(), &[given.json]].concat()),
         Command::Completions(_) => ("completions", none()),
         Command::Man(_) => ("man", none()),
