@@ -76,6 +76,16 @@ pub enum Code {
     NotReady,
     /// The sandbox's namespace is gone.
     NetnsGone,
+    /// A service that has no endpoints, or none that may be used.
+    NoEndpoints,
+    /// Rules that count nothing.
+    NoCounters,
+    /// What the kernel does not hold.
+    NotInKernel,
+    /// Chains to which no rule leads.
+    Leftover,
+    /// A service whose name the rules do not tell.
+    NameUnknown,
 }
 
 impl Finding {

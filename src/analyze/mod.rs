@@ -15,5 +15,6 @@ pub mod peer;
 pub mod pods;
 pub mod routes;
 pub mod selector;
+pub mod services;
 pub mod trace;
 pub mod veth;

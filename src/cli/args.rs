@@ -113,6 +113,8 @@ pub enum Command {
     Routes(super::routes::RoutesArgs),
     /// CNI configuration, results cache and leases, joined with the pods
     Cni,
+    /// What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules
+    Services(super::services::ServicesArgs),
     /// A pod's whole road to the wire, with the evidence for each step
     Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace

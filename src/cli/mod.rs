@@ -19,6 +19,7 @@ pub mod progress;
 pub mod routes;
 pub mod run;
 pub mod schema;
+pub mod services;
 pub mod snapshot;
 pub mod trace;
 pub mod veth;
@@ -65,6 +66,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Bridge(args) => bridge::run(global, args),
         Command::Routes(args) => routes::run(global, args),
         Command::Cni => cni::run(global),
+        Command::Services(args) => services::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
         Command::Enter(args) => enter::run(global, args),

@@ -11,6 +11,7 @@ use crate::analyze::cni::CniAnswer;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
 use crate::analyze::routes::Routes;
+use crate::analyze::services::types::Services;
 use crate::analyze::trace::Trace;
 use crate::analyze::veth::Veth;
 use crate::model::lab_status::LabStatus;
@@ -42,6 +43,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("netns", schema::of_answer::<Namespaces>("netns")),
         ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
+        ("services", schema::of_answer::<Services>("services")),
         ("pods", schema::of_answer::<Pods>("pods")),
         ("snapshot", schema::of_snapshot()),
         ("veth", schema::of_answer::<Veth>("veth")),

@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod cni;
 pub mod ids;
 pub mod issue;
+pub mod kube_proxy;
 pub mod lab;
 pub mod lab_status;
 pub mod link;

@@ -9,6 +9,7 @@ pub mod netns;
 pub mod pods;
 pub mod routes;
 pub mod schema;
+pub mod services;
 pub mod story;
 pub mod style;
 pub mod table;

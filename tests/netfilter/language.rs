@@ -59,10 +59,8 @@ impl Ruleset {
 
     fn table(&self, table: &TableRef) -> TableSections {
         let sets = self.kernel.sets(table);
-        let elements = |set: &Set| SetSections {
-            set: set.id.name.clone(),
-            elements: self.kernel.elements(&set.id).section(),
-        };
+        let elements =
+            |set: &Set| SetSections { set: set.id.name.clone(), elements: self.kernel.elements(&set.id).section() };
         TableSections {
             table: table.clone(),
             chains: self.kernel.rules_of(table).section(),
@@ -103,11 +101,14 @@ fn chains(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
         let (family, name) = (table.table.family, table.table.name.to_string());
         let contents = Lone(&table);
         for chain in &table.chains.value {
-            let theirs = ruleset.ask(&["-nn", "-a", "list", "chain", family.name(), &name, &chain.chain.id.name.to_string()]);
+            let theirs =
+                ruleset.ask(&["-nn", "-a", "list", "chain", family.name(), &name, &chain.chain.id.name.to_string()]);
             let mut lines = inner(&theirs);
             let head = chain_head(&chain.chain);
             assert!(head.exact);
-            let Some(rest) = lines.strip_prefix(&head.text) else { panic!("{lines} does not begin with {}", head.text) };
+            let Some(rest) = lines.strip_prefix(&head.text) else {
+                panic!("{lines} does not begin with {}", head.text)
+            };
             lines = rest.strip_suffix("\t}\n").unwrap().to_owned();
             let theirs: Vec<&str> = lines.split_inclusive('\n').collect();
             assert_eq!(theirs.len(), chain.rules.len(), "{lines}");
@@ -135,7 +136,8 @@ fn sets(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
             let elements = contents.elements(&found.id.name);
             assert_eq!(elements.issues, []);
             let ours = set(found, &elements.value, &contents);
-            let theirs = inner(&ruleset.ask(&["-nn", "-a", "list", word, family.name(), &name, &found.id.name.to_string()]));
+            let theirs =
+                inner(&ruleset.ask(&["-nn", "-a", "list", word, family.name(), &name, &found.id.name.to_string()]));
             if !ours.exact {
                 inexact.push(ours.text);
             } else if ours.text != theirs {
@@ -216,23 +218,28 @@ fn sets_and_maps_are_written_as_nft_does() {
 
 /// Rules in a chain of an inet table: what is not as nft has it, and what says so itself.
 fn odd(rules: &str) -> (Vec<(String, String)>, Vec<String>) {
-    let ruleset = Ruleset::load(&format!(
-        "table inet t {{\nchain c {{\ntype nat hook prerouting priority -100\n{rules}\n}}\n}}"
-    ));
+    let ruleset =
+        Ruleset::load(&format!("table inet t {{\nchain c {{\ntype nat hook prerouting priority -100\n{rules}\n}}\n}}"));
     chains(&ruleset)
 }
 
 #[test]
 fn nft_forgets_what_stands_before_a_port_of_no_known_protocol_and_podnet_does_not() {
     let (differing, inexact) = odd("meta l4proto 91 th dport 53");
-    assert_eq!(told(&differing), "ours   \t\tmeta l4proto 91 th dport 53 # handle 2\ntheirs \t\tth dport 53 # handle 2\n\n");
+    assert_eq!(
+        told(&differing),
+        "ours   \t\tmeta l4proto 91 th dport 53 # handle 2\ntheirs \t\tth dport 53 # handle 2\n\n"
+    );
     assert_eq!(inexact, Vec::<String>::new());
 }
 
 #[test]
 fn nft_takes_two_bounds_for_one_range_and_podnet_does_not() {
     let (differing, inexact) = odd("tcp sport >= 80 tcp dport <= 90");
-    assert_eq!(told(&differing), "ours   \t\ttcp sport >= 80 tcp dport <= 90 # handle 2\ntheirs \t\ttcp dport 80-90 # handle 2\n\n");
+    assert_eq!(
+        told(&differing),
+        "ours   \t\ttcp sport >= 80 tcp dport <= 90 # handle 2\ntheirs \t\ttcp dport 80-90 # handle 2\n\n"
+    );
     assert_eq!(inexact, Vec::<String>::new());
 }
 

@@ -84,7 +84,11 @@ impl Contents for TableSections {
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {
-        self.elements.iter().find(|held| held.set == *name).map(|held| Section::clone(&held.elements)).unwrap_or_default()
+        self.elements
+            .iter()
+            .find(|held| held.set == *name)
+            .map(|held| Section::clone(&held.elements))
+            .unwrap_or_default()
     }
 }
 

@@ -145,9 +145,7 @@ impl Writer<'_> {
             Term::Value(bytes) if part.kind == Kind::CtEvent => {
                 Some(bits(part.kind, number(&bytes.0, part.host)?).join(","))
             }
-            Term::Value(bytes) => {
-                (part.bytes() == bytes.0.len()).then(|| value(part, &bytes.0, self.contents))?
-            }
+            Term::Value(bytes) => (part.bytes() == bytes.0.len()).then(|| value(part, &bytes.0, self.contents))?,
             Term::Map { key, set } => self.map(key, set, &[part]),
             term => Some(self.name(term)?.text),
         }

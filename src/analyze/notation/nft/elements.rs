@@ -110,7 +110,11 @@ impl<'a> Listing<'a> {
     fn key_text(&self, item: &Item<'_>) -> Option<String> {
         let key = &item.element.key.0;
         if let ([part], Some(end)) = (self.key, &item.end) {
-            return if part.kind.is_text() { open_text(*part, key, end, self.contents) } else { self.span(*part, key, end) };
+            return if part.kind.is_text() {
+                open_text(*part, key, end, self.contents)
+            } else {
+                self.span(*part, key, end)
+            };
         }
         match &item.element.key_end {
             Some(end) if end.0 != *key => {

@@ -131,12 +131,7 @@ impl Writer<'_> {
     }
 
     /// The field that is exactly there.
-    pub(super) fn whole_field(
-        &self,
-        base: PayloadBase,
-        offset: u32,
-        bits: u32,
-    ) -> Option<(Header, &'static Field)> {
+    pub(super) fn whole_field(&self, base: PayloadBase, offset: u32, bits: u32) -> Option<(Header, &'static Field)> {
         let (header, at) = self.protocols.header(base, offset)?;
         let fits = |field: &&Field| field.offset == at && field.bits == bits && self.protocols.has(field);
         header.fields().iter().find(fits).map(|field| (header, field))

@@ -77,19 +77,12 @@ impl Writer<'_> {
         let (Some(first), Some(port)) = (nat.address.min, nat.port.min) else { return false };
         let behind = |register: Register| register.offset().map(|at| at + address.padded());
         let held = self.at(first);
-        let is_map = held.is_some_and(|held| {
-            matches!(held.term, Term::Map { .. }) && held.length == address.padded() + 4
-        });
+        let is_map =
+            held.is_some_and(|held| matches!(held.term, Term::Map { .. }) && held.length == address.padded() + 4);
         is_map && behind(first) == port.offset()
     }
 
-    fn nat_address(
-        &mut self,
-        range: RegisterRange,
-        part: Part,
-        concatenated: bool,
-        with_port: bool,
-    ) -> Option<String> {
+    fn nat_address(&mut self, range: RegisterRange, part: Part, concatenated: bool, with_port: bool) -> Option<String> {
         let min = self.at(range.min?)?;
         match &min.term {
             Term::Map { key, set } => {
@@ -129,12 +122,7 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn tproxy(
-        &mut self,
-        family: u32,
-        address: Option<Register>,
-        port: Option<Register>,
-    ) -> Option<String> {
+    pub(super) fn tproxy(&mut self, family: u32, address: Option<Register>, port: Option<Register>) -> Option<String> {
         let (word, part) = match family {
             2 => (" ip", Part::of(Kind::Ipv4)),
             10 => (" ip6", Part::of(Kind::Ipv6)),

@@ -136,7 +136,10 @@ fn rest(expr: &Expr) -> String {
         }
         Expr::Reject { kind, code } => format!("reject type {kind} code {code}"),
         Expr::Limit(limit) => {
-            format!("limit rate {} per {} s burst {} bytes {} over {}", limit.rate, limit.unit, limit.burst, limit.bytes, limit.over)
+            format!(
+                "limit rate {} per {} s burst {} bytes {} over {}",
+                limit.rate, limit.unit, limit.burst, limit.bytes, limit.over
+            )
         }
         Expr::Objref { object, map } => match (object, map) {
             (Some(object), _) => format!("objref type {} name {}", object.kind, object.name),

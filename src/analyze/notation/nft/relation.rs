@@ -84,14 +84,7 @@ impl Writer<'_> {
     }
 
     /// Packet bytes and a number: one question for each field that is in them.
-    fn compare_fields(
-        &mut self,
-        base: PayloadBase,
-        offset: u32,
-        length: u32,
-        op: Compare,
-        bytes: &[u8],
-    ) -> Option<()> {
+    fn compare_fields(&mut self, base: PayloadBase, offset: u32, length: u32, op: Compare, bytes: &[u8]) -> Option<()> {
         if bytes.len() * 8 != usize::try_from(length).ok()? {
             return None;
         }

@@ -163,7 +163,10 @@ fn properties(text: &mut String, set: &Set) -> bool {
     ]
     .iter()
     // A default timeout speaks for the flag, unless elements may also be added by rules.
-    .filter(|(flag, _)| set.is(*flag) && (*flag != Set::TIMEOUT || set.timeout_ms.is_none() || set.is(Set::DYNAMIC) || set.is(Set::INTERVAL)))
+    .filter(|(flag, _)| {
+        set.is(*flag)
+            && (*flag != Set::TIMEOUT || set.timeout_ms.is_none() || set.is(Set::DYNAMIC) || set.is(Set::INTERVAL))
+    })
     .map(|(_, word)| *word)
     .collect();
     if !flags.is_empty() {

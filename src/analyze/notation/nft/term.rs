@@ -9,69 +9,33 @@ use crate::model::text::{ByteText, Bytes};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Term {
     /// Packet bytes; offset and length in bits.
-    Payload {
-        base: PayloadBase,
-        offset: u32,
-        bits: u32,
-    },
+    Payload { base: PayloadBase, offset: u32, bits: u32 },
     /// What the kernel knows of the packet.
     Meta(u32),
     /// What it knows of the flow.
-    Ct {
-        key: u32,
-        direction: Option<Direction>,
-    },
+    Ct { key: u32, direction: Option<Direction> },
     /// What the routes say.
-    Fib {
-        result: u32,
-        flags: u32,
-    },
+    Fib { result: u32, flags: u32 },
     /// What the packet's route says.
     Rt(u32),
     /// What its socket says.
     Socket(u32),
     /// An option or extension header.
-    Exthdr {
-        kind: u8,
-        offset: u32,
-        length: u32,
-        flags: u32,
-        op: u32,
-    },
+    Exthdr { kind: u8, offset: u32, length: u32, flags: u32, op: u32 },
     /// A number, made.
-    Numgen {
-        modulus: u32,
-        random: bool,
-        offset: u32,
-    },
+    Numgen { modulus: u32, random: bool, offset: u32 },
     /// A number, made from something.
-    Hash {
-        of: Option<Box<Term>>,
-        modulus: u32,
-        seed: Option<u32>,
-        offset: u32,
-    },
+    Hash { of: Option<Box<Term>>, modulus: u32, seed: Option<u32>, offset: u32 },
     /// A constant.
     Value(Bytes),
     /// `(of & and) ^ xor`
-    Masked {
-        of: Box<Term>,
-        and: Bytes,
-        xor: Bytes,
-    },
+    Masked { of: Box<Term>, and: Bytes, xor: Bytes },
     /// `of << by` or `of >> by`
-    Shifted {
-        of: Box<Term>,
-        left: bool,
-        by: u32,
-    },
+    Shifted { of: Box<Term>, left: bool, by: u32 },
     /// Turned around.
     Swapped(Box<Term>),
     /// What a map gives.
-    Map {
-        key: Box<Term>,
-        set: ByteText,
-    },
+    Map { key: Box<Term>, set: ByteText },
     /// Several, one behind the other.
     Concat(Vec<Term>),
 }

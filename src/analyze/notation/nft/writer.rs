@@ -141,8 +141,7 @@ impl<'a> Writer<'a> {
                 self.put(*to, place, Vec::new(), length, Term::Value(bytes.clone()))
             }
             Expr::Payload { to, base, offset, length } => {
-                let term =
-                    Term::Payload { base: *base, offset: offset.checked_mul(8)?, bits: length.checked_mul(8)? };
+                let term = Term::Payload { base: *base, offset: offset.checked_mul(8)?, bits: length.checked_mul(8)? };
                 self.put(*to, place, Vec::new(), *length, term)
             }
             Expr::Meta { to, key } => {

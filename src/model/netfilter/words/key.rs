@@ -100,11 +100,8 @@ static RT: [Key; 5] = [
     host(4, "ipsec", Kind::Boolean, 8),
 ];
 
-static SOCKET: [Key; 3] = [
-    host(0, "transparent", Kind::Boolean, 8),
-    host(1, "mark", Kind::Mark, 32),
-    host(2, "wildcard", Kind::Boolean, 8),
-];
+static SOCKET: [Key; 3] =
+    [host(0, "transparent", Kind::Boolean, 8), host(1, "mark", Kind::Mark, 32), host(2, "wildcard", Kind::Boolean, 8)];
 
 /// `NFT_META_PROTOCOL`
 pub const META_PROTOCOL: u32 = 1;

@@ -142,11 +142,8 @@ static SCTP: [Field; 4] = [
     field("vtag", 32, 32, Kind::Integer),
     field("checksum", 64, 32, Kind::Integer),
 ];
-static DCCP: [Field; 3] = [
-    field("sport", 0, 16, Kind::Service),
-    field("dport", 16, 16, Kind::Service),
-    field("type", 67, 4, Kind::DccpType),
-];
+static DCCP: [Field; 3] =
+    [field("sport", 0, 16, Kind::Service), field("dport", 16, 16, Kind::Service), field("type", 67, 4, Kind::DccpType)];
 static ICMP: [Field; 7] = [
     field("type", 0, 8, Kind::IcmpType),
     field("code", 8, 8, Kind::IcmpCode),
@@ -180,11 +177,8 @@ static AH: [Field; 5] = [
     field("sequence", 64, 32, Kind::Integer),
 ];
 static ESP: [Field; 2] = [field("spi", 0, 32, Kind::Integer), field("sequence", 32, 32, Kind::Integer)];
-static COMP: [Field; 3] = [
-    field("nexthdr", 0, 8, Kind::Protocol),
-    field("flags", 8, 8, Kind::Integer),
-    field("cpi", 16, 16, Kind::Integer),
-];
+static COMP: [Field; 3] =
+    [field("nexthdr", 0, 8, Kind::Protocol), field("flags", 8, 8, Kind::Integer), field("cpi", 16, 16, Kind::Integer)];
 
 /// Header, nft's name, its number in the header below (IP protocol or EtherType).
 const HEADERS: [(Header, &str, u32); 17] = [
@@ -269,7 +263,9 @@ impl Header {
     pub fn is_key(self, field: &Field) -> bool {
         matches!(
             (self, field.name),
-            (Self::Ether | Self::Vlan | Self::Icmp | Self::Icmpv6, "type") | (Self::Ip, "protocol") | (Self::Ip6, "nexthdr")
+            (Self::Ether | Self::Vlan | Self::Icmp | Self::Icmpv6, "type")
+                | (Self::Ip, "protocol")
+                | (Self::Ip6, "nexthdr")
         )
     }
 

@@ -7,23 +7,10 @@ use super::kind::Kind;
 type Words = &'static [(&'static str, u64)];
 
 const NF_PROTO: Words = &[("ipv4", 2), ("ipv6", 10)];
-const ETHER_TYPE: Words = &[
-    ("ip", 0x0800),
-    ("arp", 0x0806),
-    ("ip6", 0x86dd),
-    ("8021q", 0x8100),
-    ("8021ad", 0x88a8),
-    ("vlan", 0x8100),
-];
-const ARP_OP: Words = &[
-    ("request", 1),
-    ("reply", 2),
-    ("rrequest", 3),
-    ("rreply", 4),
-    ("inrequest", 8),
-    ("inreply", 9),
-    ("nak", 10),
-];
+const ETHER_TYPE: Words =
+    &[("ip", 0x0800), ("arp", 0x0806), ("ip6", 0x86dd), ("8021q", 0x8100), ("8021ad", 0x88a8), ("vlan", 0x8100)];
+const ARP_OP: Words =
+    &[("request", 1), ("reply", 2), ("rrequest", 3), ("rreply", 4), ("inrequest", 8), ("inreply", 9), ("nak", 10)];
 /// The names that `/etc/protocols` has for them everywhere.
 const PROTOCOL: Words = &[
     ("ip", 0),
@@ -120,8 +107,7 @@ const ICMPV6_CODE: Words = &[
     ("policy-fail", 5),
     ("reject-route", 6),
 ];
-const ICMPX_CODE: Words =
-    &[("port-unreachable", 1), ("admin-prohibited", 3), ("no-route", 0), ("host-unreachable", 2)];
+const ICMPX_CODE: Words = &[("port-unreachable", 1), ("admin-prohibited", 3), ("no-route", 0), ("host-unreachable", 2)];
 const IGMP_TYPE: Words = &[
     ("membership-query", 17),
     ("membership-report-v1", 18),
@@ -130,15 +116,8 @@ const IGMP_TYPE: Words = &[
     ("leave-group", 23),
 ];
 const CT_STATE: Words = &[("invalid", 1), ("new", 8), ("established", 2), ("related", 4), ("untracked", 64)];
-const CT_STATUS: Words = &[
-    ("expected", 1),
-    ("seen-reply", 2),
-    ("assured", 4),
-    ("confirmed", 8),
-    ("snat", 16),
-    ("dnat", 32),
-    ("dying", 512),
-];
+const CT_STATUS: Words =
+    &[("expected", 1), ("seen-reply", 2), ("assured", 4), ("confirmed", 8), ("snat", 16), ("dnat", 32), ("dying", 512)];
 const CT_EVENT: Words = &[
     ("new", 1),
     ("related", 2),
@@ -153,16 +132,8 @@ const CT_EVENT: Words = &[
     ("label", 1024),
 ];
 const CT_DIRECTION: Words = &[("original", 0), ("reply", 1)];
-const TCP_FLAGS: Words = &[
-    ("fin", 1),
-    ("syn", 2),
-    ("rst", 4),
-    ("psh", 8),
-    ("ack", 16),
-    ("urg", 32),
-    ("ecn", 64),
-    ("cwr", 128),
-];
+const TCP_FLAGS: Words =
+    &[("fin", 1), ("syn", 2), ("rst", 4), ("psh", 8), ("ack", 16), ("urg", 32), ("ecn", 64), ("cwr", 128)];
 const DSCP: Words = &[
     ("cs0", 0x00),
     ("cs1", 0x08),
@@ -203,26 +174,12 @@ const FIB_TYPE: Words = &[
     ("unreachable", 7),
     ("prohibit", 8),
 ];
-const LINK_TYPE: Words = &[
-    ("ether", 1),
-    ("ppp", 512),
-    ("ipip", 768),
-    ("ipip6", 769),
-    ("loopback", 772),
-    ("sit", 776),
-    ("ipgre", 778),
-];
+const LINK_TYPE: Words =
+    &[("ether", 1), ("ppp", 512), ("ipip", 768), ("ipip6", 769), ("loopback", 772), ("sit", 776), ("ipgre", 778)];
 const BOOLEAN: Words = &[("exists", 1), ("missing", 0)];
 const LINK_GROUP: Words = &[("default", 0)];
-const DAY: Words = &[
-    ("Sunday", 0),
-    ("Monday", 1),
-    ("Tuesday", 2),
-    ("Wednesday", 3),
-    ("Thursday", 4),
-    ("Friday", 5),
-    ("Saturday", 6),
-];
+const DAY: Words =
+    &[("Sunday", 0), ("Monday", 1), ("Tuesday", 2), ("Wednesday", 3), ("Thursday", 4), ("Friday", 5), ("Saturday", 6)];
 const DCCP_TYPE: Words = &[
     ("request", 0),
     ("response", 1),

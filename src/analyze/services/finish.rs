@@ -1,0 +1,385 @@
+//! From where a service port begins to all that its chains say.
+//!
+//! May import model and its siblings only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::affinity;
+use super::chains::{Goal, Onward, Pin, Reader, Said, Who, about};
+use super::evidence::{Words, of_element};
+use super::index::{Does, Entry, Group, IndexedSet, Key, Place};
+use super::interval::hairpin_key;
+use super::pods::Pods;
+use super::share::Share;
+use super::source::Source;
+use super::types::{
+    Behind, Endpoint, Evidence, Front, FrontKind, HealthCheck, KnownBy, Masquerade, Masqueraded, MasqueradedTo,
+    NodePort, Policy, Refusal, RefusalReason, RefusalVerdict, RuleSet, ServiceChain, ServicePort, SourceRange,
+};
+use crate::model::kube_proxy::{ChainName, ChainRole, Protocol, ServicePortName};
+use crate::model::netfilter::chain::ChainRef;
+use crate::model::netfilter::table::Family;
+use crate::model::text::ByteText;
+
+/// How much is told of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Detail {
+    pub(super) words: Words,
+    /// Whether only what was asked for was looked up.
+    pub(super) partial: bool,
+}
+
+/// A service port in the making.
+pub(super) struct Draft {
+    port: ServicePort,
+    chains: BTreeMap<Arc<ChainRef>, ChainRole>,
+    endpoints: BTreeMap<SocketAddr, Endpoint>,
+    pins: Vec<affinity::Bound>,
+    words: Words,
+}
+
+impl Draft {
+    pub(super) fn new(group: &Group, detail: Detail) -> Self {
+        let (title, name, protocol) = match &group.key {
+            Key::Named(name, protocol) => (name.to_string(), Some(name.clone()), *protocol),
+            Key::Hash(hash) => (hash.clone(), None, None),
+        };
+        let known_by = if name.is_some() { KnownBy::Comment } else { KnownBy::Chain };
+        let port = ServicePort {
+            node: None,
+            title,
+            name,
+            known_by,
+            protocol,
+            mode: group.set.mode,
+            addresses: Vec::new(),
+            node_port: None,
+            partial: detail.partial,
+            internal_policy: None,
+            external_policy: None,
+            source_ranges: Vec::new(),
+            affinity: None,
+            endpoints: Vec::new(),
+            masquerades: Vec::new(),
+            health_check_node_port: None,
+            chains: Vec::new(),
+        };
+        Self { port, chains: BTreeMap::new(), endpoints: BTreeMap::new(), pins: Vec::new(), words: detail.words }
+    }
+
+    /// Adds what begins in one set of rules, and what its chains say.
+    pub(super) fn add(&mut self, set: &IndexedSet<'_>, entries: &[&Entry]) {
+        let mut starts = BTreeSet::new();
+        for entry in entries {
+            self.port.protocol = self.port.protocol.or(entry.protocol);
+            let Some(evidence) = set.evidence(entry, self.words) else { continue };
+            if let Does::LeadsTo(chain) = &entry.does {
+                starts.insert(chain.clone());
+            }
+            match entry.place {
+                Place::Address(kind, address, port) => self.front(kind, address, port, &entry.does, evidence),
+                Place::NodePort(port) => self.node_port(set, port, &entry.does, evidence),
+                Place::HealthCheck(port) => {
+                    let check = HealthCheck { port, evidence: Vec::new() };
+                    self.port.health_check_node_port.get_or_insert(check).evidence.push(evidence);
+                }
+            }
+        }
+        self.walk(set.source.nat(), starts);
+        let own =
+            self.port.addresses.iter().any(|front| {
+                front.kind == FrontKind::ClusterIp && front.leads_to.is_some() && is_of_family(front, set)
+            });
+        if own {
+            for (who, evidence) in &set.begun.cluster_ips {
+                self.masquerade(who.clone(), MasqueradedTo::ClusterIp, evidence.clone());
+            }
+        }
+        self.hairpins(set);
+    }
+
+    /// Adds what chains say that the question itself names.
+    pub(super) fn walk(&mut self, source: &Source<'_>, starts: BTreeSet<ByteText>) {
+        let reader = Reader { source, words: self.words };
+        let mut waiting: Vec<ByteText> = starts.into_iter().rev().collect();
+        let mut seen: BTreeSet<ByteText> = BTreeSet::new();
+        while let Some(name) = waiting.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let Some(held) = source.chain(&name) else { continue };
+            let Some(known) = name.as_str().and_then(ChainName::parse) else { continue };
+            self.is_named_by(&known);
+            self.chains.insert(Arc::clone(&held.id), known.role);
+            let said = reader.read(&held);
+            waiting.extend(said.onward.iter().map(|onward| onward.to.clone()));
+            self.said(&reader, known.role, said);
+        }
+    }
+
+    /// A chain whose hash is that of the service port proves its name.
+    fn is_named_by(&mut self, chain: &ChainName) {
+        let (Some(name), Some(protocol)) = (&self.port.name, self.port.protocol) else { return };
+        if chain.is_of(name, protocol, None) {
+            self.port.known_by = KnownBy::Hash;
+        }
+    }
+
+    fn front(&mut self, kind: FrontKind, address: std::net::IpAddr, port: u16, does: &Does, evidence: Evidence) {
+        let at = self.port.addresses.iter().position(|front| (front.address, front.port) == (address, port));
+        let at = at.unwrap_or_else(|| {
+            let front = Front { kind, address, port, leads_to: None, refusals: Vec::new(), evidence: Vec::new() };
+            self.port.addresses.push(front);
+            self.port.addresses.len() - 1
+        });
+        let front = &mut self.port.addresses[at];
+        // The least is the most definite.
+        front.kind = front.kind.min(kind);
+        match does {
+            // A firewall chain of nftables mode leads nowhere: it only refuses.
+            Does::LeadsTo(chain) if chain.as_bytes().starts_with(b"firewall-") => {
+                let refusal = refused(RefusalVerdict::Drop, RefusalReason::SourceRanges, evidence);
+                front.refusals.push(refusal);
+            }
+            Does::LeadsTo(chain) => {
+                front.leads_to = Some(chain.clone());
+                front.evidence.push(evidence);
+            }
+            Does::Refuse(verdict, why) => {
+                front.refusals.push(refused(*verdict, *why, evidence));
+                if kind == FrontKind::ClusterIp && *why == RefusalReason::NoLocalEndpoints {
+                    self.port.internal_policy = Some(Policy::Local);
+                } else if *why == RefusalReason::NoLocalEndpoints {
+                    self.port.external_policy = Some(Policy::Local);
+                }
+            }
+            Does::Masquerade(who) => {
+                let to = match kind {
+                    FrontKind::ClusterIp => MasqueradedTo::ClusterIp,
+                    _ => MasqueradedTo::External,
+                };
+                self.masquerade(who.clone(), to, evidence);
+            }
+            Does::LetIn => {}
+        }
+        if let Does::LeadsTo(chain) = does {
+            self.policy_of(kind, chain);
+        }
+    }
+
+    /// What the chain that an address leads to says about the policy.
+    fn policy_of(&mut self, kind: FrontKind, chain: &ByteText) {
+        let role = chain.as_str().and_then(ChainName::parse).map(|name| name.role);
+        let policy = match role {
+            Some(ChainRole::Cluster) => Policy::Cluster,
+            Some(ChainRole::Local | ChainRole::ExternalLocal) => Policy::Local,
+            // They say it themselves.
+            _ => return,
+        };
+        if kind == FrontKind::ClusterIp {
+            self.port.internal_policy = Some(policy);
+        } else {
+            self.port.external_policy = Some(policy);
+        }
+    }
+
+    fn node_port(&mut self, set: &IndexedSet<'_>, port: u16, does: &Does, evidence: Evidence) {
+        let node_port = self.port.node_port.get_or_insert_with(|| NodePort {
+            port,
+            on: Vec::new(),
+            refusals: Vec::new(),
+            evidence: Vec::new(),
+        });
+        if let Some(on) = set.begun.node_ports_on.as_ref().filter(|on| !node_port.on.contains(on)) {
+            node_port.on.push(on.clone());
+        }
+        match does {
+            Does::LeadsTo(chain) => {
+                node_port.evidence.push(evidence);
+                self.policy_of(FrontKind::Unknown, chain);
+            }
+            Does::Refuse(verdict, why) => {
+                node_port.refusals.push(refused(*verdict, *why, evidence));
+                if *why == RefusalReason::NoLocalEndpoints {
+                    self.port.external_policy = Some(Policy::Local);
+                }
+            }
+            Does::Masquerade(who) => self.masquerade(who.clone(), MasqueradedTo::External, evidence),
+            Does::LetIn => {}
+        }
+    }
+
+    fn said(&mut self, reader: &Reader<'_, '_>, role: ChainRole, said: Said) {
+        for (who, evidence) in said.masqueraded {
+            self.masquerade(who, about(role), evidence);
+        }
+        match role {
+            ChainRole::External => self.external(&said.onward),
+            ChainRole::ExternalLocal => self.port.external_policy = Some(Policy::Local),
+            ChainRole::Firewall => self.firewall(said.onward, said.refusals),
+            _ => {}
+        }
+        for drawn in said.drawn {
+            let told = self.endpoint(reader, &drawn.to);
+            let Some(endpoint) = told else { continue };
+            let share = match role {
+                ChainRole::Local | ChainRole::ExternalLocal => &mut endpoint.local,
+                _ => &mut endpoint.cluster,
+            };
+            *share = Some(share.map_or(drawn.share, |before: Share| before.or(drawn.share)));
+            if !endpoint.evidence.contains(&drawn.evidence) {
+                // The draw stands before what it leads to.
+                endpoint.evidence.insert(endpoint.evidence.len().saturating_sub(1), drawn.evidence);
+            }
+        }
+        for pin in said.pins {
+            self.pin(reader, pin);
+        }
+    }
+
+    /// Which endpoints are used from outside: where everybody else is sent in the end.
+    fn external(&mut self, onward: &[Onward]) {
+        let last = onward.iter().rev().find(|onward| onward.who == Who::Everybody);
+        self.port.external_policy = Some(match last.map(|onward| onward.role) {
+            Some(ChainRole::Cluster) => Policy::Cluster,
+            // To this node's, or, where there are none, nowhere.
+            _ => Policy::Local,
+        });
+    }
+
+    fn firewall(&mut self, onward: Vec<Onward>, refusals: Vec<(bool, Vec<ipnet::IpNet>, Evidence)>) {
+        for onward in onward {
+            match onward.who {
+                Who::From(range) => self.source_range(range, onward.evidence),
+                // Up to 1.23 each load balancer's address had such a chain, limited or not.
+                Who::Everybody => match onward.role {
+                    ChainRole::Cluster => self.port.external_policy = Some(Policy::Cluster),
+                    ChainRole::ExternalLocal | ChainRole::Local => self.port.external_policy = Some(Policy::Local),
+                    _ => {}
+                },
+                Who::ThisNode | Who::Others => {}
+            }
+        }
+        for (_, spared, evidence) in refusals {
+            for range in spared {
+                self.source_range(range, evidence.clone());
+            }
+        }
+    }
+
+    fn source_range(&mut self, range: ipnet::IpNet, evidence: Evidence) {
+        match self.port.source_ranges.iter_mut().find(|known| known.range == range) {
+            Some(known) => known.evidence.push(evidence),
+            None => self.port.source_ranges.push(SourceRange { range, evidence: vec![evidence] }),
+        }
+    }
+
+    /// The endpoint that a draw leads to; `None` where its chain translates nothing.
+    fn endpoint(&mut self, reader: &Reader<'_, '_>, to: &Goal) -> Option<&mut Endpoint> {
+        let service_port = self.port.addresses.first().map(|front| front.port);
+        let (at, chain, first_packets, evidence) = match to {
+            Goal::Address(address, port) => (super::step::endpoint(*address, *port, service_port)?, None, None, None),
+            Goal::Chain(chain) => {
+                let held = reader.source.chain(chain)?;
+                let said = reader.endpoint(&held, service_port);
+                let at = said.to?;
+                if !self.endpoints.contains_key(&at) {
+                    self.chains.insert(Arc::clone(&held.id), ChainRole::Endpoint);
+                    for (who, evidence) in said.masqueraded {
+                        self.masquerade(who, MasqueradedTo::Endpoint, evidence);
+                    }
+                }
+                (at, Some(chain.clone()), said.first_packets, said.evidence)
+            }
+        };
+        Some(self.endpoints.entry(at).or_insert_with(|| Endpoint {
+            address: at.ip(),
+            port: at.port(),
+            behind: Behind::NotAsked,
+            cluster: None,
+            local: None,
+            chain,
+            first_packets,
+            evidence: evidence.into_iter().collect(),
+        }))
+    }
+
+    fn pin(&mut self, reader: &Reader<'_, '_>, pin: Pin) {
+        let at = self.endpoint(reader, &Goal::Chain(pin.to.clone())).map(|endpoint| {
+            if !endpoint.evidence.contains(&pin.evidence) {
+                endpoint.evidence.insert(0, pin.evidence.clone());
+            }
+            SocketAddr::new(endpoint.address, endpoint.port)
+        });
+        if let Some(endpoint) = at
+            && !self.pins.iter().any(|known| known.list == pin.list)
+        {
+            self.pins.push(affinity::bound(reader.source, endpoint, pin.list, pin.seconds));
+        }
+    }
+
+    fn masquerade(&mut self, who: Masqueraded, to: MasqueradedTo, evidence: Evidence) {
+        match self.port.masquerades.iter_mut().find(|known| (&known.who, known.to) == (&who, to)) {
+            Some(known) if known.evidence.contains(&evidence) => {}
+            Some(known) => known.evidence.push(evidence),
+            None => self.port.masquerades.push(Masquerade { who, to, evidence: vec![evidence] }),
+        }
+    }
+
+    /// nftables mode since 1.33 keeps connections from an endpoint to itself in one set.
+    fn hairpins(&mut self, set: &IndexedSet<'_>) {
+        let (Some((name, rule)), Some(protocol)) = (&set.begun.hairpins, self.port.protocol) else { return };
+        let source = set.source.nat();
+        let held = source.set(name);
+        let mut found = Vec::new();
+        for at in self.endpoints.keys() {
+            let family = source.table.family;
+            if at.is_ipv6() == (family == Family::Ip6)
+                && source.element(&held, &hairpin_key(at.ip(), protocol, at.port())).is_some()
+            {
+                let key = format!("{0} . {0} . {protocol} . {1}", at.ip(), at.port());
+                found.push((at.ip(), of_element(&held, key, None)));
+            }
+        }
+        for (endpoint, evidence) in found {
+            self.masquerade(Masqueraded::Hairpin { endpoint }, MasqueradedTo::Endpoint, evidence);
+            self.masquerade(Masqueraded::Hairpin { endpoint }, MasqueradedTo::Endpoint, rule.clone());
+        }
+    }
+
+    /// Sorts it and joins it with the pods of the node.
+    pub(super) fn done(mut self, pods: Option<&Pods>) -> ServicePort {
+        let mut port = self.port;
+        port.addresses.sort();
+        port.source_ranges.sort();
+        port.masquerades.sort();
+        if let Some(node_port) = &mut port.node_port {
+            node_port.on.sort();
+        }
+        for endpoint in self.endpoints.values_mut() {
+            if let Some(pods) = pods {
+                endpoint.behind = pods.behind(endpoint.address);
+            }
+        }
+        port.affinity = affinity::of(self.pins);
+        port.endpoints = self.endpoints.into_values().collect();
+        port.chains = self.chains.into_iter().map(|(chain, role)| ServiceChain { chain, role }).collect();
+        port
+    }
+}
+
+fn refused(verdict: RefusalVerdict, why: RefusalReason, evidence: Evidence) -> Refusal {
+    Refusal { verdict, why, evidence: vec![evidence] }
+}
+
+fn is_of_family(front: &Front, set: &IndexedSet<'_>) -> bool {
+    front.address.is_ipv6() == (set.set.family == Family::Ip6)
+}
+
+/// The group of a service port that the question names itself.
+pub(super) fn asked_group(name: &ServicePortName, protocol: Protocol, set: &RuleSet) -> Group {
+    let set = RuleSet { family: Family::Ip, ..set.clone() };
+    Group { key: Key::Named(name.clone(), Some(protocol)), set }
+}

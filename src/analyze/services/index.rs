@@ -1,0 +1,168 @@
+//! Where services begin: each rule or element that names an address or a port of one, by service port.
+//!
+//! May import model and its siblings only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::evidence::{Words, of_rule};
+use super::mode::RuleSource;
+use super::source::{Held, Source};
+use super::types::{Evidence, FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict, RuleSet};
+use crate::model::kube_proxy::{ChainName, HashForm, Protocol, ServicePortName, service_hash};
+use crate::model::netfilter::table::Family;
+use crate::model::text::ByteText;
+
+/// What stands for a service port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// Its name, and its protocol where the rules tell it.
+    Named(ServicePortName, Option<Protocol>),
+    /// The hash in its chains' names.
+    Hash(String),
+}
+
+/// One rule or element that is about a service port.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) place: Place,
+    pub(super) name: Option<ServicePortName>,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) does: Does,
+    pub(super) found: Found,
+}
+
+/// What a packet is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Address(FrontKind, IpAddr, u16),
+    NodePort(u16),
+    HealthCheck(u16),
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Does {
+    LeadsTo(ByteText),
+    Masquerade(Masqueraded),
+    Refuse(RefusalVerdict, RefusalReason),
+    LetIn,
+}
+
+/// Where that stands: evidence is written for the services that are told alone.
+#[derive(Debug, Clone)]
+pub(super) enum Found {
+    /// The rule at that place of one of the set's chains.
+    Rule {
+        chain: usize,
+        at: usize,
+        filter: bool,
+    },
+    Element(Evidence),
+}
+
+/// The entries of one set of rules.
+#[derive(Default)]
+pub(super) struct Begun {
+    pub(super) entries: Vec<Entry>,
+    /// The chains that entries refer to.
+    pub(super) chains: Vec<Held>,
+    /// On which addresses node ports answer; `None` where they are not asked for or no rule leads to them.
+    pub(super) node_ports_on: Option<NodePortOn>,
+    /// Masquerades that concern every cluster IP (nftables mode since 1.33).
+    pub(super) cluster_ips: Vec<(Masqueraded, Evidence)>,
+    /// The set of connections from an endpoint to itself (the same).
+    pub(super) hairpins: Option<(ByteText, Evidence)>,
+}
+
+/// One set of rules with what begins in it.
+pub(super) struct IndexedSet<'a> {
+    pub(super) set: RuleSet,
+    pub(super) source: RuleSource<'a>,
+    pub(super) begun: Begun,
+}
+
+impl IndexedSet<'_> {
+    /// What an entry rests on.
+    pub(super) fn evidence(&self, entry: &Entry, words: Words) -> Option<Evidence> {
+        match &entry.found {
+            Found::Element(evidence) => Some(evidence.clone()),
+            Found::Rule { chain, at, filter } => {
+                let held = self.begun.chains.get(*chain)?;
+                let source: &Source<'_> = if *filter { self.source.filter() } else { self.source.nat() };
+                held.steps().nth(*at).map(|step| of_rule(&held.id, &step, words, source))
+            }
+        }
+    }
+}
+
+/// Puts entries of all sets together by service port. `known` are names that may explain a hash.
+pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> BTreeMap<Group, Vec<(usize, usize)>> {
+    let entries = || sets.iter().flat_map(|set| &set.begun.entries);
+    let mut names: BTreeMap<String, (ServicePortName, Option<Protocol>)> = BTreeMap::new();
+    for entry in entries() {
+        if let (Some(name), Some(hash)) = (&entry.name, entry.hash()) {
+            names.entry(hash).or_insert_with(|| (name.clone(), entry.protocol));
+        }
+    }
+    let nameless: BTreeSet<String> = entries()
+        .filter(|entry| entry.name.is_none())
+        .filter_map(Entry::hash)
+        .filter(|hash| !names.contains_key(hash))
+        .collect();
+    if !nameless.is_empty() {
+        let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_ref()).chain(known).collect();
+        for name in said {
+            for (protocol, form) in Protocol::ALL.into_iter().flat_map(|one| HashForm::ALL.map(|form| (one, form))) {
+                let hash = service_hash(name, protocol, form);
+                if nameless.contains(&hash) {
+                    names.insert(hash, (name.clone(), Some(protocol)));
+                }
+            }
+        }
+    }
+    let mut groups: BTreeMap<Group, Vec<(usize, usize)>> = BTreeMap::new();
+    for (at, set) in sets.iter().enumerate() {
+        for (place, entry) in set.begun.entries.iter().enumerate() {
+            let hash = entry.hash();
+            let known = hash.as_ref().and_then(|hash| names.get(hash));
+            let key = match (&entry.name, known, hash) {
+                (Some(name), ..) => Key::Named(name.clone(), entry.protocol),
+                (None, Some((name, protocol)), _) => Key::Named(name.clone(), *protocol),
+                (None, None, Some(hash)) => Key::Hash(hash),
+                // A rule that names no service and leads to no chain of one: whose it is cannot be told.
+                (None, None, None) => Key::Hash(entry.place.title()),
+            };
+            let group = Group { set: RuleSet { family: Family::Ip, ..set.set.clone() }, key };
+            groups.entry(group).or_default().push((at, place));
+        }
+    }
+    groups
+}
+
+/// A service port as one set of rules has it, both families together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Group {
+    pub(super) key: Key,
+    pub(super) set: RuleSet,
+}
+
+impl Entry {
+    /// The 16 characters of the chain that it leads to. In nftables mode chains spell their names out.
+    fn hash(&self) -> Option<String> {
+        match &self.does {
+            Does::LeadsTo(chain) => chain.as_str().and_then(ChainName::parse).map(|name| name.hash),
+            _ => None,
+        }
+    }
+}
+
+impl Place {
+    fn title(self) -> String {
+        match self {
+            Self::Address(_, address, port) => std::net::SocketAddr::new(address, port).to_string(),
+            Self::NodePort(port) => format!("node port {port}"),
+            Self::HealthCheck(port) => format!("health check node port {port}"),
+        }
+    }
+}

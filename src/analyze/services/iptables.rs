@@ -1,0 +1,190 @@
+//! Where services begin in iptables mode: a handful of chains, each with a rule for each address or port.
+//!
+//! May import model and its siblings only.
+
+use super::chains::Reader;
+use super::evidence::{Words, of_rule};
+use super::index::{Begun, Does, Entry, Found, Place};
+use super::source::{Held, Source};
+use super::step::{Step, Then, When};
+use super::types::{FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict};
+use crate::model::kube_proxy::{ChainName, ChainRole, ServicePortName};
+use crate::model::netfilter::table::Family;
+use crate::model::text::ByteText;
+
+/// The chains where services begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// nat: addresses.
+    Services,
+    /// nat: node ports.
+    NodePorts,
+    /// filter: addresses without endpoints.
+    Refused,
+    /// filter: the same from outside, and node ports.
+    RefusedOutside,
+    /// filter: the ports of health checks.
+    HealthChecks,
+    /// filter: load balancers' addresses whose clients are limited.
+    Firewall,
+}
+
+const BEGINNINGS: [(Beginning, &str); 6] = [
+    (Beginning::Services, "KUBE-SERVICES"),
+    (Beginning::NodePorts, "KUBE-NODEPORTS"),
+    (Beginning::Refused, "KUBE-SERVICES"),
+    (Beginning::RefusedOutside, "KUBE-EXTERNAL-SERVICES"),
+    (Beginning::HealthChecks, "KUBE-NODEPORTS"),
+    (Beginning::Firewall, "KUBE-PROXY-FIREWALL"),
+];
+
+/// Reads the chains where services begin.
+pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
+    let mut begun = Begun::default();
+    for (beginning, name) in BEGINNINGS {
+        let is_filter = !matches!(beginning, Beginning::Services | Beginning::NodePorts);
+        let source = if is_filter { filter } else { nat };
+        let Some(held) = source.chain(&name.into()) else { continue };
+        let reader = Reader { source, words: Words::Left };
+        let chain = begun.chains.len();
+        let mut entries = Vec::new();
+        for (place, step) in held.steps().enumerate() {
+            let found = Found::Rule { chain, at: place, filter: is_filter };
+            if let Some(on) = leads_to_node_ports(&step, source.table.family) {
+                let known = begun.node_ports_on.get_or_insert_with(|| NodePortOn {
+                    any_local: false,
+                    only: Vec::new(),
+                    except: Vec::new(),
+                    ..on.clone()
+                });
+                known.any_local |= on.any_local;
+                known.only.extend(on.only);
+                known.except.extend(on.except);
+            } else if let Some(entry) = entry(beginning, &held, &step, &reader, found) {
+                entries.push(entry);
+            }
+        }
+        begun.entries.append(&mut entries);
+        begun.chains.push(held);
+    }
+    begun
+}
+
+/// The last rule of KUBE-SERVICES (or several, where node ports answer on some addresses alone).
+fn leads_to_node_ports(step: &Step<'_>, family: Family) -> Option<NodePortOn> {
+    if step.then != Then::To("KUBE-NODEPORTS".into()) {
+        return None;
+    }
+    let mut on = NodePortOn { family, any_local: true, only: Vec::new(), except: Vec::new(), loopback: None };
+    for when in &step.when {
+        match when {
+            When::Destination { net, not: false } => {
+                on.only.push(*net);
+                on.any_local = false;
+            }
+            When::Destination { net, not: true } => on.except.push(*net),
+            _ => {}
+        }
+    }
+    Some(on)
+}
+
+fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_, '_>, found: Found) -> Option<Entry> {
+    let port = step.port()?;
+    let said = step.rule.comment().and_then(ByteText::as_str).map(Comment::read).unwrap_or_default();
+    let address = step.destination();
+    let does = match &step.then {
+        Then::To(chain) => Does::LeadsTo(chain.clone()),
+        Then::Mark => {
+            let evidence = of_rule(&held.id, step, Words::Told, reader.source);
+            Does::Masquerade(reader.masqueraded(step, &evidence))
+        }
+        Then::Reject => Does::Refuse(RefusalVerdict::Reject, said.why.unwrap_or(RefusalReason::NoEndpoints)),
+        Then::Drop if beginning == Beginning::Firewall => {
+            Does::Refuse(RefusalVerdict::Drop, RefusalReason::SourceRanges)
+        }
+        Then::Drop => Does::Refuse(RefusalVerdict::Drop, said.why.unwrap_or(RefusalReason::NoLocalEndpoints)),
+        Then::Leave if beginning == Beginning::HealthChecks => Does::LetIn,
+        _ => return None,
+    };
+    let place = match (beginning, address) {
+        (Beginning::HealthChecks, _) => Place::HealthCheck(port),
+        (Beginning::NodePorts, _) | (Beginning::RefusedOutside, None) => Place::NodePort(port),
+        (_, Some(address)) => Place::Address(kind(beginning, said.kind, &does), address, port),
+        (_, None) => return None,
+    };
+    Some(Entry { place, name: said.name, protocol: step.protocol(), does, found })
+}
+
+/// What an address is: the comment says it, else where its packets are sent.
+fn kind(beginning: Beginning, said: Option<FrontKind>, does: &Does) -> FrontKind {
+    let role = match does {
+        Does::LeadsTo(chain) => chain.as_str().and_then(ChainName::parse).map(|name| name.role),
+        _ => None,
+    };
+    let guessed = match (beginning, role, does) {
+        (Beginning::Refused, ..) | (_, Some(ChainRole::Cluster | ChainRole::Local), _) => FrontKind::ClusterIp,
+        (Beginning::Firewall, ..) | (_, Some(ChainRole::Firewall), _) => FrontKind::LoadBalancerIp,
+        (Beginning::RefusedOutside, ..)
+        | (_, Some(ChainRole::External | ChainRole::ExternalLocal), _)
+        | (_, _, Does::Masquerade(Masqueraded::All)) => FrontKind::ExternalOrLoadBalancerIp,
+        _ => FrontKind::Unknown,
+    };
+    said.unwrap_or(guessed)
+}
+
+/// What a comment of kube-proxy's says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Comment {
+    name: Option<ServicePortName>,
+    kind: Option<FrontKind>,
+    why: Option<RefusalReason>,
+}
+
+impl Comment {
+    fn read(text: &str) -> Self {
+        let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let Some(name) = ServicePortName::parse(name) else { return Self::default() };
+        let kind = match rest {
+            "cluster IP" => Some(FrontKind::ClusterIp),
+            "external IP" => Some(FrontKind::ExternalIp),
+            "loadbalancer IP" => Some(FrontKind::LoadBalancerIp),
+            _ => None,
+        };
+        let why = match rest {
+            "has no endpoints" => Some(RefusalReason::NoEndpoints),
+            "has no local endpoints" => Some(RefusalReason::NoLocalEndpoints),
+            _ => None,
+        };
+        Self { name: Some(name), kind, why }
+    }
+}
+
+/// The service port that a comment names.
+pub(super) fn comment_name(text: &str) -> Option<ServicePortName> {
+    Comment::read(text).name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_of_all_versions_are_read() {
+        let name = |text: &str| ServicePortName::parse(text);
+        let plain = |text: &str| Comment { name: name(text), ..Comment::default() };
+        let cases = [
+            ("default/web:http cluster IP", Comment { kind: Some(FrontKind::ClusterIp), ..plain("default/web:http") }),
+            ("default/nginx:", plain("default/nginx")),
+            ("a/b loadbalancer IP", Comment { kind: Some(FrontKind::LoadBalancerIp), ..plain("a/b") }),
+            ("a/b:c has no endpoints", Comment { why: Some(RefusalReason::NoEndpoints), ..plain("a/b:c") }),
+            ("a/b:c has no local endpoints", Comment { why: Some(RefusalReason::NoLocalEndpoints), ..plain("a/b:c") }),
+            ("a/b:c traffic not accepted by KUBE-FW-QQNROL5V7PXTXB4C", plain("a/b:c")),
+            ("kubernetes service nodeports; NOTE: this must be the last rule in this chain", Comment::default()),
+            ("", Comment::default()),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Comment::read(text), expected, "{text:?}");
+        }
+    }
+}

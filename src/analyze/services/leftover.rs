@@ -1,0 +1,31 @@
+//! Chains of services to which no rule leads any more.
+//!
+//! May import model and its siblings only.
+
+use std::collections::BTreeSet;
+
+use super::index::IndexedSet;
+use super::iptables::comment_name;
+use super::types::{Leftover, ServicePort};
+use crate::model::kube_proxy::ChainName;
+use crate::model::netfilter::chain::ChainRef;
+use crate::model::text::ByteText;
+
+/// The chains of tables that were read whole which are in no service.
+pub(super) fn of(sets: &[IndexedSet<'_>], ports: &[ServicePort], node: Option<&String>) -> Vec<Leftover> {
+    let used: BTreeSet<&ChainRef> =
+        ports.iter().flat_map(|port| &port.chains).map(|chain| chain.chain.as_ref()).collect();
+    let mut leftovers = Vec::new();
+    for held in sets.iter().flat_map(|set| set.source.nat().all_held()) {
+        let Some(name) = held.id.name.as_str().and_then(ChainName::parse) else { continue };
+        if used.contains(held.id.as_ref()) {
+            continue;
+        }
+        let mut said = held.steps().filter_map(|step| step.rule.comment().and_then(ByteText::as_str));
+        let service = name.service.map(|(service, _)| service).or_else(|| said.find_map(comment_name));
+        drop(said);
+        let rules = held.steps().count();
+        leftovers.push(Leftover { node: node.cloned(), chain: held.id, name: service, rules });
+    }
+    leftovers
+}

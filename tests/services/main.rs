@@ -1,0 +1,17 @@
+//! `services`, on rules that real programs wrote: what it says is compared with what the API server said of
+//! the same services, endpoints and pods.
+
+mod asked;
+#[path = "../answers/support/built.rs"]
+#[allow(dead_code)] // shared with tests/answers, which uses more of it
+mod built;
+mod cluster;
+mod cost;
+mod oracle;
+mod recorded;
+#[path = "../kernel/testbed.rs"]
+#[allow(dead_code)] // shared with tests/kernel, which uses more of it
+mod testbed;
+mod told;
+mod watched;
+mod world;
