@@ -324,7 +324,8 @@ fn unlike(ruleset: &Ruleset) -> Vec<String> {
     let mut found = Vec::new();
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours.objects, theirs.objects);
-        let heads = |table: &TableSections| table.chains.value.iter().map(|rules| rules.chain.clone()).collect::<Vec<_>>();
+        let heads =
+            |table: &TableSections| table.chains.value.iter().map(|rules| rules.chain.clone()).collect::<Vec<_>>();
         assert_eq!(heads(ours), heads(theirs));
         for (ours, theirs) in ours.chains.value.iter().zip(&theirs.chains.value) {
             assert_eq!(ours.rules.len(), theirs.rules.len());

@@ -87,10 +87,7 @@ impl<'a> Rule<'a> {
             ("xt", Some(name)) => name,
             _ => name,
         };
-        self.out.push(Expr::Unknown {
-            name: ByteText::from(name),
-            data: Bytes(json.to_string().into_bytes()),
-        });
+        self.out.push(Expr::Unknown { name: ByteText::from(name), data: Bytes(json.to_string().into_bytes()) });
     }
 
     fn known_statement(&mut self, json: &Value) -> Option<()> {
@@ -189,9 +186,8 @@ impl<'a> Rule<'a> {
 
     /// Learns from a question that was asked outright.
     pub(super) fn learn(&mut self, left: &Value, number: u32) {
-        let field = only(left, "payload").and_then(|payload| {
-            Some((payload.get("protocol")?.as_str()?, payload.get("field")?.as_str()?))
-        });
+        let field = only(left, "payload")
+            .and_then(|payload| Some((payload.get("protocol")?.as_str()?, payload.get("field")?.as_str()?)));
         let meta = only(left, "meta").and_then(|meta| meta.get("key")?.as_str());
         match (meta, field) {
             (Some("l4proto"), _) | (_, Some(("ip", "protocol") | ("ip6", "nexthdr"))) => {

@@ -213,7 +213,12 @@ impl Rule<'_> {
         let length = u32::try_from(mask.len()).ok()?;
         let xor = xor.unwrap_or_else(|| vec![0; mask.len()]);
         let (from, to) = (register(word), register(word));
-        self.out.push(Expr::Bitwise { from, to, length, op: BitwiseOp::MaskXor { mask: Bytes(mask), xor: Bytes(xor) } });
+        self.out.push(Expr::Bitwise {
+            from,
+            to,
+            length,
+            op: BitwiseOp::MaskXor { mask: Bytes(mask), xor: Bytes(xor) },
+        });
         Some(())
     }
 

@@ -204,10 +204,9 @@ fn chain(table: &TableRef, inner: &Value) -> Option<Chain> {
 fn object(table: &TableRef, kind: &str, inner: &Value) -> Option<Object> {
     use crate::model::netfilter::words::symbol::OBJECTS;
     let state = match kind {
-        "counter" => ObjectState::Counter(Counters {
-            packets: count(inner.get("packets"))?,
-            bytes: count(inner.get("bytes"))?,
-        }),
+        "counter" => {
+            ObjectState::Counter(Counters { packets: count(inner.get("packets"))?, bytes: count(inner.get("bytes"))? })
+        }
         "quota" => ObjectState::Quota(Quota {
             bytes: count(inner.get("bytes"))?,
             used: count(inner.get("used")).unwrap_or(0),
@@ -272,10 +271,7 @@ fn finish(id: &TableRef, draft: Draft, complaints: &mut Complaints) -> (Table, T
     };
     let chains: Vec<Rules> = chains.into_values().map(with_rules).collect();
     objects.sort();
-    let sections = |(name, its): (ByteText, Vec<Element>)| SetSections {
-        set: name,
-        elements: Read::ok(its).section(),
-    };
+    let sections = |(name, its): (ByteText, Vec<Element>)| SetSections { set: name, elements: Read::ok(its).section() };
     let contents = TableSections {
         table: id.clone(),
         chains: Read::ok(chains).section(),

@@ -65,12 +65,7 @@ impl Rule<'_> {
     }
 
     /// The registers of the address, and that of the port where one map gives both.
-    fn nat_address(
-        &mut self,
-        json: &Value,
-        part: Part,
-        word: &mut usize,
-    ) -> Option<(RegisterRange, Option<Register>)> {
+    fn nat_address(&mut self, json: &Value, part: Part, word: &mut usize) -> Option<(RegisterRange, Option<Register>)> {
         let Some(map) = only(json, "map") else {
             return Some((self.nat_range(json, part, word)?, None));
         };

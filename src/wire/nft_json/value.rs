@@ -97,9 +97,7 @@ fn text_value(part: Part, text: &str) -> Option<Vec<u8>> {
     match part.kind {
         Kind::Ipv4 => Some(text.parse::<Ipv4Addr>().ok()?.octets().to_vec()),
         Kind::Ipv6 => Some(text.parse::<Ipv6Addr>().ok()?.octets().to_vec()),
-        Kind::Ether | Kind::LinkAddress => {
-            text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect()
-        }
+        Kind::Ether | Kind::LinkAddress => text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect(),
         Kind::String | Kind::LinkName => {
             let mut bytes = text.replace("\\*", "*").into_bytes();
             if bytes.len() > part.bytes() {
