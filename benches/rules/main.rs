@@ -128,7 +128,7 @@ impl Bench {
                     "services NAME : nft list ruleset | grep",
                     list.clone(),
                     &["services", &svc],
-                    3,
+                    1,
                     Wanted::Faster(50.0),
                 ),
                 all("services IP : nft list ruleset | grep", list, &["services", &ip], 3, Wanted::Faster(50.0)),

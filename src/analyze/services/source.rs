@@ -10,10 +10,11 @@ use super::step::Step;
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section};
-use crate::model::netfilter::chain::{ChainRef, Rules};
+use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::TableRef;
+use crate::model::netfilter::table::{BackEnd, TableRef};
 use crate::model::netfilter::view::NetfilterView;
 use crate::model::text::{ByteText, Bytes};
 
@@ -26,9 +27,13 @@ pub(super) struct Source<'a> {
     issues: RefCell<Vec<Issue>>,
 }
 
-struct Whole {
-    rules: Section<Vec<Rules>>,
-    places: BTreeMap<ByteText, usize>,
+enum Whole {
+    Rules {
+        rules: Section<Vec<Rules>>,
+        places: BTreeMap<ByteText, usize>,
+    },
+    /// The reader has the table whole: its chains are decoded as they are asked for, and not all kept.
+    Chains(Section<Vec<Chain>>),
 }
 
 /// A chain that was read.
@@ -48,12 +53,21 @@ enum From {
 impl Held {
     /// Its rules, read.
     pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let family = self.id.table.family;
+        self.rules().iter().map(move |rule| Step::of(rule, family))
+    }
+
+    /// The rule at that place, read: without those before it, of which there may be ten thousand.
+    pub(super) fn step(&self, at: usize) -> Option<Step<'_>> {
+        self.rules().get(at).map(|rule| Step::of(rule, self.id.table.family))
+    }
+
+    fn rules(&self) -> &[Rule] {
         let rules = match &self.from {
             From::One(section) => section.value.as_ref(),
             From::Whole(section, at) => section.value.get(*at),
         };
-        let family = self.id.table.family;
-        rules.into_iter().flat_map(|rules| &rules.rules).map(move |rule| Step::of(rule, family))
+        rules.map(|rules| rules.rules.as_slice()).unwrap_or_default()
     }
 }
 
@@ -65,10 +79,16 @@ impl<'a> Source<'a> {
 
     /// Reads the whole table at once: for questions about all services.
     pub(super) fn read_whole(&mut self) {
+        if self.table.back_end == BackEnd::Legacy {
+            let chains = self.view.chains(self.netns, &self.table);
+            self.note(&chains);
+            self.whole = Some(Whole::Chains(chains));
+            return;
+        }
         let rules = self.view.rules_of(self.netns, &self.table);
         self.note(&rules);
         let names = rules.value.iter().enumerate().map(|(at, held)| (held.chain.id.name.clone(), at));
-        self.whole = Some(Whole { places: names.collect(), rules: Arc::clone(&rules) });
+        self.whole = Some(Whole::Rules { places: names.collect(), rules: Arc::clone(&rules) });
     }
 
     fn note<T>(&self, read: &Read<T>) {
@@ -83,9 +103,9 @@ impl<'a> Source<'a> {
     /// One chain; `None` where there is none of that name.
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
         let id = || Arc::new(self.table.chain(name.clone()));
-        if let Some(whole) = &self.whole {
-            let at = *whole.places.get(name)?;
-            return Some(Held { from: From::Whole(Arc::clone(&whole.rules), at), id: id() });
+        if let Some(Whole::Rules { rules, places }) = &self.whole {
+            let at = *places.get(name)?;
+            return Some(Held { from: From::Whole(Arc::clone(rules), at), id: id() });
         }
         let id = id();
         let section = self.view.chain(self.netns, &id);
@@ -93,15 +113,15 @@ impl<'a> Source<'a> {
         section.value.is_some().then(|| Held { from: From::One(Arc::clone(&section)), id })
     }
 
-    /// The rules of all chains of a table that was read whole.
-    pub(super) fn all_held(&self) -> impl Iterator<Item = Held> + '_ {
-        let whole = self.whole.as_ref();
-        whole.into_iter().flat_map(|whole| {
-            whole.rules.value.iter().enumerate().map(|(at, held)| Held {
-                from: From::Whole(Arc::clone(&whole.rules), at),
-                id: Arc::new(held.chain.id.clone()),
-            })
-        })
+    /// The names of all chains of a table that was read whole.
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &ByteText> {
+        let (rules, chains) = match &self.whole {
+            None => (None, None),
+            Some(Whole::Rules { rules, .. }) => (Some(&rules.value), None),
+            Some(Whole::Chains(chains)) => (None, Some(&chains.value)),
+        };
+        let of_rules = rules.into_iter().flatten().map(|held| &held.chain.id.name);
+        of_rules.chain(chains.into_iter().flatten().map(|chain| &chain.id.name))
     }
 
     /// A set of this table.
