@@ -1,21 +1,23 @@
-//! Where chains are taken from: one by one as they are asked for, or from a table that was read whole.
+//! Where chains are taken from: one by one as they are asked for, or, of a whole table, those of some services at a time.
 //!
 //! May import model only.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::step::Step;
+use super::step::{Step, Then};
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section};
+use crate::model::kube_proxy::ChainName;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
-use crate::model::netfilter::rule::Rule;
+use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::{BackEnd, TableRef};
+use crate::model::netfilter::table::TableRef;
 use crate::model::netfilter::view::NetfilterView;
+use crate::model::netfilter::xt::targets::Target;
 use crate::model::text::{ByteText, Bytes};
 
 /// One table.
@@ -27,13 +29,17 @@ pub(super) struct Source<'a> {
     issues: RefCell<Vec<Issue>>,
 }
 
-enum Whole {
-    Rules {
-        rules: Section<Vec<Rules>>,
-        places: BTreeMap<ByteText, usize>,
-    },
-    /// The reader has the table whole: its chains are decoded as they are asked for, and not all kept.
-    Chains(Section<Vec<Chain>>),
+/// All chains of a table, of which the rules of a few are held at a time: a table of 10,000 services has
+/// 110,000 rules.
+struct Whole {
+    chains: Section<Vec<Chain>>,
+    batch: RefCell<BTreeMap<ByteText, (Section<Vec<Vec<Rule>>>, usize)>>,
+}
+
+impl Whole {
+    fn has(&self, name: &ByteText) -> bool {
+        self.chains.value.binary_search_by(|chain| chain.id.name.cmp(name)).is_ok()
+    }
 }
 
 /// A chain that was read.
@@ -47,27 +53,27 @@ pub(super) struct Held {
 #[derive(Clone)]
 enum From {
     One(Section<Option<Rules>>),
-    Whole(Section<Vec<Rules>>, usize),
+    Batch(Section<Vec<Vec<Rule>>>, usize),
 }
 
 impl Held {
+    fn rules(&self) -> &[Rule] {
+        match &self.from {
+            From::One(section) => section.value.as_ref().map(|held| held.rules.as_slice()),
+            From::Batch(section, at) => section.value.get(*at).map(Vec::as_slice),
+        }
+        .unwrap_or_default()
+    }
+
     /// Its rules, read.
     pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
         let family = self.id.table.family;
         self.rules().iter().map(move |rule| Step::of(rule, family))
     }
 
-    /// The rule at that place, read: without those before it, of which there may be ten thousand.
+    /// The rule at a place, counted from 0.
     pub(super) fn step(&self, at: usize) -> Option<Step<'_>> {
         self.rules().get(at).map(|rule| Step::of(rule, self.id.table.family))
-    }
-
-    fn rules(&self) -> &[Rule] {
-        let rules = match &self.from {
-            From::One(section) => section.value.as_ref(),
-            From::Whole(section, at) => section.value.get(*at),
-        };
-        rules.map(|rules| rules.rules.as_slice()).unwrap_or_default()
     }
 }
 
@@ -77,18 +83,46 @@ impl<'a> Source<'a> {
         Self { view, netns, table, whole: None, issues: RefCell::default() }
     }
 
-    /// Reads the whole table at once: for questions about all services.
+    /// Reads which chains there are: for questions about all services.
     pub(super) fn read_whole(&mut self) {
-        if self.table.back_end == BackEnd::Legacy {
-            let chains = self.view.chains(self.netns, &self.table);
-            self.note(&chains);
-            self.whole = Some(Whole::Chains(chains));
-            return;
+        let chains = self.view.chains(self.netns, &self.table);
+        self.note(&chains);
+        self.whole = Some(Whole { chains, batch: RefCell::default() });
+    }
+
+    /// Reads the chains of some services together, those that they lead to included, and lets go of those read
+    /// so before. Of use only where the whole table is asked about.
+    pub(super) fn read_batch(&self, starts: BTreeSet<ByteText>) {
+        let Some(whole) = &self.whole else { return };
+        whole.batch.borrow_mut().clear();
+        let mut next = starts;
+        loop {
+            let names: Vec<ByteText> = next.into_iter().filter(|name| whole.has(name)).collect();
+            if names.is_empty() {
+                return;
+            }
+            let read = self.view.rules_in(self.netns, &self.table, &names);
+            self.note(&read);
+            let mut batch = whole.batch.borrow_mut();
+            batch.extend(names.into_iter().enumerate().map(|(at, name)| (name, (Arc::clone(&read), at))));
+            let targets = read.value.iter().flatten().filter_map(|rule| self.leads_to(rule));
+            next = targets.filter(|name| !batch.contains_key(name)).collect();
         }
-        let rules = self.view.rules_of(self.netns, &self.table);
-        self.note(&rules);
-        let names = rules.value.iter().enumerate().map(|(at, held)| (held.chain.id.name.clone(), at));
-        self.whole = Some(Whole::Rules { places: names.collect(), rules: Arc::clone(&rules) });
+    }
+
+    /// The chain of a service that a rule leads to.
+    fn leads_to(&self, rule: &Rule) -> Option<ByteText> {
+        let chain = match &rule.body {
+            Body::Xt(xt) => match &xt.target.does {
+                Target::Jump(chain) | Target::Goto(chain) => chain.clone(),
+                _ => return None,
+            },
+            Body::Nft(_) => match Step::of(rule, self.table.family).then {
+                Then::To(chain) => chain,
+                _ => return None,
+            },
+        };
+        chain.as_str().and_then(ChainName::parse).map(|_| chain)
     }
 
     fn note<T>(&self, read: &Read<T>) {
@@ -102,26 +136,23 @@ impl<'a> Source<'a> {
 
     /// One chain; `None` where there is none of that name.
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
-        let id = || Arc::new(self.table.chain(name.clone()));
-        if let Some(Whole::Rules { rules, places }) = &self.whole {
-            let at = *places.get(name)?;
-            return Some(Held { from: From::Whole(Arc::clone(rules), at), id: id() });
+        let id = Arc::new(self.table.chain(name.clone()));
+        if let Some(whole) = &self.whole {
+            if !whole.has(name) {
+                return None;
+            }
+            if let Some((section, at)) = whole.batch.borrow().get(name) {
+                return Some(Held { from: From::Batch(Arc::clone(section), *at), id });
+            }
         }
-        let id = id();
         let section = self.view.chain(self.netns, &id);
         self.note(&section);
         section.value.is_some().then(|| Held { from: From::One(Arc::clone(&section)), id })
     }
 
-    /// The names of all chains of a table that was read whole.
+    /// The names of all chains of a table that is asked about as a whole.
     pub(super) fn all_names(&self) -> impl Iterator<Item = &ByteText> {
-        let (rules, chains) = match &self.whole {
-            None => (None, None),
-            Some(Whole::Rules { rules, .. }) => (Some(&rules.value), None),
-            Some(Whole::Chains(chains)) => (None, Some(&chains.value)),
-        };
-        let of_rules = rules.into_iter().flatten().map(|held| &held.chain.id.name);
-        of_rules.chain(chains.into_iter().flatten().map(|chain| &chain.id.name))
+        self.whole.iter().flat_map(|whole| &whole.chains.value).map(|chain| &chain.id.name)
     }
 
     /// A set of this table.

@@ -12,8 +12,9 @@ use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::ipset::{IpSet, IpSetMember};
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::recent::RecentList;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::{BackEnd, Family, Table, TableRef};
+use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::netfilter::view::NetfilterView;
 use crate::model::text::{ByteText, Bytes};
 
@@ -52,12 +53,12 @@ impl NetfilterView for LiveNode {
     }
 
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
-        let read = || self.within(netns, "a chain", |namespace| namespace.chain(chain));
-        // The namespace's reader keeps such a table whole: its chains cost less to decode again than to keep beside it.
-        if chain.table.back_end == BackEnd::Legacy {
-            return read().section();
-        }
-        self.memory.netfilter.chain.get((netns, chain.clone()), read)
+        let key = (netns, chain.clone());
+        self.memory.netfilter.chain.get(key, || self.within(netns, "a chain", |namespace| namespace.chain(chain)))
+    }
+
+    fn rules_in(&self, netns: NetnsId, table: &TableRef, chains: &[ByteText]) -> Section<Vec<Vec<Rule>>> {
+        self.within(netns, "chains", |namespace| namespace.rules_in(table, chains)).section()
     }
 
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {
