@@ -109,7 +109,7 @@ impl Bench {
             name: name.to_owned(),
             other,
             podnet: self.podnet(arguments),
-            pairs: setting("PAIRS", pairs),
+            pairs: setting("PAIRS", pairs).min(pairs),
             wanted,
             peak_kib: PEAK_KIB,
         };
@@ -131,7 +131,7 @@ impl Bench {
                     1,
                     Wanted::Faster(50.0),
                 ),
-                all("services IP : nft list ruleset | grep", list, &["services", &ip], 3, Wanted::Faster(50.0)),
+                all("services IP : nft list ruleset | grep", list, &["services", &ip], 1, Wanted::Faster(50.0)),
                 all(
                     "services NS/NAME:PORT --endpoints",
                     sh("echo"),
@@ -155,7 +155,7 @@ impl Bench {
             name: name.to_owned(),
             other,
             podnet: self.podnet(arguments),
-            pairs: setting("PAIRS", pairs),
+            pairs: setting("PAIRS", pairs).min(pairs),
             wanted,
             peak_kib: LEGACY_PEAK_KIB,
         };
@@ -189,7 +189,7 @@ impl Bench {
             name: name.to_owned(),
             other,
             podnet: self.podnet(arguments),
-            pairs: setting("PAIRS", pairs),
+            pairs: setting("PAIRS", pairs).min(pairs),
             wanted,
             peak_kib: PEAK_KIB,
         };

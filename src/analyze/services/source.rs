@@ -138,11 +138,11 @@ impl<'a> Source<'a> {
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
         let id = Arc::new(self.table.chain(name.clone()));
         if let Some(whole) = &self.whole {
-            if !whole.has(name) {
-                return None;
-            }
             if let Some((section, at)) = whole.batch.borrow().get(name) {
                 return Some(Held { from: From::Batch(Arc::clone(section), *at), id });
+            }
+            if !whole.has(name) {
+                return None;
             }
         }
         let section = self.view.chain(self.netns, &id);
