@@ -33,8 +33,11 @@ pub(super) struct Source<'a> {
 /// 110,000 rules.
 struct Whole {
     chains: Section<Vec<Chain>>,
-    batch: RefCell<BTreeMap<ByteText, (Section<Vec<Vec<Rule>>>, usize)>>,
+    batch: RefCell<BTreeMap<ByteText, Place>>,
 }
+
+/// What was read along with others, and its place there.
+type Place = (Section<Vec<Vec<Rule>>>, usize);
 
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
