@@ -154,7 +154,8 @@ fn ask(worker: &Worker, question: &Question) -> bool {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/node").join(question.script);
     let mut shell = vec!["sh".to_owned(), text(&script)];
     shell.extend(question.arguments.clone());
-    let duel = Duel { shell, podnet: question.podnet.clone(), good: question.good.clone(), pairs: question.pairs };
+    let (podnet, good) = (question.podnet.clone(), question.good.clone());
+    let duel = Duel { shell, podnet, good, shell_good: vec![0], pairs: question.pairs };
     let duel = serde_json::to_string(&duel).expect("a duel");
     let this = std::env::current_exe().expect("this program");
     let output = worker

@@ -116,8 +116,8 @@ fn only_a_list_of_all_and_the_services_of_a_pod_read_whole_tables() {
     for (text, whole) in [(None, true), (Some("pod:web-0"), true), (Some("web"), false), (Some("10.32.0.205"), false)] {
         for rules in Rules::RECORDED {
             let found = asked(rules, text, false);
-            assert_eq!(found.iter().any(|what| what.ends_with("ALL RULES")), whole, "{rules:?} {text:?}");
-            assert!(!found.iter().any(|what| what.ends_with("all chains")), "{rules:?} {text:?}");
+            assert_eq!(found.iter().any(|what| what.ends_with("all chains")), whole, "{rules:?} {text:?}");
+            assert!(!found.iter().any(|what| what.ends_with("ALL RULES")), "{rules:?} {text:?}");
         }
     }
 }

@@ -16,11 +16,14 @@ pub(super) fn of(sets: &[IndexedSet<'_>], ports: &[ServicePort], node: Option<&S
     let used: BTreeSet<&ChainRef> =
         ports.iter().flat_map(|port| &port.chains).map(|chain| chain.chain.as_ref()).collect();
     let mut leftovers = Vec::new();
-    for held in sets.iter().flat_map(|set| set.source.nat().all_held()) {
-        let Some(name) = held.id.name.as_str().and_then(ChainName::parse) else { continue };
-        if used.contains(held.id.as_ref()) {
+    let all =
+        sets.iter().map(|set| set.source.nat()).flat_map(|source| source.all_names().map(move |name| (source, name)));
+    for (source, chain) in all {
+        let Some(name) = chain.as_str().and_then(ChainName::parse) else { continue };
+        if used.contains(&source.table.chain(chain.clone())) {
             continue;
         }
+        let Some(held) = source.chain(chain) else { continue };
         let mut said = held.steps().filter_map(|step| step.rule.comment().and_then(ByteText::as_str));
         let service = name.service.map(|(service, _)| service).or_else(|| said.find_map(comment_name));
         drop(said);

@@ -31,7 +31,7 @@ pub use self::query::{ServicesError, ServicesQuery};
 
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
-use self::index::{IndexedSet, grouped};
+use self::index::{Does, Group, IndexedSet, grouped};
 use self::mode::{RuleSource, beside_rules, both_back_ends, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
@@ -43,6 +43,9 @@ use super::identity::{FindError, PodQuery, find_pod};
 use crate::model::kube_proxy::{Protocol, ServicePortName};
 use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
+
+/// How many services' chains are held at a time where all are asked for.
+const BATCH: usize = 64;
 
 /// Answers `services`.
 pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer<Services>, ServicesError> {
@@ -89,19 +92,24 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         let wanted: Vec<_> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| group).collect();
         let pods = (!query.endpoints_only && !wanted.is_empty()).then(|| Pods::read(node.node, &mut gathered));
         let mut ports = Vec::new();
-        for group in wanted {
-            let partial = !is_whole && group.set.mode == Mode::Nftables && is_looked_up(&asked);
-            let mut draft = Draft::new(group, Detail { words, partial });
-            for (place, set) in node.sets.iter().enumerate() {
-                let entries: Vec<_> =
-                    node.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
-                if !entries.is_empty() {
-                    draft.add(set, &entries);
-                }
+        for batch in wanted.chunks(BATCH) {
+            if is_whole {
+                read_batch(node, batch);
             }
-            let mut port = draft.done(pods.as_ref());
-            port.node.clone_from(&label);
-            ports.push(port);
+            for group in batch.iter().copied() {
+                let partial = !is_whole && group.set.mode == Mode::Nftables && is_looked_up(&asked);
+                let mut draft = Draft::new(group, Detail { words, partial });
+                for (place, set) in node.sets.iter().enumerate() {
+                    let entries: Vec<_> =
+                        node.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                    if !entries.is_empty() {
+                        draft.add(set, &entries);
+                    }
+                }
+                let mut port = draft.done(pods.as_ref());
+                port.node.clone_from(&label);
+                ports.push(port);
+            }
         }
         if matches!(asked, Asked::All) && query.namespace.is_none() {
             data.leftovers.extend(leftover::of(&node.sets, &ports, label.as_ref()));
@@ -121,6 +129,18 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
     data.leftovers.sort();
     find(&mut data, is_whole);
     Ok(Answer::new(nodes, data, gathered))
+}
+
+/// Reads the chains that some services lead to.
+fn read_batch(node: &Indexed<'_>, batch: &[&Group]) {
+    for (place, set) in node.sets.iter().enumerate() {
+        let entries = batch.iter().flat_map(|group| node.entries(group)).filter(|(of, _)| *of == place);
+        let starts = entries.filter_map(|(_, entry)| match &entry.does {
+            Does::LeadsTo(chain) => Some(chain.clone()),
+            _ => None,
+        });
+        set.source.nat().read_batch(starts.collect());
+    }
 }
 
 /// Named services first.

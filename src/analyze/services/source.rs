@@ -1,21 +1,23 @@
-//! Where chains are taken from: one by one as they are asked for, or from a table that was read whole.
+//! Where chains are taken from: one by one as they are asked for, or, of a whole table, those of some services at a time.
 //!
 //! May import model only.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::step::Step;
+use super::step::{Step, Then};
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section};
-use crate::model::netfilter::chain::{ChainRef, Rules};
+use crate::model::kube_proxy::ChainName;
+use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
-use crate::model::netfilter::rule::Rule;
+use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::TableRef;
 use crate::model::netfilter::view::NetfilterView;
+use crate::model::netfilter::xt::targets::Target;
 use crate::model::text::{ByteText, Bytes};
 
 /// One table.
@@ -27,9 +29,20 @@ pub(super) struct Source<'a> {
     issues: RefCell<Vec<Issue>>,
 }
 
+/// All chains of a table, of which the rules of a few are held at a time: a table of 10,000 services has
+/// 110,000 rules.
 struct Whole {
-    rules: Section<Vec<Rules>>,
-    places: BTreeMap<ByteText, usize>,
+    chains: Section<Vec<Chain>>,
+    batch: RefCell<BTreeMap<ByteText, Place>>,
+}
+
+/// What was read along with others, and its place there.
+type Place = (Section<Vec<Vec<Rule>>>, usize);
+
+impl Whole {
+    fn has(&self, name: &ByteText) -> bool {
+        self.chains.value.binary_search_by(|chain| chain.id.name.cmp(name)).is_ok()
+    }
 }
 
 /// A chain that was read.
@@ -43,16 +56,16 @@ pub(super) struct Held {
 #[derive(Clone)]
 enum From {
     One(Section<Option<Rules>>),
-    Whole(Section<Vec<Rules>>, usize),
+    Batch(Section<Vec<Vec<Rule>>>, usize),
 }
 
 impl Held {
     fn rules(&self) -> &[Rule] {
-        let held = match &self.from {
-            From::One(section) => section.value.as_ref(),
-            From::Whole(section, at) => section.value.get(*at),
-        };
-        held.map(|held| held.rules.as_slice()).unwrap_or_default()
+        match &self.from {
+            From::One(section) => section.value.as_ref().map(|held| held.rules.as_slice()),
+            From::Batch(section, at) => section.value.get(*at).map(Vec::as_slice),
+        }
+        .unwrap_or_default()
     }
 
     /// Its rules, read.
@@ -73,12 +86,46 @@ impl<'a> Source<'a> {
         Self { view, netns, table, whole: None, issues: RefCell::default() }
     }
 
-    /// Reads the whole table at once: for questions about all services.
+    /// Reads which chains there are: for questions about all services.
     pub(super) fn read_whole(&mut self) {
-        let rules = self.view.rules_of(self.netns, &self.table);
-        self.note(&rules);
-        let names = rules.value.iter().enumerate().map(|(at, held)| (held.chain.id.name.clone(), at));
-        self.whole = Some(Whole { places: names.collect(), rules: Arc::clone(&rules) });
+        let chains = self.view.chains(self.netns, &self.table);
+        self.note(&chains);
+        self.whole = Some(Whole { chains, batch: RefCell::default() });
+    }
+
+    /// Reads the chains of some services together, those that they lead to included, and lets go of those read
+    /// so before. Of use only where the whole table is asked about.
+    pub(super) fn read_batch(&self, starts: BTreeSet<ByteText>) {
+        let Some(whole) = &self.whole else { return };
+        whole.batch.borrow_mut().clear();
+        let mut next = starts;
+        loop {
+            let names: Vec<ByteText> = next.into_iter().filter(|name| whole.has(name)).collect();
+            if names.is_empty() {
+                return;
+            }
+            let read = self.view.rules_in(self.netns, &self.table, &names);
+            self.note(&read);
+            let mut batch = whole.batch.borrow_mut();
+            batch.extend(names.into_iter().enumerate().map(|(at, name)| (name, (Arc::clone(&read), at))));
+            let targets = read.value.iter().flatten().filter_map(|rule| self.leads_to(rule));
+            next = targets.filter(|name| !batch.contains_key(name)).collect();
+        }
+    }
+
+    /// The chain of a service that a rule leads to.
+    fn leads_to(&self, rule: &Rule) -> Option<ByteText> {
+        let chain = match &rule.body {
+            Body::Xt(xt) => match &xt.target.does {
+                Target::Jump(chain) | Target::Goto(chain) => chain.clone(),
+                _ => return None,
+            },
+            Body::Nft(_) => match Step::of(rule, self.table.family).then {
+                Then::To(chain) => chain,
+                _ => return None,
+            },
+        };
+        chain.as_str().and_then(ChainName::parse).map(|_| chain)
     }
 
     fn note<T>(&self, read: &Read<T>) {
@@ -92,26 +139,23 @@ impl<'a> Source<'a> {
 
     /// One chain; `None` where there is none of that name.
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
-        let id = || Arc::new(self.table.chain(name.clone()));
+        let id = Arc::new(self.table.chain(name.clone()));
         if let Some(whole) = &self.whole {
-            let at = *whole.places.get(name)?;
-            return Some(Held { from: From::Whole(Arc::clone(&whole.rules), at), id: id() });
+            if let Some((section, at)) = whole.batch.borrow().get(name) {
+                return Some(Held { from: From::Batch(Arc::clone(section), *at), id });
+            }
+            if !whole.has(name) {
+                return None;
+            }
         }
-        let id = id();
         let section = self.view.chain(self.netns, &id);
         self.note(&section);
         section.value.is_some().then(|| Held { from: From::One(Arc::clone(&section)), id })
     }
 
-    /// The rules of all chains of a table that was read whole.
-    pub(super) fn all_held(&self) -> impl Iterator<Item = Held> + '_ {
-        let whole = self.whole.as_ref();
-        whole.into_iter().flat_map(|whole| {
-            whole.rules.value.iter().enumerate().map(|(at, held)| Held {
-                from: From::Whole(Arc::clone(&whole.rules), at),
-                id: Arc::new(held.chain.id.clone()),
-            })
-        })
+    /// The names of all chains of a table that is asked about as a whole.
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &ByteText> {
+        self.whole.iter().flat_map(|whole| &whole.chains.value).map(|chain| &chain.id.name)
     }
 
     /// A set of this table.

@@ -12,6 +12,7 @@ use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::ipset::{IpSet, IpSetMember};
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::recent::RecentList;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::netfilter::view::NetfilterView;
@@ -54,6 +55,10 @@ impl NetfilterView for LiveNode {
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
         let key = (netns, chain.clone());
         self.memory.netfilter.chain.get(key, || self.within(netns, "a chain", |namespace| namespace.chain(chain)))
+    }
+
+    fn rules_in(&self, netns: NetnsId, table: &TableRef, chains: &[ByteText]) -> Section<Vec<Vec<Rule>>> {
+        self.within(netns, "chains", |namespace| namespace.rules_in(table, chains)).section()
     }
 
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::collect::kernel::Namespace;
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::text::{ByteText, Bytes};
 use crate::sys::xtables::{ENTRIES_OFFSET, XtSocket};
@@ -73,6 +74,19 @@ impl Namespace {
             rules
         });
         Read { value, issues: read.issues }
+    }
+
+    /// The rules of some chains.
+    pub(super) fn legacy_rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
+        let mut all: Read<Vec<Vec<Rule>>> = Read::default();
+        for name in chains {
+            let read = self.legacy_chain(&table.chain(name.clone()));
+            all.value.push(read.value.map(|chain| chain.rules).unwrap_or_default());
+            all.issues.extend(read.issues);
+        }
+        all.issues.sort();
+        all.issues.dedup();
+        all
     }
 
     /// All chains of a table.

@@ -14,7 +14,9 @@ pub(in crate::collect) use legacy::LegacyMemory;
 use crate::collect::kernel::Namespace;
 use crate::model::issue::Read;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::{BackEnd, Table, TableRef};
+use crate::model::text::ByteText;
 
 impl Namespace {
     /// The tables of both back ends, by back end, family and name.
@@ -56,7 +58,17 @@ impl Namespace {
             BackEnd::NfTables => self.nf_chain(chain),
             BackEnd::Legacy => self.legacy_chain(chain),
         };
-        read.issues.extend(self.name_sets(read.value.as_mut_slice()));
+        read.issues.extend(self.name_sets(read.value.iter_mut().flat_map(|chain| &mut chain.rules)));
+        read
+    }
+
+    /// The rules of some chains, in the order of their names; none for a chain that is not there.
+    pub fn rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
+        let mut read = match table.back_end {
+            BackEnd::NfTables => self.nf_rules_in(table, chains),
+            BackEnd::Legacy => self.legacy_rules_in(table, chains),
+        };
+        read.issues.extend(self.name_sets(read.value.iter_mut().flatten()));
         read
     }
 
@@ -66,7 +78,7 @@ impl Namespace {
             BackEnd::NfTables => self.nf_rules_of(table),
             BackEnd::Legacy => self.legacy_rules_of(table),
         };
-        read.issues.extend(self.name_sets(&mut read.value));
+        read.issues.extend(self.name_sets(read.value.iter_mut().flat_map(|chain| &mut chain.rules)));
         read
     }
 }

@@ -11,7 +11,7 @@ use crate::model::netfilter::object::Object;
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::{Family, Table, TableRef};
-use crate::model::text::Bytes;
+use crate::model::text::{ByteText, Bytes};
 use crate::sys::netlink::{Disturbance, NetlinkError, NetlinkSocket};
 use crate::wire::netlink::attr::AttrError;
 use crate::wire::netlink::request::Request;
@@ -56,6 +56,16 @@ impl Namespace {
             let Some(told) = nf::chain::chain(&reply.payload, complaints) else { return Ok(()) };
             let rules = rules(socket, chain, complaints)?;
             *found = Some(Rules { chain: told, rules });
+            Ok(())
+        })
+    }
+
+    /// The rules of some chains.
+    pub(super) fn nf_rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
+        self.nf_read("the rules of chains", |socket, found: &mut Vec<Vec<Rule>>, complaints| {
+            for name in chains {
+                found.push(rules(socket, &table.chain(name.clone()), complaints)?);
+            }
             Ok(())
         })
     }
@@ -235,6 +245,8 @@ fn rules(
             rules.push(Rule { number, ..placed.rule });
         }
     })?;
+    // Most chains have a rule or two, and there are tens of thousands.
+    rules.shrink_to_fit();
     Ok(rules)
 }
 

@@ -7,9 +7,8 @@ use std::io;
 
 use crate::collect::kernel::Namespace;
 use crate::model::issue::{Issue, Why};
-use crate::model::netfilter::chain::Rules;
 use crate::model::netfilter::expr::Expr;
-use crate::model::netfilter::rule::Body;
+use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::xt::matches::{Match, SetName};
 use crate::model::netfilter::xt::targets::Target;
 use crate::model::netfilter::xt::{XtMatch, XtTarget};
@@ -19,9 +18,9 @@ use crate::sys::xtables::XtSocket;
 impl Namespace {
     /// Turns numbers into names: a rule that uses a set keeps the kernel from giving its number to
     /// another. What has no name stays as it is.
-    pub(super) fn name_sets(&self, chains: &mut [Rules]) -> Option<Issue> {
+    pub(super) fn name_sets<'r>(&self, rules: impl Iterator<Item = &'r mut Rule>) -> Option<Issue> {
         let mut sets: Vec<&mut SetName> = Vec::new();
-        for rule in chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+        for rule in rules {
             match &mut rule.body {
                 Body::Xt(rule) => {
                     rule.matches.iter_mut().for_each(|found| of_match(found, &mut sets));

@@ -7,10 +7,11 @@ use super::hook::HookEntry;
 use super::ipset::{IpSet, IpSetMember};
 use super::object::Object;
 use super::recent::RecentList;
+use super::rule::Rule;
 use super::set::{Element, Set, SetRef};
 use super::table::{Family, Table, TableRef};
 use crate::model::ids::NetnsId;
-use crate::model::issue::Section;
+use crate::model::issue::{Read, Section};
 use crate::model::text::{ByteText, Bytes};
 
 /// The rules of one node's namespaces. Each method reads what it names and no more, at most once for
@@ -29,6 +30,18 @@ pub trait NetfilterView {
 
     /// One chain with its rules; `None` where there is none of this name.
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>>;
+
+    /// The rules of some chains, in the order of their names: none for a chain that is not there. Read together
+    /// and not kept: for questions about so many that nobody could keep all.
+    fn rules_in(&self, netns: NetnsId, table: &TableRef, chains: &[ByteText]) -> Section<Vec<Vec<Rule>>> {
+        let mut read = Read::ok(Vec::with_capacity(chains.len()));
+        for name in chains {
+            let chain = self.chain(netns, &table.chain(name.clone()));
+            read.value.push(chain.value.as_ref().map(|chain| chain.rules.clone()).unwrap_or_default());
+            read.issues.extend(chain.issues.iter().cloned());
+        }
+        read.section()
+    }
 
     /// All chains of a table with their rules, by name: for questions about the whole table.
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>>;

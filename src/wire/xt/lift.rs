@@ -142,6 +142,8 @@ impl Lifting {
     }
 
     fn all(mut self, exprs: &[Expr]) -> Option<XtRule> {
+        // Counted first: a list that grows makes room for four, and most rules have a match or two.
+        self.matches.reserve_exact(exprs.iter().filter(|expr| matches!(expr, Expr::XtMatch(_))).count());
         for expr in exprs {
             self.one(expr)?;
         }
