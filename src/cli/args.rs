@@ -113,6 +113,8 @@ pub enum Command {
     Routes(super::routes::RoutesArgs),
     /// CNI configuration, results cache and leases, joined with the pods
     Cni,
+    /// Netfilter's rules in their own tools' words, the tables, or the chains of a hook in order
+    Rules(super::rules::RulesArgs),
     /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
     Nat(super::nat::NatArgs),
     /// A pod's whole road to the wire, with the evidence for each step

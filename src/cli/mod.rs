@@ -18,6 +18,7 @@ pub mod output;
 pub mod pods;
 pub mod progress;
 pub mod routes;
+pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod snapshot;
@@ -66,6 +67,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Bridge(args) => bridge::run(global, args),
         Command::Routes(args) => routes::run(global, args),
         Command::Cni => cni::run(global),
+        Command::Rules(args) => rules::run(global, args),
         Command::Nat(args) => nat::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
