@@ -20,7 +20,7 @@ use crate::model::netfilter::view::NetfilterView;
 use crate::model::text::{ByteText, Bytes};
 
 /// How many rules one walk looks at.
-const MOST_RULES: u32 = 1_000_000;
+const MOST_RULES: u32 = 250_000;
 /// How many rules that may have taken the packet away are told before what follows is unknown.
 const MOST_CLAUSES: usize = 1024;
 /// How many rules that act are told.
