@@ -16,6 +16,7 @@ pub mod notation;
 pub mod peer;
 pub mod pods;
 pub mod routes;
+pub mod rules;
 pub mod selector;
 pub mod services;
 pub mod trace;

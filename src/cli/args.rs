@@ -122,6 +122,8 @@ pub enum Command {
     Cni,
     /// What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules
     Services(super::services::ServicesArgs),
+    /// Netfilter's rules in their own tools' words, the tables, or the chains of a hook in order
+    Rules(super::rules::RulesArgs),
     /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
     Nat(super::nat::NatArgs),
     /// A pod's whole road to the wire, with the evidence for each step

@@ -84,6 +84,7 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         Command::Bridge(_) => ("bridge", [&[given.rules][..], &pods].concat()),
         Command::Cni => ("cni", [&[given.rules][..], &pods].concat()),
         Command::Nat(_) => ("nat", vec![given.rules, given.selector]),
+        Command::Rules(_) => ("rules", pods.to_vec()),
         Command::Snapshot(_) => ("snapshot", pods.to_vec()),
         Command::Lab(args) if args.has_selector() => {
             ("lab service add", [node.as_slice(), &[given.all_namespaces, given.json]].concat())

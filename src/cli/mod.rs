@@ -19,6 +19,7 @@ pub mod output;
 pub mod pods;
 pub mod progress;
 pub mod routes;
+pub mod rules;
 pub mod run;
 pub mod schema;
 pub mod services;
@@ -69,6 +70,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Routes(args) => routes::run(global, args),
         Command::Cni => cni::run(global),
         Command::Services(args) => services::run(global, args),
+        Command::Rules(args) => rules::run(global, args),
         Command::Nat(args) => nat::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),

@@ -12,6 +12,7 @@ use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
 use crate::analyze::routes::Routes;
+use crate::analyze::rules::Rules;
 use crate::analyze::services::types::Services;
 use crate::analyze::trace::Trace;
 use crate::analyze::veth::Veth;
@@ -44,6 +45,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("bridge", schema::of_answer::<Bridges>("bridge")),
         ("nat", schema::of_answer::<Nat>("nat")),
         ("netns", schema::of_answer::<Namespaces>("netns")),
+        ("rules", schema::of_answer::<Rules>("rules")),
         ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
         ("services", schema::of_answer::<Services>("services")),

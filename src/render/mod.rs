@@ -10,6 +10,7 @@ pub mod nat;
 pub mod netns;
 pub mod pods;
 pub mod routes;
+pub mod rules;
 pub mod schema;
 pub mod services;
 pub mod story;

@@ -69,7 +69,7 @@ fn nothing_is_wrong_on_a_healthy_road() {
         .iter()
         .map(|step| serde_json::to_value(step).unwrap()["step"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds, ["pod", "interface", "veth", "bridge", "host", "wire"]);
+    assert_eq!(kinds, ["pod", "interface", "veth", "bridge", "host", "nat", "wire"]);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use podnet::analyze::answer::Answer;
 use podnet::analyze::identity::PodQuery;
 use podnet::analyze::routes::Subject;
-use podnet::analyze::{bridge, cni, netns, pods, routes, trace, veth};
+use podnet::analyze::rules::RulesQuery;
+use podnet::analyze::{bridge, cni, nat, netns, pods, routes, rules, trace, veth};
 use podnet::collect::live::{LabOptions, LiveNode};
+use podnet::model::netfilter::chain::Hook;
 use podnet::model::route::RouteQuery;
 use podnet::model::sandbox::SandboxFilter;
 use podnet::model::snapshot::Snapshot;
@@ -52,8 +54,15 @@ fn answers(node: &dyn NodeView) -> Vec<(String, Value)> {
         let pod = sandbox.pod.to_string();
         let query = PodQuery::new(pod.clone());
         all.push((format!("veth {pod}"), told(&veth::veth(&nodes, &query).expect("veth answers"))));
+        all.push((format!("nat {pod}"), told(&nat::nat(&nodes, &query).expect("nat answers"))));
         all.push((format!("trace {pod}"), told(&trace::trace(&nodes, &query).expect("trace answers"))));
         subjects.push(Subject { node, netns: sandbox.netns.expect("a namespace"), title: pod });
+    }
+    let named = RulesQuery::of_words(&["nat".into()], None, None).expect("a table");
+    let questions = [RulesQuery::default(), named].into_iter().map(|query| (format!("{query:?}"), query));
+    let hooks = Hook::ALL.map(|hook| (hook.to_string(), RulesQuery { hook: Some(hook), ..RulesQuery::default() }));
+    for (words, query) in questions.chain(hooks) {
+        all.push((format!("rules {words}"), told(&rules::rules(&nodes, &query).expect("rules answers"))));
     }
     for subject in &subjects {
         all.push((format!("routes {}", subject.title), told(&routes::routes(subject, None))));

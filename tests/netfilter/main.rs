@@ -1,5 +1,9 @@
 //! Rules as podnet reads and writes them, against `iptables-save`, `nft`, `ipset` and the kernel.
 
+mod asked;
+#[path = "../answers/support/built.rs"]
+#[allow(dead_code)] // shared with tests/answers, which uses more of it
+mod built;
 mod codec;
 mod compat;
 mod ipsets;

@@ -20,7 +20,7 @@ use crate::model::netfilter::view::NetfilterView;
 use crate::model::text::{ByteText, Bytes};
 
 /// How many rules one walk looks at.
-const MOST_RULES: u32 = 1_000_000;
+const MOST_RULES: u32 = 250_000;
 /// How many rules that may have taken the packet away are told before what follows is unknown.
 const MOST_CLAUSES: usize = 1024;
 /// How many rules that act are told.
@@ -230,7 +230,6 @@ impl<'w> Walk<'w> {
         }
         let is_certain = open.is_empty();
         match deed {
-            Deed::Nothing => Next::Rule,
             Deed::Accept | Deed::Drop => stop(state, open),
             Deed::Return => {
                 if is_certain {
@@ -264,9 +263,9 @@ impl<'w> Walk<'w> {
             Deed::Translate(_) if is_certain && state.clauses.is_empty() && state.still_here.is_empty() => {
                 Next::End(End::Translated)
             }
-            // Where it may have acted no later rule acts: that the first of them counts is told once.
             Deed::Translate(_) if is_certain => Next::Leave,
-            Deed::Translate(_) => Next::Rule,
+            // Where a translation may have acted no later rule acts: that the first of them counts is told once.
+            Deed::Nothing | Deed::Translate(_) => Next::Rule,
             Deed::Choose(branches) => {
                 if let Some(frame) = state.stack.last_mut() {
                     frame.pending = branches
