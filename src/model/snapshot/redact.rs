@@ -151,10 +151,14 @@ impl Snapshot {
             walk(&mut document, &Place { key: "", parent: "", free_text }, masks);
         };
         walk_all(&mut masks, false);
-        netfilter.iter_mut().flatten().for_each(|rules| rules::RuleMasks::mask(&mut masks, rules));
+        for rules in netfilter.iter_mut().flatten() {
+            rules::RuleMasks::mask(&mut masks, rules);
+        }
         // Free text last: what it may not tell is known by then.
         walk_all(&mut masks, true);
-        netfilter.iter_mut().flatten().for_each(|rules| rules::issues(&mut masks, rules));
+        for rules in netfilter.iter_mut().flatten() {
+            rules::issues(&mut masks, rules);
+        }
         let mut masked: Self = serde_json::from_value(document)?;
         for (netns, rules) in masked.netns.iter_mut().zip(netfilter) {
             netns.netfilter = rules;

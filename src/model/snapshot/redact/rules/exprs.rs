@@ -167,7 +167,6 @@ fn one(masks: &mut RuleMasks<'_, '_>, expr: &mut Expr, later: &[Expr], context: 
         }
         Expr::Byteorder { from, to, to_network: _, length: _, size: _ } => registers.put(*to, registers.get(*from)),
         Expr::Payload { to, base, offset, length } => registers.put(*to, context.payload(*base, *offset, *length)),
-        Expr::PayloadSet { .. } | Expr::MetaSet { .. } | Expr::CtSet { .. } => {}
         Expr::Meta { to, key } => registers.put(*to, of_meta(*key)),
         Expr::Ct { to, key, direction: _ } => registers.put(*to, of_ct(*key)),
         Expr::Fib { to, result, flags: _ } => {
@@ -207,7 +206,10 @@ fn one(masks: &mut RuleMasks<'_, '_>, expr: &mut Expr, later: &[Expr], context: 
         Expr::XtMatch(found) => masks.xt_match(found),
         Expr::XtTarget(target) => masks.xt_target(target),
         Expr::Unknown { name: _, data } => blank(data),
-        Expr::Counter(_)
+        Expr::PayloadSet { .. }
+        | Expr::MetaSet { .. }
+        | Expr::CtSet { .. }
+        | Expr::Counter(_)
         | Expr::Limit(_)
         | Expr::Quota(_)
         | Expr::Nat(_)

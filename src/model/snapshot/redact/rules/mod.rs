@@ -68,7 +68,9 @@ impl<'a, 'r> RuleMasks<'a, 'r> {
             let kind = ipsets.value.iter().find(|known| known.name == *set).map(|known| known.type_name.clone());
             self.set_name(set);
             if let Some(members) = change(members) {
-                members.iter_mut().for_each(|member| self.member(kind.as_ref(), member));
+                for member in members.iter_mut() {
+                    self.member(kind.as_ref(), member);
+                }
                 members.sort();
             }
         }
@@ -110,7 +112,9 @@ impl<'a, 'r> RuleMasks<'a, 'r> {
         let context = exprs::Context::new(table.family, &sets.value);
         for Rules { chain, rules } in change(chains) {
             self.chain(chain);
-            rules.iter_mut().for_each(|rule| self.rule(rule, &context));
+            for rule in rules.iter_mut() {
+                self.rule(rule, &context);
+            }
         }
         change(chains).sort_by(|one, other| one.chain.id.cmp(&other.chain.id));
         for held in elements.iter_mut() {
@@ -134,7 +138,9 @@ impl<'a, 'r> RuleMasks<'a, 'r> {
         let Chain { id, handle: _, base, counters: _, uses: _, flags: _, comment, user_data } = chain;
         self.chain_ref(id);
         if let Some(Base { hook: _, priority: _, kind: _, policy: _, devices }) = base {
-            devices.iter_mut().for_each(|device| self.link_name(device));
+            for device in devices.iter_mut() {
+                self.link_name(device);
+            }
         }
         self.comment(comment);
         blank(user_data);
@@ -191,11 +197,19 @@ pub(super) fn issues(masks: &mut Masks<'_>, netfilter: &mut NetfilterSections) {
         of(masks, chains);
         of(masks, sets);
         of(masks, objects);
-        elements.iter_mut().for_each(|held| of(masks, &mut held.elements));
+        for held in elements.iter_mut() {
+            of(masks, &mut held.elements);
+        }
     }
-    ipset_members.iter_mut().for_each(|held| of(masks, &mut held.members));
-    recent.iter_mut().for_each(|(_, list)| of(masks, list));
-    hooks.iter_mut().for_each(|hook| of(masks, &mut hook.entries));
+    for held in ipset_members.iter_mut() {
+        of(masks, &mut held.members);
+    }
+    for (_, list) in recent.iter_mut() {
+        of(masks, list);
+    }
+    for hook in hooks.iter_mut() {
+        of(masks, &mut hook.entries);
+    }
 }
 
 fn of<T: Clone>(masks: &mut Masks<'_>, section: &mut Section<T>) {

@@ -110,7 +110,7 @@ fn equal_addresses_stay_equal_wherever_they_stand() {
 
 fn set(key_type: u32, key_length: u32, flags: u32) -> Set {
     Set {
-        id: crate::model::netfilter::table::TableRef::nf(Family::Ip, "t").set("s"),
+        id: TableRef::nf(Family::Ip, "t").set("s"),
         handle: None,
         flags,
         key_type,
@@ -148,7 +148,7 @@ fn element(key: &[u8]) -> Element {
 #[test]
 fn the_parts_of_a_key_are_masked_by_their_kinds() {
     // ipv4_addr . inet_proto . inet_service
-    let set = set((7 << 12) | (12 << 6) | 13, 12, 0);
+    let set = set((0x7 << 12) | (0xc << 6) | 0xd, 12, 0);
     let key = [10, 32, 0, 10, 6, 0, 0, 0, 0, 53, 0, 0];
     let mut elements = [element(&key), element(&key[..5])];
     with(|masks| sets::elements(masks, &mut elements, Some(&set), &Context::new(Family::Ip, &[])));

@@ -22,7 +22,9 @@ impl RuleMasks<'_, '_> {
             self.link_name(&mut link.value);
         }
         blank(unknown);
-        matches.iter_mut().for_each(|found| self.xt_match(found));
+        for found in matches.iter_mut() {
+            self.xt_match(found);
+        }
         self.xt_target(target);
     }
 
