@@ -83,6 +83,7 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         Command::Netns(_) => ("netns", [&[given.rules][..], &pods].concat()),
         Command::Bridge(_) => ("bridge", [&[given.rules][..], &pods].concat()),
         Command::Cni => ("cni", [&[given.rules][..], &pods].concat()),
+        Command::Nat(_) => ("nat", vec![given.rules, given.selector]),
         Command::Snapshot(_) => ("snapshot", pods.to_vec()),
         Command::Lab(args) if args.has_selector() => {
             ("lab service add", [node.as_slice(), &[given.all_namespaces, given.json]].concat())
@@ -90,7 +91,9 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         Command::Lab(args) if args.has_namespace() => {
             ("lab service remove", [node.as_slice(), &[given.all_namespaces, given.selector, given.json]].concat())
         }
-        Command::Lab(args) if args.has_json() => ("lab status and lab service list", none()),
+        Command::Lab(args) if args.has_json() => {
+            (if args.is_service() { "lab service list" } else { "lab status" }, none())
+        }
         Command::Lab(_) => ("lab up, exec and down", [none().as_slice(), &[given.json]].concat()),
         Command::Completions(_) => ("completions", none()),
         Command::Man(_) => ("man", none()),

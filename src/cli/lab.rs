@@ -32,6 +32,11 @@ impl LabArgs {
         }
     }
 
+    /// Whether it is about services.
+    pub fn is_service(&self) -> bool {
+        matches!(self.command, LabCommand::Service(_))
+    }
+
     /// Whether `--namespace` is a service's.
     pub fn has_namespace(&self) -> bool {
         matches!(&self.command, LabCommand::Service(service) if service.has_namespace())

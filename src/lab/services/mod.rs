@@ -170,7 +170,11 @@ impl Writer<'_> {
             // The kernel has the counters, but not the match that counts with them.
             four.accounting = false;
             self.iptables(worker, &four, &services, is_new)?;
-            note = Some(error.to_string());
+            // Without the worker, so that all say the same.
+            note = Some(match error {
+                LabError::Program { output, .. } => output,
+                other => other.to_string(),
+            });
         }
         six.accounting = four.accounting;
         if self.programs.v6.is_some() {
