@@ -130,7 +130,10 @@ pub fn open(paths: &[PathBuf]) -> Result<Snapshot, RulesError> {
     Ok(snapshot)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<(Kind, Read<Vec<(Table, TableSections)>>), RulesError> {
+/// The tables of one file, and what each holds.
+type Tables = Vec<(Table, TableSections)>;
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Kind, Read<Tables>), RulesError> {
     let not_rules = |detail: &str| RulesError::NotRules { path: path.to_owned(), detail: detail.to_owned() };
     let (kind, read) = if bytes.trim_ascii().is_empty() {
         (Kind::Empty, Read::default())

@@ -8,7 +8,7 @@ mod redact;
 mod rules;
 mod take;
 
-pub use self::netfilter::{IpSetSections, NetfilterSections, SetSections, TableSections};
+pub use self::netfilter::{HookSections, IpSetSections, NetfilterSections, SetSections, TableSections};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use super::{alone, assert_refused, is_root, program_for_all};
+use super::{alone, assert_refused, is_root, podnet, program_for_all, run};
 
 #[test]
 fn without_rights_it_says_which_are_missing() {
@@ -85,4 +85,32 @@ fn a_host_namespace_that_is_none_is_refused() {
 #[test]
 fn a_lab_that_is_not_there_is_said() {
     assert_refused(&["--lab=no-such-lab/", "pods"], "`podnet lab up` makes one");
+}
+
+#[test]
+fn files_of_rules_have_to_be_some_and_go_with_no_other_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = folder.path().join("words");
+    fs::write(&words, "hello\n").unwrap();
+    let words = words.to_str().unwrap();
+    assert_refused(&["--rules", words, "services"], "neither text of iptables-save nor JSON of nft");
+    assert_refused(&["--rules", "/nonexistent", "services"], "/nonexistent");
+    assert_refused(&["--rules", words, "--from", words, "services"], "cannot be used with");
+    assert_refused(&["--rules", words, "services", "--lab"], "cannot be used with");
+    assert_refused(&["--rules", words, "pods"], "cannot be used with 'pods'");
+}
+
+#[test]
+fn a_bundle_of_rules_answers_what_its_services_do() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rules/save/worker-0");
+    let files = ["iptables-nft-save-c.txt", "ip6tables-nft-save-c.txt"].map(|name| format!("{folder}/{name}"));
+    let ran = run(&mut podnet(&["--rules", &files[0], "--rules", &files[1], "-o", "json", "services"]));
+    // The pods of the machine are not known.
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answer["nodes"][0]["name"], "iptables-nft-save-c");
+    let text = answer.to_string();
+    for service in ["kube-dns", "nginx", "web-affinity", "dual", "empty-np"] {
+        assert!(text.contains(service), "{service} is missing");
+    }
 }

@@ -120,3 +120,107 @@ fn other_files_are_refused_with_what_they_are() {
         assert!(open(std::slice::from_ref(&path)).is_err(), "{}", path.display());
     }
 }
+
+/// splitmix64: the same numbers each time.
+fn numbers() -> impl FnMut() -> u64 {
+    let mut state = 42_u64;
+    move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 27)
+    }
+}
+
+/// The jumps of all rules and maps that lead nowhere.
+fn lost(node: &Snapshot) -> usize {
+    let text = serde_json::to_value(node).unwrap();
+    let mut lost = 0;
+    for table in text.pointer("/netns/0/netfilter/contents").unwrap().as_array().unwrap() {
+        let chains = table.pointer("/chains/value").unwrap().as_array().unwrap();
+        let names: Vec<_> = chains.iter().map(|rules| rules.pointer("/chain/id/name").unwrap().clone()).collect();
+        let mut stack = vec![table];
+        while let Some(value) = stack.pop() {
+            match value {
+                serde_json::Value::Array(items) => stack.extend(items),
+                serde_json::Value::Object(fields) => {
+                    let jumps = ["jump", "goto"].into_iter().filter_map(|jump| fields.get(jump));
+                    lost += jumps.filter(|chain| !names.contains(chain)).count();
+                    stack.extend(fields.values());
+                }
+                _ => {}
+            }
+        }
+    }
+    lost
+}
+
+#[test]
+fn a_redacted_node_tells_no_name_and_no_address_of_its_rules() {
+    let folder = Folder::new();
+    let nft = include_bytes!("../../../fixtures/rules/nft/kube-proxy-1.36.json");
+    for files in [
+        vec![folder.file("iptables", SAVE.as_bytes()), folder.file("ip6tables", SAVE6.as_bytes())],
+        vec![folder.file("nft.json", nft)],
+    ] {
+        let plain = open(&files).unwrap();
+        let masked = plain.redacted(&mut numbers()).unwrap();
+        let (before, after) = (serde_json::to_string(&plain).unwrap(), serde_json::to_string(&masked).unwrap());
+        let hex = |text: &str| crate::model::text::hex(text.as_bytes());
+        let mut secrets: Vec<String> = Vec::new();
+        for name in ["nginx", "web-affinity", "int-local", "lb-ranges", "hostnet", "bridge-net", "ext-ip", "np-local"] {
+            secrets.extend([name.to_owned(), hex(name)]);
+        }
+        secrets.extend(["10.200.", "10.240.", "10.32.0", "192.0.2.", "203.0.113.", "fd00:32"].map(str::to_owned));
+        secrets.extend(["0ac800", "0af000", "0a2000", "c00002", "cb0071", "fd000032"].map(str::to_owned));
+        let found = secrets.iter().filter(|secret| before.contains(secret.as_str())).count();
+        assert!(found > 5, "{found}");
+        for secret in &secrets {
+            assert!(!after.contains(secret.as_str()), "{secret} is still in it");
+        }
+        assert_eq!(lost(&plain), 0);
+        assert_eq!(lost(&masked), 0);
+        // The shape of it all is as before.
+        let counted = |text: &str| {
+            ["\"jump\"", "\"goto\"", "\"number\"", "\"key\"", "\"dnat\""].map(|part| text.matches(part).count())
+        };
+        assert_eq!(counted(&before), counted(&after));
+        let back: Snapshot = serde_json::from_str(&after).unwrap();
+        assert_eq!(back, masked);
+    }
+}
+
+#[test]
+fn each_match_and_target_of_the_corpus_can_be_redacted() {
+    let folder = Folder::new();
+    for corpus in [
+        include_str!("../../../fixtures/rules/save/iptables-nft-save-c.txt"),
+        include_str!("../../../fixtures/rules/save/ip6tables-nft-save-c.txt"),
+    ] {
+        let with_unknown =
+            corpus.replace("-A INPUT -j LOG\n", "-A INPUT -m frob --frob zzsecretzz -j FROB --with zzsecretzz\n");
+        let plain = open(&[folder.file("corpus", with_unknown.as_bytes())]).unwrap();
+        let masked = plain.redacted(&mut numbers()).unwrap();
+        let text = serde_json::to_string(&masked).unwrap();
+        for secret in [
+            "zzsecretzz",
+            "10.0.0.9",
+            "10.0.1.",
+            "10.1.2.",
+            "5.6.7.",
+            "192.0.2.",
+            "fd00::1",
+            "fd00::9",
+            "kubernetes: it",
+            "apostrophes",
+            "dropped: ",
+            "52:00:11",
+            "KUBE-SEP-X",
+            "ipport",
+            "a b",
+            "7a7a736563726574",
+        ] {
+            assert!(!text.contains(secret), "{secret} is still in it");
+        }
+        assert_eq!(lost(&masked), lost(&plain));
+    }
+}

@@ -101,6 +101,23 @@ impl<'a> Masks<'a> {
         id.chars().map(|old| if old.is_ascii_hexdigit() { mask.next().unwrap_or('0') } else { old }).collect()
     }
 
+    /// Other letters of base32, as many: for a hash of what is masked elsewhere.
+    pub fn code(&mut self, code: &str) -> String {
+        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        if let Some(mask) = self.names.get(code) {
+            return mask.clone();
+        }
+        let mask: String = code
+            .chars()
+            .map(|_| {
+                let place = usize::try_from((self.random)() >> 59).unwrap_or_default();
+                ALPHABET.get(place).map_or('A', |letter| char::from(*letter))
+            })
+            .collect();
+        self.names.insert(code.to_owned(), mask.clone());
+        mask
+    }
+
     /// Another address: two that share a prefix share one as long afterwards.
     pub fn address(&mut self, address: IpAddr) -> IpAddr {
         match address {

@@ -6,6 +6,7 @@
 
 mod config;
 mod free;
+mod rules;
 
 use std::net::IpAddr;
 
@@ -141,13 +142,27 @@ const LINK_STEMS: [&str; 21] = [
 impl Snapshot {
     /// The same node with names, labels and addresses masked. `random` gives numbers that nobody can foresee.
     pub fn redacted(&self, random: &mut dyn FnMut() -> u64) -> Result<Self, serde_json::Error> {
-        let mut document = serde_json::to_value(self)?;
+        // Rules are masked by their types, all else by the names of its fields.
+        let mut plain = self.clone();
+        let mut netfilter: Vec<_> = plain.netns.iter_mut().map(|netns| netns.netfilter.take()).collect();
+        let mut document = serde_json::to_value(plain)?;
         let mut masks = Masks::new(random);
+        let mut walk_all = |masks: &mut Masks<'_>, free_text| {
+            walk(&mut document, &Place { key: "", parent: "", free_text }, masks);
+        };
+        walk_all(&mut masks, false);
+        for rules in netfilter.iter_mut().flatten() {
+            rules::RuleMasks::mask(&mut masks, rules);
+        }
         // Free text last: what it may not tell is known by then.
-        for free_text in [false, true] {
-            walk(&mut document, &Place { key: "", parent: "", free_text }, &mut masks);
+        walk_all(&mut masks, true);
+        for rules in netfilter.iter_mut().flatten() {
+            rules::issues(&mut masks, rules);
         }
         let mut masked: Self = serde_json::from_value(document)?;
+        for (netns, rules) in masked.netns.iter_mut().zip(netfilter) {
+            netns.netfilter = rules;
+        }
         // It may hold a file's path; whoever opens this one gives it another anyway.
         "redacted".clone_into(&mut masked.node.source);
         masked.sort();
