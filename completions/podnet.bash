@@ -49,6 +49,9 @@ _podnet() {
             podnet,schema)
                 cmd="podnet__subcmd__schema"
                 ;;
+            podnet,services)
+                cmd="podnet__subcmd__services"
+                ;;
             podnet,snapshot)
                 cmd="podnet__subcmd__snapshot"
                 ;;
@@ -90,6 +93,9 @@ _podnet() {
                 ;;
             podnet__subcmd__help,schema)
                 cmd="podnet__subcmd__help__subcmd__schema"
+                ;;
+            podnet__subcmd__help,services)
+                cmd="podnet__subcmd__help__subcmd__services"
                 ;;
             podnet__subcmd__help,snapshot)
                 cmd="podnet__subcmd__help__subcmd__snapshot"
@@ -158,7 +164,7 @@ _podnet() {
 
     case "${cmd}" in
         podnet)
-            opts="-o -v -n -A -l -h -V --output --color --verbose --from --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version pods netns veth bridge routes cni trace enter lab snapshot completions man schema help"
+            opts="-o -v -n -A -l -h -V --output --color --verbose --from --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -488,7 +494,7 @@ _podnet() {
             return 0
             ;;
         podnet__subcmd__help)
-            opts="pods netns veth bridge routes cni trace enter lab snapshot completions man schema help"
+            opts="pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -712,6 +718,20 @@ _podnet() {
             return 0
             ;;
         podnet__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        podnet__subcmd__help__subcmd__services)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1595,6 +1615,72 @@ _podnet() {
             ;;
         podnet__subcmd__schema)
             opts="-o -v -n -A -l -h -V --output --color --verbose --from --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lab)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host-netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proc-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --selector)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        podnet__subcmd__services)
+            opts="-o -v -n -A -l -h -V --endpoints --output --color --verbose --from --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

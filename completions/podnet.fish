@@ -48,6 +48,7 @@ complete -c podnet -n "__fish_podnet_needs_command" -f -a "veth" -d 'Each interf
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
+complete -c podnet -n "__fish_podnet_needs_command" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
@@ -175,6 +176,25 @@ complete -c podnet -n "__fish_podnet_using_subcommand cni" -s v -l verbose -d 'T
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+wide\t'Aligned text with more columns'
+json\t'One JSON document; `podnet schema COMMAND` describes it'"
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l endpoints -d 'Only the endpoints and how likely each is; for NAMESPACE/NAME:PORT nothing else is read'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s V -l version -d 'Print version'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
@@ -416,20 +436,21 @@ complete -c podnet -n "__fish_podnet_using_subcommand schema" -s v -l verbose -d
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "pods" -d 'Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "netns" -d 'Network namespaces: names, nsid, processes, pod; nameless and leaked ones'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "veth" -d 'Each interface of a pod, to its other end and what that is plugged into'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "snapshot" -d 'Write the node to a file that every command can answer from'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "man" -d 'Print a man page'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s output'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni trace enter lab snapshot completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "pods" -d 'Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "netns" -d 'Network namespaces: names, nsid, processes, pod; nameless and leaked ones'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "veth" -d 'Each interface of a pod, to its other end and what that is plugged into'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "snapshot" -d 'Write the node to a file that every command can answer from'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "man" -d 'Print a man page'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s output'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni services trace enter lab snapshot completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'

@@ -1,6 +1,7 @@
 //! `podnet services [NAME|IP[:PORT]|NODEPORT|POD]`.
 //!
 //! May import analyze and render.
+#![allow(clippy::doc_markdown)] // doc comments here are the help text, which has no markup
 
 use clap::Args;
 

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 
 use crate::analyze::answer::Answer;
 use crate::analyze::finding::{Code, Finding};
-use crate::analyze::services::types::{FrontKind, Mode, Policy, Proxy, ServicePort, Services};
+use crate::analyze::services::types::{FrontKind, Mode, Policy, Proxy, Refusal, RefusalReason, ServicePort, Services};
+use crate::model::kube_proxy::ChainRole;
 use crate::model::netfilter::table::BackEnd;
 use crate::render::style::{Style, escape};
 use crate::render::table::Table;
@@ -138,7 +139,7 @@ fn table(data: &Services, style: Style) -> Table {
             let chains: Vec<String> = port
                 .chains
                 .iter()
-                .filter(|chain| chain.role != crate::model::kube_proxy::ChainRole::Endpoint)
+                .filter(|chain| chain.role != ChainRole::Endpoint)
                 .map(|chain| escape(&chain.chain.name.to_string()))
                 .collect();
             cells.push(if chains.is_empty() { ABSENT.to_owned() } else { chains.join(" ") });
@@ -186,8 +187,8 @@ fn state(port: &ServicePort, style: Style) -> String {
         .iter()
         .flat_map(|front| &front.refusals)
         .chain(port.node_port.iter().flat_map(|node_port| &node_port.refusals))
-        .filter(|refusal| refusal.why != crate::analyze::services::types::RefusalReason::SourceRanges)
-        .map(|refusal| refusal.words())
+        .filter(|refusal| refusal.why != RefusalReason::SourceRanges)
+        .map(Refusal::words)
         .collect();
     refused.dedup();
     if refused.is_empty() { "ok".to_owned() } else { style.odd(&refused.join("; ")) }

@@ -54,7 +54,7 @@ fn without_comments_a_service_is_found_by_the_hash_of_its_name() {
         let found = ask(&node, Some(name)).data.services;
         let found: Vec<_> = found.iter().map(told).collect();
         let wanted = wanted.iter().find(|port| port["name"] == name).unwrap();
-        assert_eq!(found, [wanted.clone()], "{name}");
+        assert_eq!(found, std::slice::from_ref(wanted), "{name}");
     }
 }
 

@@ -59,7 +59,8 @@ fn rows(port: &ServicePort, style: Style, out: &mut dyn Write) -> io::Result<()>
     for (at, (row, endpoint)) in rows.iter().zip(&port.endpoints).enumerate() {
         let mut line = String::from("  ");
         for (cell, width) in row.iter().zip(widths).filter(|(_, width)| *width > 0) {
-            line.push_str(&format!("{cell}{:1$}", "", width + 2 - cell.chars().count()));
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
         }
         match endpoint.first_packets {
             Some(packets) if at == 0 => line.push_str(&style.dim(&count_first(packets))),
@@ -183,7 +184,7 @@ fn node_port_on(on: &NodePortOn) -> String {
         format!(" on {}", nets(&on.only))
     };
     if !on.except.is_empty() {
-        text.push_str(&format!(" but {}", nets(&on.except)));
+        text = text + " but " + &nets(&on.except);
     }
     match on.loopback {
         Some(true) => text.push_str(" (127.0.0.1 too)"),
