@@ -232,34 +232,38 @@ complete -c podnet -n "__fish_podnet_using_subcommand enter" -s v -l verbose -d 
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s n -l namespace -d 'Only pods of this namespace' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "down" -d 'Removes the network and everything that was made for it'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "process" -d 'What the pods\' processes are started as'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "service" -d 'Adds, removes and lists services'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "down" -d 'Removes the network and everything that was made for it'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "process" -d 'What the pods\' processes are started as'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l name -d 'The lab\'s name; its namespaces begin with it (1 to 20 of a-z, 0-9 and -)' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l workers -d 'How many workers, 1 to 10' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l pods -d 'How many pods in all, 4 to 500, at most 250 a worker' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l bridge-nf -d 'Whether iptables sees bridged frames, as on a Kubernetes node (the default where `br_netfilter` is loaded)' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l proxy -d 'What programs the services on every worker' -r -f -a "iptables\t'kube-proxy\'s mode iptables, through iptables-restore'
+iptables-legacy\t'The same through iptables-legacy-restore'
+nftables\t'kube-proxy\'s mode nftables, through nft'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l stop-after-step -d 'For tests: die after so many steps' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
@@ -319,6 +323,28 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+wide\t'Aligned text with more columns'
+json\t'One JSON document; `podnet schema COMMAND` describes it'"
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "add" -d 'Adds a service, or a port to one, and writes every worker\'s rules'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "remove" -d 'Removes a service, or one port of it, and its rules'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "list" -d 'Lists the services and their endpoints'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l name -d 'The lab\'s name; its namespaces begin with it (1 to 20 of a-z, 0-9 and -)' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
@@ -359,6 +385,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "service" -d 'Adds, removes and lists services'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "down" -d 'Removes the network and everything that was made for it'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "process" -d 'What the pods\' processes are started as'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -454,5 +481,6 @@ complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "service" -d 'Adds, removes and lists services'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "down" -d 'Removes the network and everything that was made for it'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "process" -d 'What the pods\' processes are started as'

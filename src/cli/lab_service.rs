@@ -88,7 +88,7 @@ struct AddArgs {
     /// How long a client stays with the endpoint it had.
     #[arg(long, value_name = "SECONDS")]
     session_affinity: Option<u32>,
-    /// An endpoint, in place of the pods that --selector chooses; may be repeated. With neither it has none.
+    /// An endpoint, in place of the pods that -l key=value chooses; may be repeated. With neither it has none.
     #[arg(long, value_name = "IP:PORT")]
     endpoint: Vec<SocketAddrV4>,
     /// For tests: die after so many workers.

@@ -57,12 +57,13 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let on = |on| if on { "on" } else { "off" };
     writeln!(
         out,
-        "lab {}  {state}  since {}  masquerade {}, hairpin {}, bridge-nf {}",
+        "lab {}  {state}  since {}  masquerade {}, hairpin {}, bridge-nf {}, services by {}",
         style.strong(&escape(&lab.name)),
         lab.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         on(lab.options.masquerade),
         on(lab.options.hairpin),
         lab.options.bridge_nf.map_or("not offered", on),
+        lab.options.proxy,
     )?;
     let mut machines = vec![row(["MACHINE", "ADDRESS", "PODS", "NETNS", "INODE"])];
     for worker in &lab.workers {

@@ -214,7 +214,7 @@ fn in_iptables_mode(back_end: &str) {
         let restore = program(back_end, v6, "restore");
         let load = |text: &str| netns.run(&[&restore, "--noflush"], text);
         let (kubelet, proxy) =
-            (iptables::kubelet(&node(v6)), iptables::rules(&node(v6), &services, &Default::default()));
+            (iptables::kubelet(&node(v6)), iptables::rules(&node(v6), &services, &iptables::Existing::default()));
         // Who came last stands first.
         for text in if v6 { [&proxy, &kubelet] } else { [&kubelet, &proxy] } {
             load(text);
@@ -273,7 +273,7 @@ fn the_table_of_mode_nftables_is_line_by_line_the_real_one() {
         let netns = Netns::new();
         let list = || netns.run(&["nft", "list", "table", family, nftables::TABLE], "");
         let load = |text: &str| netns.run(&["nft", "-f", "-"], text);
-        load(&nftables::rules(&node(v6), &services, &Default::default()));
+        load(&nftables::rules(&node(v6), &services, &nftables::Existing::default()));
         assert_same(&list(), &wanted);
         let again = |services: &[ServicePort]| {
             load(&nftables::rules(&node(v6), services, &nftables::Existing::parse(&list())));
@@ -292,7 +292,7 @@ fn clients_stay_pinned_while_other_services_come_and_go() {
     let netns = Netns::new();
     let list = || netns.run(&["nft", "list", "table", "ip", nftables::TABLE], "");
     let load = |text: &str| netns.run(&["nft", "-f", "-"], text);
-    load(&nftables::rules(&node(false), &services, &Default::default()));
+    load(&nftables::rules(&node(false), &services, &nftables::Existing::default()));
     let set = list();
     let set =
         set.lines().find_map(|line| line.trim().strip_prefix("set affinity-")?.strip_suffix(" {")).expect("a set");

@@ -1,6 +1,6 @@
 //! The embedded lab, as root, on the real kernel: packets that are really sent, and nothing left behind.
 //!
-//! Oracles: `ip`, `bridge`, `iptables-save`, `conntrack`, `ping`, `/proc`, and what the servers in the lab see.
+//! Oracles: `ip`, `bridge`, `iptables-save`, `nft`, `conntrack`, `ping`, `/proc`, and what the servers in the lab see.
 
 mod harness;
 
@@ -12,4 +12,5 @@ mod network;
 mod one_reading;
 mod readers;
 mod rules;
+mod services;
 mod state_file;

@@ -133,7 +133,9 @@ impl Text<'_> {
         let declare = |out: &mut String, chain: &str| {
             let _ = writeln!(out, ":{chain} - [0:0]");
         };
-        FILTER_CHAINS.into_iter().for_each(|chain| declare(&mut out, chain));
+        for chain in FILTER_CHAINS {
+            declare(&mut out, chain);
+        }
         jumps(&mut out, "filter", existing);
         out.push_str(&self.filter);
         let accounting =
@@ -142,8 +144,12 @@ impl Text<'_> {
         out.push_str("-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT\n");
         out.push_str("-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding conntrack rule\" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n");
         out.push_str("COMMIT\n*nat\n");
-        NAT_CHAINS.into_iter().for_each(|chain| declare(&mut out, chain));
-        self.chains.union(&existing.chains).for_each(|chain| declare(&mut out, chain));
+        for chain in NAT_CHAINS {
+            declare(&mut out, chain);
+        }
+        for chain in self.chains.union(&existing.chains) {
+            declare(&mut out, chain);
+        }
         jumps(&mut out, "nat", existing);
         out.push_str(&self.nat);
         let not_loopback = if self.node.is_v6() { "! -d ::1/128 " } else { "" };

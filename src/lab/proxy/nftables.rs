@@ -140,7 +140,9 @@ impl<'a> Table<'a> {
             }
         }
         if service.affinity.is_some() {
-            service.reachable().iter().for_each(|endpoint| self.pinned(service, endpoint.address));
+            for endpoint in service.reachable() {
+                self.pinned(service, endpoint.address);
+            }
         }
         if service.uses_cluster() {
             self.chain(&cluster, &self.balance(service, service.cluster()));

@@ -61,16 +61,13 @@ pub fn add(lab: &str, added: &Added, stop_after: Option<usize>) -> Result<LabSer
     let mut open = Open::new(lab)?;
     let mut services = open.state.services.clone();
     let at = services.iter().position(|service| service.namespace == added.namespace && service.name == added.name);
-    let service = match at {
-        Some(at) => {
-            joined(&mut services[at], added)?;
-            services[at].clone()
-        }
-        None => {
-            let service = fresh(&services, added)?;
-            services.push(service.clone());
-            service
-        }
+    let service = if let Some(at) = at {
+        joined(&mut services[at], added)?;
+        services[at].clone()
+    } else {
+        let service = fresh(&services, added)?;
+        services.push(service.clone());
+        service
     };
     services.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     check_services(&services).map_err(LabError::Usage)?;
