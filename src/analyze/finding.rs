@@ -72,6 +72,8 @@ pub enum Code {
     BridgeNetfilter,
     /// A program is attached on the way.
     Program,
+    /// Two chains are asked in an order that is not known.
+    EqualPriority,
     /// The sandbox is not ready.
     NotReady,
     /// The sandbox's namespace is gone.

@@ -9,6 +9,8 @@ pub mod fib;
 pub mod finding;
 pub mod identity;
 pub mod naming;
+pub mod nat;
+pub mod netfilter;
 pub mod netns;
 pub mod notation;
 pub mod peer;

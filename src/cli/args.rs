@@ -115,6 +115,8 @@ pub enum Command {
     Cni,
     /// What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules
     Services(super::services::ServicesArgs),
+    /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
+    Nat(super::nat::NatArgs),
     /// A pod's whole road to the wire, with the evidence for each step
     Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace

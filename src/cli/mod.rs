@@ -13,6 +13,7 @@ pub mod error;
 pub mod lab;
 mod lab_service;
 pub mod man;
+pub mod nat;
 pub mod netns;
 pub mod output;
 pub mod pods;
@@ -68,6 +69,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Routes(args) => routes::run(global, args),
         Command::Cni => cni::run(global),
         Command::Services(args) => services::run(global, args),
+        Command::Nat(args) => nat::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
         Command::Enter(args) => enter::run(global, args),

@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::output;
 use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
+use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
 use crate::analyze::routes::Routes;
@@ -41,6 +42,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("cni", schema::of_answer::<CniAnswer>("cni")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),
+        ("nat", schema::of_answer::<Nat>("nat")),
         ("netns", schema::of_answer::<Namespaces>("netns")),
         ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),

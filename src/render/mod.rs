@@ -6,6 +6,7 @@ pub mod cni;
 pub mod json;
 pub mod lab;
 pub mod lab_services;
+pub mod nat;
 pub mod netns;
 pub mod pods;
 pub mod routes;

@@ -9,13 +9,15 @@ use crate::analyze::finding::{Code, Finding};
 use crate::analyze::naming::{NetnsRef, NetnsRole};
 use crate::analyze::peer::Agreement;
 use crate::analyze::trace::{
-    BridgeStep, Gateway, HostStep, InterfaceStep, OwnerKind, PodStep, Step, StepKind, Trace, VethStep, WireStep,
+    BridgeStep, Gateway, HostStep, InterfaceStep, NatStep, OwnerKind, PodStep, Step, StepKind, Trace, VethStep,
+    WireStep,
 };
 use crate::analyze::veth::ParentEnd;
 use crate::analyze::veth::plugged::{RoutedPlug, WayToPod};
 use crate::model::bpf::BpfAttachment;
 use crate::model::link::{Link, LinkKind};
 use crate::model::neigh::Neighbour;
+use crate::render::nat::path;
 use crate::render::story::Story;
 use crate::render::style::{Style, escape};
 use crate::render::words::{
@@ -70,6 +72,7 @@ fn tell(step: &Step, host_told: bool, style: Style, story: &mut Story) {
             story.step(0, "under", format!("{name} ({})", escape(controller_kind)), "");
         }
         StepKind::Host(host) => tell_host(host, style, story),
+        StepKind::Nat(nat) => tell_nat(nat, style, story),
         StepKind::Wire(wire) => tell_wire(wire, style, story),
     }
 }
@@ -307,6 +310,24 @@ fn tell_host(step: &HostStep, style: Style, story: &mut Story) {
     for way in &step.back {
         tell_way_back(way, "back", style, story);
     }
+}
+
+fn tell_nat(step: &NatStep, style: Style, story: &mut Story) {
+    let Some(rules) = &step.leaving.rules else {
+        let why = step.leaving.unknown.as_deref().map_or_else(String::new, |why| format!(": {}", escape(why)));
+        return story.step(1, "nat", style.odd(&format!("unknown{why}")), "");
+    };
+    if rules.is_empty() {
+        return story.step(1, "nat", "no rule rewrites the source of what is routed on", "");
+    }
+    for rule in rules {
+        let Some((last, before)) = rule.rules.split_last() else { continue };
+        let says = escape(&rule.says);
+        let says = if rule.unknown.is_some() { style.odd(&says) } else { says };
+        let evidence = last.handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
+        story.step(1, "nat", format!("{}: {says}", path(before, last)), format!("rule {}{evidence}", last.number));
+    }
+    story.step(1, "", "(not what is delivered to this node itself; the first rule that applies counts)", "");
 }
 
 fn tell_wire(step: &WireStep, style: Style, story: &mut Story) {

@@ -4,6 +4,7 @@
 mod cost;
 mod faults;
 mod identity;
+mod nat;
 mod recorded;
 mod states;
 mod support;

@@ -38,13 +38,28 @@ pub(super) fn headline(pod: &PodHead, node: &str, steps: &[Step]) -> String {
         }
     }
     match (by.is_empty(), wires.is_empty()) {
-        (true, false) => format!("{name} reaches the wire through {wire} of {node}{}", towards(steps)),
+        (true, false) => format!("{name} reaches the wire through {wire} of {node}{}{}", towards(steps), takes(steps)),
         (false, false) => {
-            format!("{name} reaches the wire through {} and {wire} of {node}{}", by.join(" and "), towards(steps))
+            let by = by.join(" and ");
+            format!("{name} reaches the wire through {by} and {wire} of {node}{}{}", towards(steps), takes(steps))
         }
         (false, true) => format!("{name} reaches {} of {node}; its way on is unknown", by.join(" and ")),
         (true, true) => format!("{name}: its way to the wire is unknown"),
     }
+}
+
+/// What the node does to the source address on the way.
+fn takes(steps: &[Step]) -> String {
+    let all = steps.iter().filter_map(|step| match &step.what {
+        StepKind::Nat(nat) => Some(&nat.takes),
+        _ => None,
+    });
+    let words = all.flatten().map(|taken| {
+        let outside = taken.outside.join(" and ");
+        let outside = if outside.is_empty() { String::new() } else { format!(", outside {outside},") };
+        format!("; what this node sends on for it{outside} takes {}", taken.address)
+    });
+    words.collect()
 }
 
 /// What was looked up to say so: the way to the world is that to some address of it.

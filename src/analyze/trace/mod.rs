@@ -6,6 +6,7 @@
 mod gateway;
 mod headline;
 mod host;
+mod masquerade;
 mod pod;
 pub mod uplink;
 
@@ -28,6 +29,7 @@ use crate::model::route::{Family, RouteQuery};
 use crate::model::view::NodeView;
 pub use gateway::{Gateway, Owner, OwnerKind};
 pub use host::{HostStep, WayOut, WireStep};
+pub use masquerade::NatStep;
 pub use pod::{OtherProcess, PodStep};
 use uplink::Far;
 
@@ -85,6 +87,8 @@ pub enum StepKind {
     },
     /// The node: whether it forwards, by which route, and its way back to the pod.
     Host(Box<HostStep>),
+    /// What the node does to the source address of what it routes on for the pod.
+    Nat(Box<NatStep>),
     /// The link that the packet leaves the node by.
     Wire(Box<WireStep>),
 }
@@ -299,7 +303,11 @@ impl Road<'_, '_> {
         let node = self.found.node;
         let (step, findings) = host::step(node, into, addresses, far, netfilter, self.gathered);
         let links = host::out_links(&step);
+        let masquerade = (!addresses.is_empty()).then(|| masquerade::step(self.found, addresses, &step, self.gathered));
         self.push(StepKind::Host(Box::new(step)), findings);
+        if let Some(masquerade) = masquerade {
+            self.push(StepKind::Nat(Box::new(masquerade)), Vec::new());
+        }
         for link in links {
             self.wire_by(&link);
         }
