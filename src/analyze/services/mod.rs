@@ -7,6 +7,7 @@
 
 mod affinity;
 mod chains;
+mod doubt;
 mod evidence;
 mod exact;
 mod finish;
@@ -32,7 +33,7 @@ pub use self::query::{ServicesError, ServicesQuery};
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
 use self::index::{IndexedSet, grouped};
-use self::mode::{RuleSource, beside_rules, both_back_ends, of_rules, rule_sets};
+use self::mode::{RuleSource, beside_rules, both_back_ends, mixed, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
 use self::select::{Indexed, select};
@@ -159,6 +160,7 @@ fn index<'a>(nodes: &[&'a dyn NodeView], asked: &Asked, gathered: &mut Gathered)
         let by_rules = of_rules(found.iter().map(|(set, _)| set));
         let mode = beside_rules(*node, by_rules, gathered);
         both_back_ends(*node, gathered);
+        mixed(found.iter().map(|(set, _)| set), gathered);
         let found = if mode == Mode::Ipvs { Vec::new() } else { found };
         let mut sets = Vec::new();
         for (set, source) in found {

@@ -10,7 +10,7 @@ use super::step::Step;
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section};
-use crate::model::netfilter::chain::{ChainRef, Rules};
+use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
@@ -53,6 +53,15 @@ impl Held {
             From::Whole(section, at) => section.value.get(*at),
         };
         held.map(|held| held.rules.as_slice()).unwrap_or_default()
+    }
+
+    /// The chain itself.
+    pub(super) fn chain(&self) -> Option<&Chain> {
+        let held = match &self.from {
+            From::One(section) => section.value.as_ref(),
+            From::Whole(section, at) => section.value.get(*at),
+        };
+        held.map(|held| &held.chain)
     }
 
     /// Its rules, read.
