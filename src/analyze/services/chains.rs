@@ -162,7 +162,15 @@ impl Reader<'_, '_> {
     }
 
     /// The numbers that may be drawn, each with what the map says for it.
-    fn drawn(&self, modulus: u32, offset: u32, map: &ByteText, left: &mut Option<Share>, said: &mut Said, evidence: &Evidence) {
+    fn drawn(
+        &self,
+        modulus: u32,
+        offset: u32,
+        map: &ByteText,
+        left: &mut Option<Share>,
+        said: &mut Said,
+        evidence: &Evidence,
+    ) {
         let elements = self.source.elements(&self.source.set(map));
         let mut goals: Vec<(Goal, u32)> = Vec::new();
         let mut numbers = 0;

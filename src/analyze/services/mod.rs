@@ -69,10 +69,16 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
             (Vec::new(), asked, pod)
         }
         Err(error @ ServicesError::NotFound { .. }) => {
-            let Some((text, pod)) = as_pod(nodes, &asked, query, &mut gathered) else { return Err(error) };
-            let asked = Asked::Pod(text);
-            indexed = index(nodes, &asked, &mut gathered);
-            (select(&indexed, &asked, query)?, asked, Some(pod))
+            match as_pod(nodes, &asked, query, &mut gathered) {
+                Some((text, pod)) => {
+                    let asked = Asked::Pod(text);
+                    indexed = index(nodes, &asked, &mut gathered);
+                    (select(&indexed, &asked, query)?, asked, Some(pod))
+                }
+                // A rule or element that is not read may be its.
+                None if is_unsure(&indexed) => (Vec::new(), asked, pod),
+                None => return Err(error),
+            }
         }
         Err(error) => return Err(error),
     };
@@ -133,6 +139,11 @@ fn order(port: &ServicePort) -> (Option<&String>, bool, Option<&ServicePortName>
 /// Modes whose services are not in the rules.
 fn is_beyond(mode: Mode) -> bool {
     matches!(mode, Mode::Ipvs | Mode::Bpf)
+}
+
+/// Whether something in the rules was not read, so that what was not found may be there.
+fn is_unsure(indexed: &[Indexed<'_>]) -> bool {
+    indexed.iter().flat_map(|node| &node.sets).any(|set| set.source.is_unsure())
 }
 
 /// Whether nftables mode can answer with one element.

@@ -39,6 +39,11 @@ impl<'a> RuleSource<'a> {
         self.nat.read_whole();
     }
 
+    /// Whether what was not found may be there all the same.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.nat.is_unsure() || self.filter.as_ref().is_some_and(Source::is_unsure)
+    }
+
     /// Hands over what could not be read.
     pub(super) fn issues(&self, gathered: &mut Gathered) {
         self.nat.issues(gathered);

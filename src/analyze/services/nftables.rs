@@ -17,6 +17,7 @@ use super::types::{Evidence, FrontKind, NodePortOn, RefusalReason, RefusalVerdic
 use crate::model::issue::{Issue, Why};
 use crate::model::kube_proxy::{ChainName, Protocol, ServicePortName};
 use crate::model::netfilter::set::{Element, SetRef};
+use crate::model::netfilter::table::Family;
 use crate::model::text::{ByteText, Bytes};
 
 const SERVICE_IPS: &str = "service-ips";
@@ -40,6 +41,10 @@ pub(super) enum Wanted {
 /// Reads the maps, or looks one key up in them.
 pub(super) fn begin(source: &Source<'_>, wanted: Wanted) -> Begun {
     let mut begun = Begun::default();
+    // The kernel refuses a key of the other family: it is of another length.
+    if matches!(wanted, Wanted::Address(address, _) if address.is_ipv6() != (source.table.family == Family::Ip6)) {
+        return begun;
+    }
     let maps = Maps { source, wanted, cluster_ips: cluster_ips(source, wanted) };
     begun.entries.extend(maps.addresses(FIREWALL_IPS));
     let limited: BTreeSet<IpAddr> = begun
@@ -110,7 +115,10 @@ impl Maps<'_, '_> {
             let text = format!("{address} . {protocol} . {port}");
             self.entry(&set, Place::Address(kind, address, port), protocol, text, &element)
         };
-        self.elements(&set, key).into_iter().filter_map(|element| entry(element).or_else(|| self.unread(&set))).collect()
+        self.elements(&set, key)
+            .into_iter()
+            .filter_map(|element| entry(element).or_else(|| self.unread(&set)))
+            .collect()
     }
 
     /// Entries of a map from ports.
@@ -124,7 +132,10 @@ impl Maps<'_, '_> {
             let (protocol, port) = read_port_key(&element.key)?;
             self.entry(&set, Place::NodePort(port), protocol, format!("{protocol} . {port}"), &element)
         };
-        self.elements(&set, key).into_iter().filter_map(|element| entry(element).or_else(|| self.unread(&set))).collect()
+        self.elements(&set, key)
+            .into_iter()
+            .filter_map(|element| entry(element).or_else(|| self.unread(&set)))
+            .collect()
     }
 
     /// Says that an element is not kube-proxy's.
@@ -202,7 +213,8 @@ fn common(source: &Source<'_>, begun: &mut Begun) {
             }
         }
         if !asks_addresses {
-            let detail = format!("no rule looks every packet up in {SERVICE_IPS}: which get to their service is unknown");
+            let detail =
+                format!("no rule looks every packet up in {SERVICE_IPS}: which get to their service is unknown");
             doubt::unsure(source, &held, detail);
         }
     }

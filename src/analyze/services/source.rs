@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::step::Step;
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
-use crate::model::issue::{Issue, Read, Section};
+use crate::model::issue::{Issue, Level, Read, Section};
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
 use crate::model::netfilter::rule::Rule;
@@ -92,6 +92,11 @@ impl<'a> Source<'a> {
 
     fn note<T>(&self, read: &Read<T>) {
         read.issues.iter().for_each(|issue| self.issue(issue.clone()));
+    }
+
+    /// Whether something could not be read or told, so that what was not found may be there.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.issues.borrow().iter().any(|issue| issue.level == Level::Incomplete)
     }
 
     /// Hands over what could not be read.
