@@ -99,6 +99,22 @@ fn in_nftables_mode_a_foreign_verdict_is_no_missing_service_and_a_dormant_table_
     assert!(matches!(ask(&node, "10.32.0.205:80"), Err(ServicesError::NotFound { .. })));
 }
 
+/// A way to choose that is not read hides endpoints: that is not to have none.
+#[test]
+fn endpoints_behind_a_rule_that_is_not_read_are_not_missing() {
+    let node = worker(&|netns| {
+        feed(netns, &["nft", "-f", "-"], NFTABLES);
+        let chain = "ip kube-proxy service-SUSTUHLJ-default/web/tcp/http";
+        let draw = "numgen inc mod 2 map { 0 : 10.1.1.1 . 80, 1 : 10.1.1.2 . 80 }";
+        let change = format!("flush chain {chain}\nadd rule {chain} meta l4proto tcp dnat ip to {draw}\n");
+        feed(netns, &["nft", "-f", "-"], &change);
+    });
+    let answer = ask(&node, "10.32.0.205:80").unwrap();
+    let [port] = answer.data.services.as_slice() else { panic!("{:?}", answer.data.services) };
+    assert!(port.endpoints.is_empty() && !port.whole);
+    assert!(answer.data.findings.iter().all(|finding| !finding.text.contains("no endpoints")));
+}
+
 #[test]
 fn where_two_modes_are_hooked_in_which_of_them_decides_is_unknown() {
     let node = worker(&|netns| {

@@ -58,6 +58,7 @@ impl Draft {
             addresses: Vec::new(),
             node_port: None,
             partial: detail.partial,
+            whole: true,
             internal_policy: None,
             external_policy: None,
             source_ranges: Vec::new(),
@@ -113,11 +114,13 @@ impl Draft {
             let known = name.as_str().and_then(ChainName::parse);
             let (Some(held), Some(known)) = (source.chain(&name), known) else {
                 unread::<()>(source, &name);
+                self.port.whole = false;
                 continue;
             };
             self.is_named_by(&known);
             self.chains.insert(Arc::clone(&held.id), known.role);
             let said = reader.read(&held);
+            self.port.whole &= said.whole;
             waiting.extend(said.onward.iter().map(|onward| onward.to.clone()));
             self.said(&reader, known.role, said);
         }
@@ -227,7 +230,10 @@ impl Draft {
         }
         for drawn in said.drawn {
             let told = self.endpoint(reader, &drawn.to);
-            let Some(endpoint) = told else { continue };
+            let Some(endpoint) = told else {
+                self.port.whole = false;
+                continue;
+            };
             let share = match role {
                 ChainRole::Local | ChainRole::ExternalLocal => &mut endpoint.local,
                 _ => &mut endpoint.cluster,

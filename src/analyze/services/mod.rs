@@ -282,7 +282,7 @@ fn find(data: &mut Services, is_whole: bool) {
         let text = "kube-proxy's rules in nftables mode count nothing: there are no counters to tell";
         data.findings.push(Finding::note(Code::NoCounters, text));
     }
-    for port in data.services.iter().filter(|port| port.endpoints.is_empty() && !port.partial) {
+    for port in data.services.iter().filter(|port| port.endpoints.is_empty() && !port.partial && port.whole) {
         let refused: BTreeSet<&str> = port
             .addresses
             .iter()

@@ -42,7 +42,7 @@ pub(super) enum Wanted {
 pub(super) fn begin(source: &Source<'_>, wanted: Wanted) -> Begun {
     let mut begun = Begun::default();
     // The kernel refuses a key of the other family: it is of another length.
-    if matches!(wanted, Wanted::Address(address, _) if address.is_ipv6() != (source.table.family == Family::Ip6)) {
+    if matches!(wanted, Wanted::Address(address, _) if !is_of(source, address)) {
         return begun;
     }
     let maps = Maps { source, wanted, cluster_ips: cluster_ips(source, wanted) };
@@ -249,9 +249,14 @@ fn node_ports_on(source: &Source<'_>, when: &[When]) -> NodePortOn {
     on
 }
 
+/// Whether an address is of a table's family.
+fn is_of(source: &Source<'_>, address: IpAddr) -> bool {
+    address.is_ipv6() == (source.table.family == Family::Ip6)
+}
+
 /// What becomes of a packet to a cluster IP on a port that no service has.
 pub(super) fn wrong_port(source: &Source<'_>, address: IpAddr) -> Option<(bool, Evidence)> {
-    let held = source.chain(&"cluster-ips-check".into())?;
+    let held = source.chain(&"cluster-ips-check".into()).filter(|_| is_of(source, address))?;
     held.steps().find_map(|step| {
         let meets = step.when.iter().all(|when| match when {
             When::DestinationSet { set, not } => {

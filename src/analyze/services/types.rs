@@ -158,6 +158,8 @@ pub struct ServicePort {
     pub node_port: Option<NodePort>,
     /// Whether only what the question named was looked up: there may be more addresses and a node port.
     pub partial: bool,
+    /// Whether its chains could be read to their ends: if not, it may have endpoints that are not told.
+    pub whole: bool,
     /// Which endpoints pods and the node reach through its cluster IPs; `None` where the rules do not tell
     /// (they look alike while it has no endpoints at all).
     pub internal_policy: Option<Policy>,

@@ -26,6 +26,7 @@ pub(super) fn write(port: &ServicePort, proxy: &str, style: Style, out: &mut dyn
         .collect();
     let cluster = if cluster.is_empty() { String::new() } else { format!("{}  ", cluster.join(" ")) };
     let endpoints = match port.endpoints.len() {
+        0 if !port.whole => format!("{UNKNOWN} endpoints"),
         0 => style.odd("no endpoints"),
         number => count(number, "endpoint", "endpoints"),
     };
