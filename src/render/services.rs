@@ -167,6 +167,7 @@ fn endpoints(data: &Services, port: &ServicePort) -> String {
     }
     let here = port.endpoints.iter().filter(|endpoint| one::is_here(endpoint)).count();
     match port.endpoints.len() {
+        0 if !port.whole => words::UNKNOWN.to_owned(),
         0 => "0".to_owned(),
         all => format!("{all} ({here} here)"),
     }

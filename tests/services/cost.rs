@@ -13,7 +13,8 @@ fn asked(rules: Rules, text: Option<&str>, endpoints_only: bool) -> Vec<String> 
     services(&[&node as &dyn NodeView], &query).unwrap();
     let all = node.asked();
     assert!(all.contains(&"tables".to_owned()));
-    let hooked = ["ip nat PREROUTING", "ip nat OUTPUT", "ip kube-proxy nat-prerouting", "tables"];
+    let hooked =
+        ["ip nat PREROUTING", "ip nat OUTPUT", "ip kube-proxy nat-prerouting", "ip kube-proxy nat-output", "tables"];
     all.into_iter().filter(|what| !what.starts_with("ip6 ") && !hooked.contains(&what.as_str())).collect()
 }
 

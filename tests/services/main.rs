@@ -7,6 +7,7 @@ mod asked;
 mod built;
 mod cluster;
 mod cost;
+mod doubt;
 mod file;
 mod odd;
 mod oracle;

@@ -36,7 +36,8 @@ pub(super) struct Said {
 #[derive(Debug)]
 pub(super) struct Drawn {
     pub(super) to: Goal,
-    pub(super) share: Share,
+    /// `None` where a rule before it is not read.
+    pub(super) share: Option<Share>,
     pub(super) evidence: Evidence,
 }
 
@@ -89,19 +90,21 @@ impl Reader<'_, '_> {
     /// Reads a chain of any role.
     pub(super) fn read(&self, held: &Held) -> Said {
         let mut said = Said { whole: true, ..Said::default() };
-        let mut left = Share::ONE;
+        let own = held.id.name.as_str().and_then(ChainName::parse);
+        // `None` once a rule was met that is not read: how much comes past it is not known.
+        let mut left = Some(Share::ONE);
         for step in held.steps() {
             let evidence = self.evidence(held, &step);
             match &step.then {
                 Then::Nothing => {}
                 Then::Mark => said.masqueraded.push((Self::masqueraded(&step, &evidence), evidence)),
-                Then::To(chain) => Self::to(&step, chain, &mut left, &mut said, evidence),
+                Then::To(chain) => Self::to(&step, (own.as_ref(), chain), &mut left, &mut said, evidence),
                 Then::Dnat(address, port) => match chance(&step) {
                     Some(share) => draw(Goal::Address(*address, *port), share, &mut left, &mut said, evidence),
                     None => said.whole = false,
                 },
                 Then::Draw { modulus, offset, map } => {
-                    if step.beyond_service().next().is_some() {
+                    if !step.asks_protocol_alone() {
                         said.whole = false;
                     }
                     self.drawn(*modulus, *offset, map, &mut left, &mut said, &evidence);
@@ -112,6 +115,17 @@ impl Reader<'_, '_> {
                 },
                 Then::Leave | Then::Masquerade | Then::Map { .. } | Then::Other => said.whole = false,
             }
+            if !said.whole {
+                left = None;
+            }
+        }
+        let is_service = own.is_some_and(|own| !matches!(own.role, ChainRole::Firewall | ChainRole::External));
+        if let Some(left) = left.filter(|left| is_service && !said.drawn.is_empty() && left.decimal > 1e-6) {
+            let detail = format!(
+                "{:.6} of the packets get to its end and to no endpoint by it: what becomes of them is unknown",
+                left.decimal
+            );
+            super::doubt::unsure(self.source, held, detail);
         }
         if !said.whole {
             let what = format!("{} of table {} {}", held.id.name, held.id.table.family, held.id.table.name);
@@ -121,8 +135,17 @@ impl Reader<'_, '_> {
         said
     }
 
-    fn to(step: &Step<'_>, chain: &ByteText, left: &mut Share, said: &mut Said, evidence: Evidence) {
-        let role = chain.as_str().and_then(ChainName::parse).map(|name| name.role);
+    fn to(
+        step: &Step<'_>,
+        (own, chain): (Option<&ChainName>, &ByteText),
+        left: &mut Option<Share>,
+        said: &mut Said,
+        evidence: Evidence,
+    ) {
+        let name = chain.as_str().and_then(ChainName::parse);
+        // To another service's chains none of kube-proxy's rules leads.
+        let is_own = |name: &ChainName| own.is_none_or(|own| own.hash == name.hash);
+        let role = name.filter(|name| name.role == ChainRole::Endpoint || is_own(name)).map(|name| name.role);
         match role {
             Some(ChainRole::Endpoint) => {
                 if let Some(pin) = pinned(step, chain, &evidence) {
@@ -139,7 +162,15 @@ impl Reader<'_, '_> {
     }
 
     /// The numbers that may be drawn, each with what the map says for it.
-    fn drawn(&self, modulus: u32, offset: u32, map: &ByteText, left: &mut Share, said: &mut Said, evidence: &Evidence) {
+    fn drawn(
+        &self,
+        modulus: u32,
+        offset: u32,
+        map: &ByteText,
+        left: &mut Option<Share>,
+        said: &mut Said,
+        evidence: &Evidence,
+    ) {
         let elements = self.source.elements(&self.source.set(map));
         let mut goals: Vec<(Goal, u32)> = Vec::new();
         let mut numbers = 0;
@@ -167,10 +198,10 @@ impl Reader<'_, '_> {
         }
         let before = *left;
         for (to, times) in goals {
-            let share = before.and(Share::of(times, modulus));
+            let share = before.map(|before| before.and(Share::of(times, modulus)));
             said.drawn.push(Drawn { to, share, evidence: evidence.clone() });
         }
-        *left = before.and(Share::of(numbers, modulus).complement());
+        *left = before.map(|before| before.and(Share::of(numbers, modulus).complement()));
     }
 
     /// Whose packets a rule marks.
@@ -210,7 +241,7 @@ impl Reader<'_, '_> {
             match &step.then {
                 Then::Nothing => {}
                 Then::Mark => said.masqueraded.push((Self::masqueraded(&step, &evidence), evidence)),
-                Then::Dnat(address, own) if step.beyond_service().next().is_none() => {
+                Then::Dnat(address, own) if said.to.is_none() && step.asks_protocol_alone() => {
                     said.to = endpoint(*address, *own, port);
                     said.first_packets = step.counters.map(|counters| counters.packets);
                     said.evidence = Some(evidence);
@@ -260,14 +291,14 @@ fn is_host(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
 }
 
-fn draw(to: Goal, share: Share, left: &mut Share, said: &mut Said, evidence: Evidence) {
-    said.drawn.push(Drawn { to, share: left.and(share), evidence });
-    *left = left.and(share.complement());
+fn draw(to: Goal, share: Share, left: &mut Option<Share>, said: &mut Said, evidence: Evidence) {
+    said.drawn.push(Drawn { to, share: left.map(|left| left.and(share)), evidence });
+    *left = left.map(|left| left.and(share.complement()));
 }
 
 /// How likely a rule holds, where chance is all that it asks.
 fn chance(step: &Step<'_>) -> Option<Share> {
-    let asked: Vec<&When> = step.beyond_service().collect();
+    let asked: Vec<&When> = step.when.iter().filter(|when| !matches!(when, When::Protocol(_) | When::New)).collect();
     match asked.as_slice() {
         [] => Some(Share::ONE),
         [When::Chance(n)] => Some(Share::chance(*n)),

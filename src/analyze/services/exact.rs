@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::evidence::Words;
 use super::finish::{Detail, Draft, asked_group};
-use super::mode::{of_rules, rule_sets};
+use super::mode::{mixed, of_rules, rule_sets};
 use super::query::NameForm;
 use super::types::{Mode, Proxy, RuleSet, ServicePort, Services};
 use crate::analyze::answer::{Gathered, node_label};
@@ -31,6 +31,7 @@ pub(super) fn services(nodes: &[&dyn NodeView], form: &NameForm, gathered: &mut 
     for node in nodes {
         let sets = rule_sets(*node, &mut own);
         let mode = of_rules(sets.iter().map(|(set, _)| set));
+        mixed(sets.iter().map(|(set, _)| set), &mut own);
         let mut ports: Vec<(RuleSet, Draft)> = Vec::new();
         for (set, source) in &sets {
             // A service port's name belongs to one protocol.

@@ -18,6 +18,7 @@ use super::types::{
     Behind, Endpoint, Evidence, Front, FrontKind, HealthCheck, KnownBy, Masquerade, Masqueraded, MasqueradedTo,
     NodePort, Policy, Refusal, RefusalReason, RefusalVerdict, RuleSet, ServiceChain, ServicePort, SourceRange,
 };
+use crate::model::issue::{Issue, Why};
 use crate::model::kube_proxy::{ChainName, ChainRole, Protocol, ServicePortName};
 use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::table::Family;
@@ -57,6 +58,7 @@ impl Draft {
             addresses: Vec::new(),
             node_port: None,
             partial: detail.partial,
+            whole: true,
             internal_policy: None,
             external_policy: None,
             source_ranges: Vec::new(),
@@ -109,11 +111,16 @@ impl Draft {
             if !seen.insert(name.clone()) {
                 continue;
             }
-            let Some(held) = source.chain(&name) else { continue };
-            let Some(known) = name.as_str().and_then(ChainName::parse) else { continue };
+            let known = name.as_str().and_then(ChainName::parse);
+            let (Some(held), Some(known)) = (source.chain(&name), known) else {
+                unread::<()>(source, &name);
+                self.port.whole = false;
+                continue;
+            };
             self.is_named_by(&known);
             self.chains.insert(Arc::clone(&held.id), known.role);
             let said = reader.read(&held);
+            self.port.whole &= said.whole;
             waiting.extend(said.onward.iter().map(|onward| onward.to.clone()));
             self.said(&reader, known.role, said);
         }
@@ -223,12 +230,18 @@ impl Draft {
         }
         for drawn in said.drawn {
             let told = self.endpoint(reader, &drawn.to);
-            let Some(endpoint) = told else { continue };
+            let Some(endpoint) = told else {
+                self.port.whole = false;
+                continue;
+            };
             let share = match role {
                 ChainRole::Local | ChainRole::ExternalLocal => &mut endpoint.local,
                 _ => &mut endpoint.cluster,
             };
-            *share = Some(share.map_or(drawn.share, |before: Share| before.or(drawn.share)));
+            *share = match drawn.share {
+                Some(drawn) => Some(share.map_or(drawn, |before: Share| before.or(drawn))),
+                None => None,
+            };
             if !endpoint.evidence.contains(&drawn.evidence) {
                 // The draw stands before what it leads to.
                 endpoint.evidence.insert(endpoint.evidence.len().saturating_sub(1), drawn.evidence);
@@ -282,9 +295,9 @@ impl Draft {
         let (at, chain, first_packets, evidence) = match to {
             Goal::Address(address, port) => (super::step::endpoint(*address, *port, service_port)?, None, None, None),
             Goal::Chain(chain) => {
-                let held = reader.source.chain(chain)?;
+                let held = reader.source.chain(chain).or_else(|| unread(reader.source, chain))?;
                 let said = reader.endpoint(&held, service_port);
-                let at = said.to?;
+                let at = said.to.or_else(|| unread(reader.source, chain))?;
                 if !self.endpoints.contains_key(&at) {
                     self.chains.insert(Arc::clone(&held.id), ChainRole::Endpoint);
                     for (who, evidence) in said.masqueraded {
@@ -368,6 +381,15 @@ impl Draft {
         port.chains = self.chains.into_iter().map(|(chain, role)| ServiceChain { chain, role }).collect();
         port
     }
+}
+
+/// Says that where a chain leads is unknown.
+fn unread<T>(source: &Source<'_>, chain: &ByteText) -> Option<T> {
+    let what = format!("{chain} of table {} {}", source.table.family, source.table.name);
+    let detail = "rules lead there, and where it sends packets is unknown: it is not there, or not of a shape that \
+                  kube-proxy writes";
+    source.issue(Issue::incomplete(what, Why::Unsupported { detail: detail.to_owned() }));
+    None
 }
 
 fn refused(verdict: RefusalVerdict, why: RefusalReason, evidence: Evidence) -> Refusal {

@@ -2,13 +2,16 @@
 //!
 //! May import model and its siblings only.
 
+use std::collections::BTreeMap;
+
 use super::chains::Reader;
+use super::doubt;
 use super::evidence::{Words, of_rule};
 use super::index::{Begun, Does, Entry, Found, Place};
 use super::source::{Held, Source};
 use super::step::{Step, Then, When};
 use super::types::{FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict};
-use crate::model::kube_proxy::{ChainName, ChainRole, ServicePortName};
+use crate::model::kube_proxy::{ChainName, ChainRole, Protocol, ServicePortName};
 use crate::model::netfilter::table::Family;
 use crate::model::text::ByteText;
 
@@ -48,6 +51,7 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
         let reader = Reader { source, words: Words::Left };
         let chain = begun.chains.len();
         let mut entries = Vec::new();
+        let mut led = BTreeMap::new();
         for (place, step) in held.steps().enumerate() {
             let found = Found::Rule { chain, at: place, filter: is_filter };
             if let Some(on) = leads_to_node_ports(&step, source.table.family) {
@@ -60,14 +64,59 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
                 known.any_local |= on.any_local;
                 known.only.extend(on.only);
                 known.except.extend(on.except);
+                if !step.beyond_service().all(|when| {
+                    matches!(when, When::DestinationLocal { not: false } | When::Destination { not: true, .. })
+                }) {
+                    doubt::among(source, &held, place);
+                }
             } else if let Some(entry) = entry(beginning, &held, &step, &reader, found) {
+                if !is_usual(&step, &entry) {
+                    doubt::among(source, &held, place);
+                }
+                twice(&mut led, &entry, &held, source);
                 entries.push(entry);
+            } else if doubt::decides(source, &step) {
+                doubt::among(source, &held, place);
             }
         }
         begun.entries.append(&mut entries);
         begun.chains.push(held);
     }
     begun
+}
+
+/// Whether a rule asks no more than kube-proxy's do, of the versions that are known.
+fn is_usual(step: &Step<'_>, entry: &Entry) -> bool {
+    if matches!(entry.does, Does::Masquerade(_)) {
+        return true;
+    }
+    let loopback = |net: &ipnet::IpNet| net.addr().is_loopback();
+    // Up to 1.23, the packets of an external address that no pod's link brought in.
+    let is_external = matches!(entry.place, Place::Address(FrontKind::ExternalIp, ..));
+    step.beyond_service().all(|when| match when {
+        When::SourceLocal { .. } | When::DestinationLocal { .. } => true,
+        When::Source { net, not: false } => matches!(entry.place, Place::NodePort(_)) && loopback(net),
+        When::Other => is_external,
+        _ => false,
+    })
+}
+
+/// Where a chain leads packets to an address or port: the first one decides.
+type Led = BTreeMap<(Option<Protocol>, Option<std::net::IpAddr>, u16), ByteText>;
+
+/// Says when two services have one address and port.
+fn twice(led: &mut Led, entry: &Entry, held: &Held, source: &Source<'_>) {
+    let Does::LeadsTo(chain) = &entry.does else { return };
+    let at = match entry.place {
+        Place::Address(_, address, port) => (entry.protocol, Some(address), port),
+        Place::NodePort(port) => (entry.protocol, None, port),
+        Place::HealthCheck(_) => return,
+    };
+    let first = led.entry(at).or_insert_with(|| chain.clone());
+    if first != chain {
+        let detail = format!("two rules are for the same address and port: {first} gets what is said to go to {chain}");
+        doubt::unsure(source, held, detail);
+    }
 }
 
 /// The last rule of KUBE-SERVICES (or several, where node ports answer on some addresses alone).

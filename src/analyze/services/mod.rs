@@ -7,6 +7,7 @@
 
 mod affinity;
 mod chains;
+mod doubt;
 mod evidence;
 mod exact;
 mod finish;
@@ -32,7 +33,7 @@ pub use self::query::{ServicesError, ServicesQuery};
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
 use self::index::{Does, Group, IndexedSet, grouped};
-use self::mode::{RuleSource, beside_rules, both_back_ends, of_rules, rule_sets};
+use self::mode::{RuleSource, beside_rules, both_back_ends, mixed, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
 use self::select::{Indexed, select};
@@ -71,10 +72,16 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
             (Vec::new(), asked, pod)
         }
         Err(error @ ServicesError::NotFound { .. }) => {
-            let Some((text, pod)) = as_pod(nodes, &asked, query, &mut gathered) else { return Err(error) };
-            let asked = Asked::Pod(text);
-            indexed = index(nodes, &asked, &mut gathered);
-            (select(&indexed, &asked, query)?, asked, Some(pod))
+            match as_pod(nodes, &asked, query, &mut gathered) {
+                Some((text, pod)) => {
+                    let asked = Asked::Pod(text);
+                    indexed = index(nodes, &asked, &mut gathered);
+                    (select(&indexed, &asked, query)?, asked, Some(pod))
+                }
+                // A rule or element that is not read may be its.
+                None if is_unsure(&indexed) => (Vec::new(), asked, pod),
+                None => return Err(error),
+            }
         }
         Err(error) => return Err(error),
     };
@@ -154,6 +161,11 @@ fn is_beyond(mode: Mode) -> bool {
     matches!(mode, Mode::Ipvs | Mode::Bpf)
 }
 
+/// Whether something in the rules was not read, so that what was not found may be there.
+fn is_unsure(indexed: &[Indexed<'_>]) -> bool {
+    indexed.iter().flat_map(|node| &node.sets).any(|set| set.source.is_unsure())
+}
+
 /// Whether nftables mode can answer with one element.
 fn is_looked_up(asked: &Asked) -> bool {
     matches!(asked, Asked::Address(_, Some(_)) | Asked::NodePort(_))
@@ -179,6 +191,7 @@ fn index<'a>(nodes: &[&'a dyn NodeView], asked: &Asked, gathered: &mut Gathered)
         let by_rules = of_rules(found.iter().map(|(set, _)| set));
         let mode = beside_rules(*node, by_rules, gathered);
         both_back_ends(*node, gathered);
+        mixed(found.iter().map(|(set, _)| set), gathered);
         let found = if mode == Mode::Ipvs { Vec::new() } else { found };
         let mut sets = Vec::new();
         for (set, source) in found {
@@ -289,7 +302,7 @@ fn find(data: &mut Services, is_whole: bool) {
         let text = "kube-proxy's rules in nftables mode count nothing: there are no counters to tell";
         data.findings.push(Finding::note(Code::NoCounters, text));
     }
-    for port in data.services.iter().filter(|port| port.endpoints.is_empty() && !port.partial) {
+    for port in data.services.iter().filter(|port| port.endpoints.is_empty() && !port.partial && port.whole) {
         let refused: BTreeSet<&str> = port
             .addresses
             .iter()

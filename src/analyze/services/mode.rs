@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::doubt;
 use super::source::Source;
 use super::step::Then;
 use super::types::{Mode, RuleSet};
 use crate::analyze::answer::Gathered;
 use crate::model::issue::{Issue, Why};
 use crate::model::link::{Link, LinkKind};
+use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::table::{BackEnd, Family, TableRef};
 use crate::model::sandbox::SandboxFilter;
 use crate::model::text::ByteText;
@@ -37,6 +39,11 @@ impl<'a> RuleSource<'a> {
         self.nat.read_whole();
     }
 
+    /// Whether what was not found may be there all the same.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.nat.is_unsure() || self.filter.as_ref().is_some_and(Source::is_unsure)
+    }
+
     /// Hands over what could not be read.
     pub(super) fn issues(&self, gathered: &mut Gathered) {
         self.nat.issues(gathered);
@@ -54,14 +61,20 @@ pub(super) fn rule_sets<'a>(node: &'a dyn NodeView, gathered: &mut Gathered) -> 
     let host = node.node().host_netns;
     let view = node.netfilter();
     let tables = view.tables(host);
-    let there: BTreeSet<&TableRef> = gathered.take(&tables).iter().map(|table| &table.id).collect();
+    let tables = gathered.take(&tables);
+    for table in tables.iter().filter(|table| table.dormant) {
+        let detail = "it is dormant: none of its rules is in force";
+        let what = format!("table {} {}", table.id.family, table.id.name);
+        gathered.issue(Issue::note(what, Why::Unsupported { detail: detail.to_owned() }));
+    }
+    let there: BTreeSet<&TableRef> = tables.iter().filter(|table| !table.dormant).map(|table| &table.id).collect();
     let mut sets = Vec::new();
     for family in [Family::Ip, Family::Ip6] {
         for back_end in [BackEnd::NfTables, BackEnd::Legacy] {
             let table = |name: &str| TableRef { back_end, family, name: name.into() };
             if there.contains(&table("nat")) {
                 let nat = Source::new(view, host, table("nat"));
-                if leads(&nat, &["PREROUTING", "OUTPUT"], "KUBE-SERVICES") {
+                if leads(&nat, [("PREROUTING", Hook::Prerouting), ("OUTPUT", Hook::Output)], "KUBE-SERVICES") {
                     let filter = Source::new(view, host, table("filter"));
                     let source = RuleSource { nat, filter: Some(filter) };
                     sets.push((RuleSet { mode: Mode::Iptables, back_end, family }, source));
@@ -71,7 +84,7 @@ pub(super) fn rule_sets<'a>(node: &'a dyn NodeView, gathered: &mut Gathered) -> 
             }
             if back_end == BackEnd::NfTables && there.contains(&table(OWN_TABLE)) {
                 let own = Source::new(view, host, table(OWN_TABLE));
-                if leads(&own, &["nat-prerouting", "nat-output"], "services") {
+                if leads(&own, [("nat-prerouting", Hook::Prerouting), ("nat-output", Hook::Output)], "services") {
                     let source = RuleSource { nat: own, filter: None };
                     sets.push((RuleSet { mode: Mode::Nftables, back_end, family }, source));
                 } else {
@@ -84,10 +97,26 @@ pub(super) fn rule_sets<'a>(node: &'a dyn NodeView, gathered: &mut Gathered) -> 
     sets
 }
 
-fn leads(source: &Source<'_>, from: &[&str], to: &str) -> bool {
-    let to = Then::To(to.into());
-    from.iter()
-        .any(|chain| source.chain(&ByteText::from(*chain)).is_some_and(|held| held.steps().any(|step| step.then == to)))
+/// Whether packets from outside or of the node itself are led there; both base chains say what they do otherwise.
+fn leads(source: &Source<'_>, from: [(&str, Hook); 2], to: &str) -> bool {
+    let [outside, own] = from.map(|base| doubt::leads(source, base, to));
+    if outside != own {
+        let (base, whose) = if own { (from[0].0, "others'") } else { (from[1].0, "this node's own") };
+        let detail = format!("{base} does not lead to {to}: {whose} packets get to no service by it");
+        let what = format!("table {} {}", source.table.family, source.table.name);
+        source.issue(Issue::incomplete(what, Why::Unsupported { detail }));
+    }
+    outside || own
+}
+
+/// Says that which of several sets of rules translates a packet is not known.
+pub(super) fn mixed<'s>(sets: impl Iterator<Item = &'s RuleSet>, gathered: &mut Gathered) {
+    let mut families = BTreeSet::new();
+    if sets.filter(|set| !families.insert(set.family)).count() > 0 {
+        let detail = "several sets of kube-proxy's rules are hooked in: the first one that translates a packet decides, \
+                      and which of them that is is unknown";
+        gathered.issue(Issue::incomplete("services", Why::Disagreement { detail: detail.to_owned() }));
+    }
 }
 
 /// The mode that sets of rules make.

@@ -7,14 +7,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::chains::Reader;
+use super::doubt;
 use super::evidence::{Words, of_element, of_rule};
 use super::index::{Begun, Does, Entry, Found, Place};
 use super::interval::{address_key, addresses, port_key, read_port_key, read_service_key, service_key};
 use super::source::Source;
 use super::step::{Then, When, verdict};
 use super::types::{Evidence, FrontKind, NodePortOn, RefusalReason, RefusalVerdict};
+use crate::model::issue::{Issue, Why};
 use crate::model::kube_proxy::{ChainName, Protocol, ServicePortName};
 use crate::model::netfilter::set::{Element, SetRef};
+use crate::model::netfilter::table::Family;
 use crate::model::text::{ByteText, Bytes};
 
 const SERVICE_IPS: &str = "service-ips";
@@ -38,6 +41,10 @@ pub(super) enum Wanted {
 /// Reads the maps, or looks one key up in them.
 pub(super) fn begin(source: &Source<'_>, wanted: Wanted) -> Begun {
     let mut begun = Begun::default();
+    // The kernel refuses a key of the other family: it is of another length.
+    if matches!(wanted, Wanted::Address(address, _) if !is_of(source, address)) {
+        return begun;
+    }
     let maps = Maps { source, wanted, cluster_ips: cluster_ips(source, wanted) };
     begun.entries.extend(maps.addresses(FIREWALL_IPS));
     let limited: BTreeSet<IpAddr> = begun
@@ -108,7 +115,10 @@ impl Maps<'_, '_> {
             let text = format!("{address} . {protocol} . {port}");
             self.entry(&set, Place::Address(kind, address, port), protocol, text, &element)
         };
-        self.elements(&set, key).into_iter().filter_map(entry).collect()
+        self.elements(&set, key)
+            .into_iter()
+            .filter_map(|element| entry(element).or_else(|| self.unread(&set)))
+            .collect()
     }
 
     /// Entries of a map from ports.
@@ -122,7 +132,18 @@ impl Maps<'_, '_> {
             let (protocol, port) = read_port_key(&element.key)?;
             self.entry(&set, Place::NodePort(port), protocol, format!("{protocol} . {port}"), &element)
         };
-        self.elements(&set, key).into_iter().filter_map(entry).collect()
+        self.elements(&set, key)
+            .into_iter()
+            .filter_map(|element| entry(element).or_else(|| self.unread(&set)))
+            .collect()
+    }
+
+    /// Says that an element is not kube-proxy's.
+    fn unread(&self, set: &SetRef) -> Option<Entry> {
+        let what = format!("{} of table {} {}", set.name, set.table.family, set.table.name);
+        let detail = "it has an element that podnet does not read: what becomes of its packets is unknown";
+        self.source.issue(Issue::incomplete(what, Why::Unsupported { detail: detail.to_owned() }));
+        None
     }
 
     fn entry(
@@ -171,7 +192,8 @@ impl Maps<'_, '_> {
 /// What is written once for all services: where node ports answer, who is masqueraded on cluster IPs, hairpins.
 fn common(source: &Source<'_>, begun: &mut Begun) {
     if let Some(held) = source.chain(&"services".into()) {
-        for step in held.steps() {
+        let mut asks_addresses = false;
+        for (at, step) in held.steps().enumerate() {
             let evidence = || of_rule(&held.id, &step, Words::Told, source);
             let cluster_ips =
                 |when: &When| matches!(when, When::DestinationSet { set, not: false } if *set == CLUSTER_IPS);
@@ -180,9 +202,20 @@ fn common(source: &Source<'_>, begun: &mut Begun) {
                     let evidence = evidence();
                     begun.cluster_ips.push((Reader::masqueraded(&step, &evidence), evidence));
                 }
-                Then::Map { by_address: false, .. } => begun.node_ports_on = Some(node_ports_on(source, &step.when)),
+                Then::Map { by_address: false, set } if *set == SERVICE_NODE_PORTS => {
+                    begun.node_ports_on = Some(node_ports_on(source, &step.when));
+                }
+                Then::Map { by_address: true, set } if *set == SERVICE_IPS && step.when.is_empty() => {
+                    asks_addresses = true;
+                }
+                _ if doubt::decides(source, &step) => doubt::among(source, &held, at),
                 _ => {}
             }
+        }
+        if !asks_addresses {
+            let detail =
+                format!("no rule looks every packet up in {SERVICE_IPS}: which get to their service is unknown");
+            doubt::unsure(source, &held, detail);
         }
     }
     if let Some(held) = source.chain(&"masquerading".into()) {
@@ -216,9 +249,14 @@ fn node_ports_on(source: &Source<'_>, when: &[When]) -> NodePortOn {
     on
 }
 
+/// Whether an address is of a table's family.
+fn is_of(source: &Source<'_>, address: IpAddr) -> bool {
+    address.is_ipv6() == (source.table.family == Family::Ip6)
+}
+
 /// What becomes of a packet to a cluster IP on a port that no service has.
 pub(super) fn wrong_port(source: &Source<'_>, address: IpAddr) -> Option<(bool, Evidence)> {
-    let held = source.chain(&"cluster-ips-check".into())?;
+    let held = source.chain(&"cluster-ips-check".into()).filter(|_| is_of(source, address))?;
     held.steps().find_map(|step| {
         let meets = step.when.iter().all(|when| match when {
             When::DestinationSet { set, not } => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::step::{Step, Then};
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
-use crate::model::issue::{Issue, Read, Section};
+use crate::model::issue::{Issue, Level, Read, Section};
 use crate::model::kube_proxy::ChainName;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
@@ -66,6 +66,14 @@ impl Held {
             From::Batch(section, at) => section.value.get(*at).map(Vec::as_slice),
         }
         .unwrap_or_default()
+    }
+
+    /// The chain itself, where it was read by name.
+    pub(super) fn chain(&self) -> Option<&Chain> {
+        match &self.from {
+            From::One(section) => section.value.as_ref().map(|held| &held.chain),
+            From::Batch(..) => None,
+        }
     }
 
     /// Its rules, read.
@@ -130,6 +138,11 @@ impl<'a> Source<'a> {
 
     fn note<T>(&self, read: &Read<T>) {
         read.issues.iter().for_each(|issue| self.issue(issue.clone()));
+    }
+
+    /// Whether something could not be read or told, so that what was not found may be there.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.issues.borrow().iter().any(|issue| issue.level == Level::Incomplete)
     }
 
     /// Hands over what could not be read.

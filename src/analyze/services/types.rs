@@ -158,6 +158,8 @@ pub struct ServicePort {
     pub node_port: Option<NodePort>,
     /// Whether only what the question named was looked up: there may be more addresses and a node port.
     pub partial: bool,
+    /// Whether its chains could be read to their ends: if not, it may have endpoints that are not told.
+    pub whole: bool,
     /// Which endpoints pods and the node reach through its cluster IPs; `None` where the rules do not tell
     /// (they look alike while it has no endpoints at all).
     pub internal_policy: Option<Policy>,
@@ -350,9 +352,10 @@ pub struct Endpoint {
     /// What answers there.
     pub behind: Behind,
     /// How likely a new client gets it where all endpoints are used (policy Cluster, and for pods and the node
-    /// itself always on external addresses); `None` where it has no part in that.
+    /// itself always on external addresses); `None` where it has no part in that, or where a rule before it is not
+    /// read (an issue says so).
     pub cluster: Option<Share>,
-    /// How likely where only this node's endpoints are used (policy Local); `None` where it has no part in that.
+    /// How likely where only this node's endpoints are used (policy Local); `None` likewise.
     pub local: Option<Share>,
     /// Its chain; `None` where it has none (nftables mode since 1.33, without affinity).
     pub chain: Option<ByteText>,

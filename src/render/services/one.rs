@@ -12,7 +12,7 @@ use crate::analyze::services::types::{
 };
 use crate::model::netfilter::table::Family;
 use crate::render::style::{Style, escape};
-use crate::render::words::{ABSENT, UNKNOWN, count, span};
+use crate::render::words::{UNKNOWN, count, span};
 
 /// Writes it, with the words of who does it all behind its head.
 pub(super) fn write(port: &ServicePort, proxy: &str, style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -26,6 +26,7 @@ pub(super) fn write(port: &ServicePort, proxy: &str, style: Style, out: &mut dyn
         .collect();
     let cluster = if cluster.is_empty() { String::new() } else { format!("{}  ", cluster.join(" ")) };
     let endpoints = match port.endpoints.len() {
+        0 if !port.whole => format!("{UNKNOWN} endpoints"),
         0 => style.odd("no endpoints"),
         number => count(number, "endpoint", "endpoints"),
     };
@@ -82,7 +83,7 @@ pub(super) fn shares(endpoint: &Endpoint) -> String {
         (Some(cluster), None) => share(cluster),
         (Some(cluster), Some(local)) => format!("{} (Local {})", share(cluster), share(local)),
         (None, Some(local)) => format!("Local {}", share(local)),
-        (None, None) => ABSENT.to_owned(),
+        (None, None) => UNKNOWN.to_owned(),
     }
 }
 

@@ -158,6 +158,11 @@ impl<'a> Step<'a> {
         })
     }
 
+    /// Whether it holds for every first packet of the service's protocol.
+    pub(super) fn asks_protocol_alone(&self) -> bool {
+        self.when.iter().all(|when| matches!(when, When::Protocol(_) | When::New))
+    }
+
     /// What it asks beyond which service port is meant: source, chance, lists.
     pub(super) fn beyond_service(&self) -> impl Iterator<Item = &When> {
         self.when.iter().filter(|when| {
