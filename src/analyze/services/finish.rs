@@ -246,10 +246,7 @@ impl Draft {
                 ChainRole::Local | ChainRole::ExternalLocal => &mut endpoint.local,
                 _ => &mut endpoint.cluster,
             };
-            *share = match drawn.share {
-                Some(drawn) => Some(share.map_or(drawn, |before: Share| before.or(drawn))),
-                None => None,
-            };
+            *share = drawn.share.map(|drawn| share.map_or(drawn, |before: Share| before.or(drawn)));
             if !endpoint.evidence.contains(&drawn.evidence) {
                 // The draw stands before what it leads to.
                 endpoint.evidence.insert(endpoint.evidence.len().saturating_sub(1), drawn.evidence);
