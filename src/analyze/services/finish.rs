@@ -37,6 +37,8 @@ pub(super) struct Draft {
     port: ServicePort,
     chains: BTreeMap<Arc<ChainRef>, ChainRole>,
     endpoints: BTreeMap<SocketAddr, Endpoint>,
+    /// Where each address stands: hostile rules may have 100,000 of one service.
+    fronts: BTreeMap<(std::net::IpAddr, u16), usize>,
     pins: Vec<affinity::Bound>,
     words: Words,
 }
@@ -68,7 +70,14 @@ impl Draft {
             health_check_node_port: None,
             chains: Vec::new(),
         };
-        Self { port, chains: BTreeMap::new(), endpoints: BTreeMap::new(), pins: Vec::new(), words: detail.words }
+        Self {
+            port,
+            chains: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            fronts: BTreeMap::new(),
+            pins: Vec::new(),
+            words: detail.words,
+        }
     }
 
     /// Adds what begins in one set of rules, and what its chains say.
@@ -135,8 +144,7 @@ impl Draft {
     }
 
     fn front(&mut self, kind: FrontKind, address: std::net::IpAddr, port: u16, does: &Does, evidence: Evidence) {
-        let at = self.port.addresses.iter().position(|front| (front.address, front.port) == (address, port));
-        let at = at.unwrap_or_else(|| {
+        let at = *self.fronts.entry((address, port)).or_insert_with(|| {
             let front = Front { kind, address, port, leads_to: None, refusals: Vec::new(), evidence: Vec::new() };
             self.port.addresses.push(front);
             self.port.addresses.len() - 1
@@ -238,10 +246,7 @@ impl Draft {
                 ChainRole::Local | ChainRole::ExternalLocal => &mut endpoint.local,
                 _ => &mut endpoint.cluster,
             };
-            *share = match drawn.share {
-                Some(drawn) => Some(share.map_or(drawn, |before: Share| before.or(drawn))),
-                None => None,
-            };
+            *share = drawn.share.map(|drawn| share.map_or(drawn, |before: Share| before.or(drawn)));
             if !endpoint.evidence.contains(&drawn.evidence) {
                 // The draw stands before what it leads to.
                 endpoint.evidence.insert(endpoint.evidence.len().saturating_sub(1), drawn.evidence);
