@@ -54,6 +54,9 @@ struct Question {
     peak_kib: i64,
 }
 
+/// A mode's name, and what runs it; false where a figure is not what is wanted.
+type Mode = (&'static str, fn(&Bench) -> bool);
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
     let binary = std::env::var("PODNET").unwrap_or_else(|_| env!("CARGO_BIN_EXE_podnet").to_owned());
     let bench = Bench { binary, services: setting("SERVICES", 10_000) };
     let only = std::env::var("ONLY").ok();
-    let modes: [(&str, fn(&Bench) -> bool); 3] =
+    let modes: [Mode; 3] =
         [("nft", Bench::iptables_nft), ("legacy", Bench::iptables_legacy), ("nftables", Bench::nftables)];
     let mut good = true;
     for (name, run) in modes {

@@ -1,5 +1,7 @@
 //! `nat` and the masquerade step of `trace`, on rules that real programs wrote and on small ones.
 
+use std::fmt::Write as _;
+
 use insta::assert_snapshot;
 use podnet::analyze::answer::Answer;
 use podnet::analyze::identity::PodQuery;
@@ -93,10 +95,10 @@ const OUTSIDE: &str = "what this node routes on to outside 10.200.0.0/24, and is
 fn nat_rules(chains: &[&str], rules: &str) -> String {
     let mut text = "*nat\n".to_owned();
     for chain in ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"] {
-        text.push_str(&format!(":{chain} ACCEPT [0:0]\n"));
+        writeln!(text, ":{chain} ACCEPT [0:0]").expect("a text takes all");
     }
     for chain in chains {
-        text.push_str(&format!(":{chain} - [0:0]\n"));
+        writeln!(text, ":{chain} - [0:0]").expect("a text takes all");
     }
     format!("{text}{rules}\nCOMMIT\n")
 }
@@ -238,7 +240,7 @@ fn loops_depths_and_lengths_have_an_end() {
     let names: Vec<String> = (0..1000).map(|number| format!("C{number}")).collect();
     let mut rules = "-A POSTROUTING -j C0\n".to_owned();
     for number in 1..1000 {
-        rules.push_str(&format!("-A C{} -p tcp -j C{number}\n", number - 1));
+        writeln!(rules, "-A C{} -p tcp -j C{number}", number - 1).expect("a text takes all");
     }
     rules.push_str("-A C999 -j MASQUERADE");
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -248,7 +250,8 @@ fn loops_depths_and_lengths_have_an_end() {
     let names: Vec<String> = (0..24).map(|number| format!("C{number}")).collect();
     let mut rules = "-A POSTROUTING -j C0\n".to_owned();
     for number in 1..24 {
-        rules.push_str(&format!("-A C{0} -p tcp -j C{number}\n-A C{0} -p udp -j C{number}\n", number - 1));
+        writeln!(rules, "-A C{0} -p tcp -j C{number}\n-A C{0} -p udp -j C{number}", number - 1)
+            .expect("a text takes all");
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let answer = asked(&worker(&nat_rules(&names, &rules)), "default/p");
@@ -256,12 +259,14 @@ fn loops_depths_and_lengths_have_an_end() {
     // A long chain.
     let mut rules = String::new();
     for number in 0..100_000u32 {
-        rules.push_str(&format!(
-            "-A POSTROUTING -s 10.{}.{}.{}/32 -j ACCEPT\n",
+        writeln!(
+            rules,
+            "-A POSTROUTING -s 10.{}.{}.{}/32 -j ACCEPT",
             32 + (number >> 16),
             (number >> 8) & 255,
             number & 255
-        ));
+        )
+        .expect("a text takes all");
     }
     rules.push_str("-A POSTROUTING -j MASQUERADE");
     let answer = asked(&worker(&nat_rules(&[], &rules)), "default/p");

@@ -12,5 +12,6 @@ mod matches;
 mod recent;
 mod targets;
 #[path = "../kernel/testbed.rs"]
+#[allow(dead_code, reason = "what tests/kernel needs of it and these tests do not")]
 mod testbed;
 mod text;

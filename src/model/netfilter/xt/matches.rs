@@ -469,6 +469,7 @@ pub struct AddressRange {
 
 /// `-m rpfilter`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line and in the kernel")]
 pub struct Rpfilter {
     /// `--loose`
     #[serde(default)]

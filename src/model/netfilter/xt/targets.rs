@@ -100,9 +100,9 @@ pub struct NatRange {
 /// `-j MARK --set-xmark VALUE/CLEAR`: the one form the kernel has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SetMark {
-    /// XORed in.
+    /// The bits that are turned around then.
     pub value: u32,
-    /// Zeroed before.
+    /// The bits that are cleared first.
     pub clear: u32,
 }
 
@@ -181,6 +181,7 @@ pub struct Tproxy {
 
 /// `-j SET`. Source: `struct xt_set_info_target_v3` and its elders.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line and in the kernel")]
 pub struct SetChange {
     /// `--add-set`
     #[serde(default, skip_serializing_if = "Option::is_none")]
