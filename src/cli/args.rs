@@ -46,6 +46,13 @@ pub struct Global {
     /// Answer from a file that `podnet snapshot` wrote; several are several nodes
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["lab", "host_netns", "proc_root"], help_heading = "Node")]
     pub from: Vec<PathBuf>,
+    /// Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or
+    /// `nft -j list ruleset`; several are one machine
+    #[arg(
+        long, global = true, value_name = "FILE", conflicts_with_all = ["from", "lab", "host_netns", "proc_root"],
+        help_heading = "Node"
+    )]
+    pub rules: Vec<PathBuf>,
     /// Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all
     #[arg(
         long, global = true, value_name = "WORKER", num_args = 0..=1, require_equals = true, default_missing_value = "",
@@ -115,6 +122,8 @@ pub enum Command {
     Cni,
     /// Netfilter's rules in their own tools' words, the tables, or the chains of a hook in order
     Rules(super::rules::RulesArgs),
+    /// What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules
+    Services(super::services::ServicesArgs),
     /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
     Nat(super::nat::NatArgs),
     /// A pod's whole road to the wire, with the evidence for each step

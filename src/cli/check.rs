@@ -11,6 +11,7 @@ use super::args::{Cli, Command, Global, Output};
 /// The options of [`Global`] as they are told, each with whether it was given.
 struct Given {
     from: (&'static str, bool),
+    rules: (&'static str, bool),
     lab: (&'static str, bool),
     host_netns: (&'static str, bool),
     proc_root: (&'static str, bool),
@@ -25,6 +26,7 @@ impl Given {
     fn new(global: &Global) -> Self {
         Self {
             from: ("--from <FILE>", !global.from.is_empty()),
+            rules: ("--rules <FILE>", !global.rules.is_empty()),
             lab: ("--lab[=<WORKER>]", global.lab.is_some()),
             host_netns: ("--host-netns <PATH>", global.host_netns.is_some()),
             proc_root: ("--proc-root <PATH>", global.proc_root.is_some()),
@@ -41,6 +43,11 @@ impl Given {
 pub fn check(cli: &Cli) -> Result<(), clap::Error> {
     let given = Given::new(&cli.global);
     for (one, other) in [
+        (given.rules, given.from),
+        (given.rules, given.lab),
+        (given.rules, given.host_netns),
+        (given.rules, given.proc_root),
+        (given.rules, given.runtime_endpoint),
         (given.from, given.lab),
         (given.from, given.host_netns),
         (given.from, given.proc_root),
@@ -61,23 +68,33 @@ pub fn check(cli: &Cli) -> Result<(), clap::Error> {
 
 /// The command, and the options that it has no use for.
 fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str, bool)>) {
-    let node = [given.from, given.lab, given.host_netns, given.proc_root, given.runtime_endpoint];
+    let node = [given.from, given.rules, given.lab, given.host_netns, given.proc_root, given.runtime_endpoint];
     let pods = [given.namespace, given.all_namespaces, given.selector];
+    // Rules alone tell nothing of pods, links and routes.
     let none = || [node.as_slice(), &pods].concat();
     match command {
-        Command::Pods(_) => ("pods", Vec::new()),
+        Command::Pods(_) => ("pods", vec![given.rules]),
         // A pod's name counts in a namespace.
-        Command::Veth(_) => ("veth", vec![given.selector]),
-        Command::Routes(_) => ("routes", vec![given.selector]),
-        Command::Trace(_) => ("trace", vec![given.selector]),
-        Command::Nat(_) => ("nat", vec![given.selector]),
-        Command::Enter(_) => ("enter", vec![given.selector]),
+        Command::Veth(_) => ("veth", vec![given.rules, given.selector]),
+        Command::Routes(_) => ("routes", vec![given.rules, given.selector]),
+        Command::Trace(_) => ("trace", vec![given.rules, given.selector]),
+        Command::Enter(_) => ("enter", vec![given.rules, given.selector]),
+        Command::Services(_) => ("services", vec![given.selector]),
+        Command::Netns(_) => ("netns", [&[given.rules][..], &pods].concat()),
+        Command::Bridge(_) => ("bridge", [&[given.rules][..], &pods].concat()),
+        Command::Cni => ("cni", [&[given.rules][..], &pods].concat()),
+        Command::Nat(_) => ("nat", vec![given.rules, given.selector]),
         Command::Rules(_) => ("rules", pods.to_vec()),
-        Command::Netns(_) => ("netns", pods.to_vec()),
-        Command::Bridge(_) => ("bridge", pods.to_vec()),
-        Command::Cni => ("cni", pods.to_vec()),
         Command::Snapshot(_) => ("snapshot", pods.to_vec()),
-        Command::Lab(args) if args.has_json() => ("lab status", none()),
+        Command::Lab(args) if args.has_selector() => {
+            ("lab service add", [node.as_slice(), &[given.all_namespaces, given.json]].concat())
+        }
+        Command::Lab(args) if args.has_namespace() => {
+            ("lab service remove", [node.as_slice(), &[given.all_namespaces, given.selector, given.json]].concat())
+        }
+        Command::Lab(args) if args.has_json() => {
+            (if args.is_service() { "lab service list" } else { "lab status" }, none())
+        }
         Command::Lab(_) => ("lab up, exec and down", [none().as_slice(), &[given.json]].concat()),
         Command::Completions(_) => ("completions", none()),
         Command::Man(_) => ("man", none()),

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use clap::{ArgAction, Args, Subcommand};
 
+use super::lab_service::{self, ProxyArg, ServiceArgs};
 use crate::lab::{self, LabError, UpRequest};
 use crate::model::issue::{Issue, Why};
 use crate::model::lab::{DEFAULT_NAME, LabState};
@@ -24,7 +25,26 @@ pub struct LabArgs {
 impl LabArgs {
     /// Whether what was asked for can be told as JSON.
     pub fn has_json(&self) -> bool {
-        matches!(self.command, LabCommand::Status(_))
+        match &self.command {
+            LabCommand::Status(_) => true,
+            LabCommand::Service(service) => service.is_list(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is about services.
+    pub fn is_service(&self) -> bool {
+        matches!(self.command, LabCommand::Service(_))
+    }
+
+    /// Whether `--namespace` is a service's.
+    pub fn has_namespace(&self) -> bool {
+        matches!(&self.command, LabCommand::Service(service) if service.has_namespace())
+    }
+
+    /// Whether `--selector` is a service's.
+    pub fn has_selector(&self) -> bool {
+        matches!(&self.command, LabCommand::Service(service) if service.has_selector())
     }
 }
 
@@ -36,6 +56,8 @@ enum LabCommand {
     Status(StatusArgs),
     /// Runs a program in a worker, a pod, the gateway or the outside host.
     Exec(ExecArgs),
+    /// Adds, removes and lists services.
+    Service(ServiceArgs),
     /// Removes the network and everything that was made for it.
     Down(NameArgs),
     /// What the pods' processes are started as.
@@ -44,10 +66,10 @@ enum LabCommand {
 }
 
 #[derive(Debug, Args)]
-struct NameArgs {
+pub(super) struct NameArgs {
     /// The lab's name; its namespaces begin with it (1 to 20 of a-z, 0-9 and -).
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
-    name: String,
+    pub(super) name: String,
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +91,9 @@ struct UpArgs {
     /// Leave the bridge plugin's masquerade chains out.
     #[arg(long)]
     no_masquerade: bool,
+    /// What programs the services on every worker.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = ProxyArg::Iptables)]
+    proxy: ProxyArg,
     /// For tests: die after so many steps.
     #[arg(long, value_name = "N", hide = true)]
     stop_after_step: Option<usize>,
@@ -95,11 +120,15 @@ struct ExecArgs {
 
 /// How an answer is to be written.
 #[derive(Debug, Clone, Copy)]
-pub struct LabOutput {
+pub struct LabOutput<'a> {
     /// One JSON document instead of tables.
     pub json: bool,
     /// Colour and width.
     pub style: Style,
+    /// `--namespace`, a service's.
+    pub namespace: Option<&'a str>,
+    /// `--selector`, a service's.
+    pub selector: Option<&'a str>,
 }
 
 fn zero_or_one(text: &str) -> Result<bool, String> {
@@ -113,7 +142,7 @@ fn zero_or_one(text: &str) -> Result<bool, String> {
 /// Does what was asked; gives podnet's exit code.
 ///
 /// `out` takes the answer, `err` what is only to be known. `lab exec` does not return when it succeeds.
-pub fn run(args: &LabArgs, output: LabOutput, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+pub fn run(args: &LabArgs, output: LabOutput<'_>, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.command {
         LabCommand::Up(up) => {
             let state = lab::up(&request(up)?)?;
@@ -128,6 +157,7 @@ pub fn run(args: &LabArgs, output: LabOutput, out: &mut dyn Write, err: &mut dyn
             let state = lab::load(&exec.name.name)?;
             match lab::exec(&lab::target(&state, &exec.target)?, &exec.command)? {}
         }
+        LabCommand::Service(service) => lab_service::run(service, output, out),
         LabCommand::Down(name) => {
             if lab::down(&name.name)? {
                 writeln!(out, "lab {} is removed", name.name)?;
@@ -151,6 +181,7 @@ fn request(up: &UpArgs) -> anyhow::Result<UpRequest> {
         hairpin: up.hairpin,
         bridge_nf: up.bridge_nf,
         masquerade: !up.no_masquerade,
+        proxy: up.proxy.into(),
         program: std::env::current_exe()?,
         stop_after: up.stop_after_step,
     })
@@ -169,7 +200,7 @@ fn tell(state: &LabState, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "podnet lab status{name} tells more, podnet lab down{name} removes it")
 }
 
-fn status(args: &StatusArgs, output: LabOutput, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+fn status(args: &StatusArgs, output: LabOutput<'_>, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let names = match &args.name {
         Some(name) => vec![name.clone()],
         None => lab::names()?,

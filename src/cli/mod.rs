@@ -11,6 +11,7 @@ pub mod completions;
 pub mod enter;
 pub mod error;
 pub mod lab;
+mod lab_service;
 pub mod man;
 pub mod nat;
 pub mod netns;
@@ -21,6 +22,7 @@ pub mod routes;
 pub mod rules;
 pub mod run;
 pub mod schema;
+pub mod services;
 pub mod snapshot;
 pub mod trace;
 pub mod veth;
@@ -68,6 +70,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Routes(args) => routes::run(global, args),
         Command::Cni => cni::run(global),
         Command::Rules(args) => rules::run(global, args),
+        Command::Services(args) => services::run(global, args),
         Command::Nat(args) => nat::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),

@@ -35,7 +35,12 @@ pub fn write<T: Serialize>(
 
 /// `podnet lab`, which writes for itself.
 pub fn lab(global: &Global, args: &LabArgs) -> Result<u8, Failure> {
-    let output = LabOutput { json: global.output == Output::Json, style: style(global) };
+    let output = LabOutput {
+        json: global.output == Output::Json,
+        style: style(global),
+        namespace: global.namespace.as_deref(),
+        selector: global.selector.as_deref(),
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     let code = super::lab::run(args, output, &mut out, &mut io::stderr())?;
     out.flush()?;

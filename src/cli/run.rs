@@ -15,6 +15,7 @@ use super::progress::Progress;
 use crate::analyze::answer::Answer;
 use crate::analyze::identity::{FindError, PodQuery};
 use crate::collect::live::{LabOptions, LiveNode, LiveOptions, OpenError};
+use crate::collect::rules;
 use crate::collect::snapshot::{self, SnapshotError};
 use crate::lab::{self, LabError};
 use crate::model::issue::Why;
@@ -42,7 +43,7 @@ impl Node {
     }
 }
 
-/// Opens what `--from` or `--lab` names, else this machine.
+/// Opens what `--from`, `--rules` or `--lab` names, else this machine.
 pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
     if !global.from.is_empty() {
         let open = |path: &std::path::PathBuf| match snapshot::open(path) {
@@ -50,6 +51,13 @@ pub fn open(global: &Global) -> Result<Vec<Node>, Failure> {
             Err(error) => Err(told(error)),
         };
         return global.from.iter().map(open).collect();
+    }
+    if !global.rules.is_empty() {
+        let node = rules::open(&global.rules).map_err(|error| match error.hint() {
+            Some(hint) => Failure::from(error).hint(hint),
+            None => Failure::from(error),
+        })?;
+        return Ok(vec![Node::File(Box::new(node))]);
     }
     let now = Timestamp::now();
     let live = |node| Node::Live(Box::new(node));
@@ -144,7 +152,7 @@ pub fn answer_pod<T: Serialize>(
 
 /// Waits to show that a live read takes long; a file is read at once.
 pub fn progress(global: &Global, what: &str) -> Option<Progress> {
-    global.from.is_empty().then(|| Progress::start(what))
+    (global.from.is_empty() && global.rules.is_empty()).then(|| Progress::start(what))
 }
 
 /// The pod that the words of a command line name.

@@ -13,8 +13,10 @@ use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
 use crate::analyze::routes::Routes;
 use crate::analyze::rules::Rules;
+use crate::analyze::services::types::Services;
 use crate::analyze::trace::Trace;
 use crate::analyze::veth::Veth;
+use crate::model::lab_service::LabServices;
 use crate::model::lab_status::LabStatus;
 use crate::render::schema;
 
@@ -46,6 +48,8 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("rules", schema::of_answer::<Rules>("rules")),
         ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
+        ("services", schema::of_answer::<Services>("services")),
+        ("lab-services", schema::of_answer::<LabServices>("lab-services")),
         ("pods", schema::of_answer::<Pods>("pods")),
         ("snapshot", schema::of_snapshot()),
         ("veth", schema::of_answer::<Veth>("veth")),

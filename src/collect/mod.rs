@@ -11,5 +11,6 @@ mod netfilter;
 pub mod netns_names;
 pub mod processes;
 pub mod root;
+pub mod rules;
 pub mod runtime;
 pub mod snapshot;

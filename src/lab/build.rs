@@ -11,16 +11,16 @@ use nix::sys::signal::{Signal, kill};
 use super::error::{Context, LabError};
 use super::plan::{Surroundings, check, plan};
 use super::process::{Orders, Started};
+use super::programs::Programs;
 use super::server::Answers;
+use super::services::Writer;
 use super::state::{Folder, folder_path};
 use super::undo::{boot_id, undo};
 use super::{cgroup, files, links, netns, rules, settings};
 use crate::model::lab::{LabOptions, LabPhase, LabPod, LabProcess, LabState, LabStep, LabStepKind, LabWorker};
+use crate::model::lab_service::LabProxy;
 use crate::sys;
 use crate::sys::netns::NsThread;
-
-/// The file that the legacy back end of iptables locks instead of the machine's.
-pub const LOCK_FILE: &str = "xtables.lock";
 
 /// What is asked of `lab up`.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct UpRequest {
     pub bridge_nf: Option<bool>,
     /// Whether pods are masqueraded.
     pub masquerade: bool,
+    /// What programs the services.
+    pub proxy: LabProxy,
     /// This podnet's own program, started again for the pods' processes.
     pub program: PathBuf,
     /// For tests: dies by SIGKILL after so many steps; 0 is after the plan is on disk.
@@ -52,9 +54,10 @@ pub fn up(request: &UpRequest) -> Result<LabState, LabError> {
         hairpin: request.hairpin,
         bridge_nf: request.bridge_nf,
         masquerade: request.masquerade,
+        proxy: request.proxy,
     };
     check(name, options)?;
-    let restore = rules::program()?;
+    let programs = Programs::find(request.proxy, &folder_path(name))?;
     let mut notes = Vec::new();
     options.bridge_nf = bridge_nf(request.bridge_nf, settings::has_bridge_nf(), &mut notes)?;
     let thread = NsThread::spawn().context(|| "starting the namespace thread".to_owned())?;
@@ -72,7 +75,7 @@ pub fn up(request: &UpRequest) -> Result<LabState, LabError> {
             return Err(error);
         }
     };
-    let mut build = Build { request, restore, thread, folder, state };
+    let mut build = Build { request, programs, thread, folder, state };
     match build.all() {
         Ok(()) => Ok(build.state),
         Err(error) => Err(build.give_up(error)),
@@ -131,7 +134,7 @@ fn taken(state: &LabState) -> Result<(), LabError> {
 /// A lab being made.
 struct Build<'a> {
     request: &'a UpRequest,
-    restore: PathBuf,
+    programs: Programs,
     thread: NsThread,
     folder: Folder,
     state: LabState,
@@ -193,9 +196,7 @@ impl Build<'_> {
             LabStepKind::Settings if step.subject == self.state.gateway.name => {
                 settings::gateway(&self.thread, &self.state.gateway.netns)
             }
-            LabStepKind::Settings => {
-                settings::worker(&self.thread, &self.worker(step)?.netns, self.state.options.bridge_nf)
-            }
+            LabStepKind::Settings => settings::worker(&self.thread, &self.worker(step)?.netns, self.state.options),
             LabStepKind::Links if step.subject == self.state.gateway.name => links::gateway(&self.thread, &self.state),
             LabStepKind::Links if step.subject == self.state.outside.name => links::outside(&self.thread, &self.state),
             LabStepKind::Links => links::worker(&self.thread, &self.state, self.worker(step)?),
@@ -207,6 +208,7 @@ impl Build<'_> {
                 let worker = self.worker(step)?;
                 self.rules(&worker.netns, &rules::masquerade(worker))
             }
+            LabStepKind::Services => self.services(step),
             LabStepKind::Pauses => self.processes(step, &Role::Pause),
             LabStepKind::Apps if step.subject == self.state.outside.name => self.outside(),
             LabStepKind::Apps => self.processes(step, &Role::App),
@@ -218,7 +220,15 @@ impl Build<'_> {
     }
 
     fn rules(&self, netns: &str, text: &str) -> Result<(), LabError> {
-        rules::restore(&self.thread, netns, &self.restore, &self.folder.path().join(LOCK_FILE), text)
+        self.programs.restore(&self.thread, netns, &self.programs.restore, text)
+    }
+
+    fn services(&mut self, step: &LabStep) -> Result<(), LabError> {
+        let writer = Writer { thread: &self.thread, programs: &self.programs };
+        let note = writer.first(&self.state, self.worker(step)?)?;
+        // Every worker would say the same.
+        self.state.notes.extend(note.filter(|note| !self.state.notes.contains(note)));
+        Ok(())
     }
 
     /// Makes a namespace; which one it is is on disk before it is bound, so that no other is ever taken for it.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::error::LabError;
 use super::names::{hex, seed, suffix, uuid};
+use super::services;
 use crate::model::ids::{ContainerId, SandboxId};
 use crate::model::lab::{
     FORMAT, LabCgroup, LabContainer, LabHost, LabOptions, LabPhase, LabPod, LabState, LabStep, LabStepKind, LabWorker,
@@ -160,6 +161,8 @@ pub fn plan(name: &str, options: LabOptions, around: Surroundings) -> Result<Lab
         outside: host("outside", Ipv4Addr::new(198, 51, 100, 10)),
         workers,
         cgroup: around.cgroup,
+        services: services::usual(),
+        services_due: false,
         steps: Vec::new(),
         namespaces: BTreeMap::new(),
         notes: around.notes,
@@ -284,6 +287,7 @@ fn steps(state: &LabState) -> Vec<LabStep> {
     if state.options.masquerade {
         steps.extend(state.workers.iter().map(|worker| step(LabStepKind::Rules, &worker.name, Vec::new())));
     }
+    steps.extend(state.workers.iter().map(|worker| step(LabStepKind::Services, &worker.name, Vec::new())));
     for worker in &state.workers {
         let of = |kind| step(kind, &worker.name, worker.pods.iter().map(|pod| pod.name.clone()).collect());
         steps.push(of(LabStepKind::Pauses));
@@ -318,9 +322,10 @@ fn cgroups(cgroup: &LabCgroup, worker: &LabWorker) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::lab_service::LabProxy;
 
     fn options(workers: u8, pods: u16) -> LabOptions {
-        LabOptions { workers, pods, hairpin: false, bridge_nf: Some(true), masquerade: true }
+        LabOptions { workers, pods, hairpin: false, bridge_nf: Some(true), masquerade: true, proxy: LabProxy::Iptables }
     }
 
     fn planned(name: &str, workers: u8, pods: u16) -> Result<LabState, LabError> {

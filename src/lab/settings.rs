@@ -1,12 +1,14 @@
 //! Sysctls of the lab's namespaces, set before any link is there so that `default` reaches them all.
 //!
-//! May import sys.
+//! May import model and sys.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
 use super::error::{Context, LabError};
+use crate::model::lab::LabOptions;
+use crate::model::lab_service::LabProxy;
 use crate::sys::netns::NsThread;
 
 /// One setting below `/proc/sys/net`.
@@ -42,7 +44,7 @@ pub fn gateway(thread: &NsThread, netns: &str) -> Result<(), LabError> {
 }
 
 /// A worker, as a node is set up for Kubernetes.
-pub fn worker(thread: &NsThread, netns: &str, bridge_nf: Option<bool>) -> Result<(), LabError> {
+pub fn worker(thread: &NsThread, netns: &str, options: LabOptions) -> Result<(), LabError> {
     let mut settings = vec![
         must("ipv4/ip_forward", "1"),
         may("ipv6/conf/all/forwarding", "1"),
@@ -51,7 +53,11 @@ pub fn worker(thread: &NsThread, netns: &str, bridge_nf: Option<bool>) -> Result
         // Else a REJECT answers a second late now and then.
         must("ipv4/icmp_ratelimit", "0"),
     ];
-    if let Some(on) = bridge_nf {
+    if options.proxy != LabProxy::Nftables {
+        // kube-proxy sets it, for node ports at 127.0.0.1; in mode nftables there are none.
+        settings.push(must("ipv4/conf/all/route_localnet", "1"));
+    }
+    if let Some(on) = options.bridge_nf {
         let value = if on { "1" } else { "0" };
         settings.push(must("bridge/bridge-nf-call-iptables", value));
         settings.push(may("bridge/bridge-nf-call-ip6tables", value));

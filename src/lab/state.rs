@@ -107,7 +107,7 @@ impl Folder {
 
     /// Removes the state file and the folder, which must be empty but for it.
     pub fn remove(self) -> Result<(), LabError> {
-        for name in [NEW_FILE, super::build::LOCK_FILE, STATE_FILE] {
+        for name in [NEW_FILE, super::programs::LOCK_FILE, STATE_FILE] {
             let path = self.path.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -14,6 +14,12 @@ pub fn status(state: &LabState) -> LabReport {
     if !look.up {
         look.broken.push("it is half made: `lab up` was ended before it was done".to_owned());
     }
+    if state.services_due {
+        look.broken.push(
+            "its services changed, and not every worker has their rules; `lab service add` or `remove` writes them"
+                .to_owned(),
+        );
+    }
     LabReport {
         name: state.name.clone(),
         phase: state.phase,

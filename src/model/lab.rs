@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{ContainerId, Pid, SandboxId};
+use super::lab_service::{LabProxy, LabService, check_services};
 use super::sandbox::CniInterface;
 
 /// The format this podnet writes and reads.
@@ -58,6 +59,12 @@ pub struct LabState {
     pub workers: Vec<LabWorker>,
     /// Where the pods' cgroups are; `None` when this machine offers none that can be written.
     pub cgroup: Option<LabCgroup>,
+    /// Its services, by namespace and name: every worker's rules are made from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<LabService>,
+    /// Whether the services changed and not every worker has the rules yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub services_due: bool,
     /// What is made, in order; undone in reverse.
     pub steps: Vec<LabStep>,
     /// Which namespace the lab made for each path; written before it is bound there.
@@ -91,6 +98,9 @@ pub struct LabOptions {
     pub bridge_nf: Option<bool>,
     /// Whether the bridge plugin's masquerade chains are written.
     pub masquerade: bool,
+    /// What programs the services.
+    #[serde(default)]
+    pub proxy: LabProxy,
 }
 
 /// A machine of the lab that is no worker.
@@ -238,6 +248,8 @@ pub enum LabStepKind {
     PodLinks,
     /// Netfilter rules; they go with the namespace.
     Rules,
+    /// The kubelet's and kube-proxy's rules of a worker; they go with the namespace.
+    Services,
     /// Pause processes of a worker's pods.
     Pauses,
     /// Application processes of a worker's pods, or of the outside host.
@@ -255,6 +267,7 @@ impl std::fmt::Display for LabStep {
             LabStepKind::Settings => "sysctls",
             LabStepKind::Links | LabStepKind::PodLinks => "links",
             LabStepKind::Rules => "netfilter rules",
+            LabStepKind::Services => "service rules",
             LabStepKind::Pauses => "pause processes",
             LabStepKind::Apps => "application processes",
             LabStepKind::CniResults => "CNI results cache",
@@ -325,6 +338,8 @@ impl LabState {
                 return outside(&worker.root);
             }
         }
+        // They are written into rules.
+        check_services(&self.services).map_err(LabStateError::Malformed)?;
         // Its subtree is removed even where no step names it.
         if let Some(cgroup) = &self.cgroup {
             if cgroup.subtree != format!("podnet-lab-{}", self.name) {

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod issue;
 pub mod kube_proxy;
 pub mod lab;
+pub mod lab_service;
 pub mod lab_status;
 pub mod link;
 pub mod neigh;

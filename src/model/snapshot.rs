@@ -5,6 +5,7 @@
 mod mask;
 mod netfilter;
 mod redact;
+mod rules;
 mod take;
 
 pub use self::netfilter::{IpSetSections, NetfilterSections, SetSections, TableSections};

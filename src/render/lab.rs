@@ -57,12 +57,13 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let on = |on| if on { "on" } else { "off" };
     writeln!(
         out,
-        "lab {}  {state}  since {}  masquerade {}, hairpin {}, bridge-nf {}",
+        "lab {}  {state}  since {}  masquerade {}, hairpin {}, bridge-nf {}, services by {}",
         style.strong(&escape(&lab.name)),
         lab.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         on(lab.options.masquerade),
         on(lab.options.hairpin),
         lab.options.bridge_nf.map_or("not offered", on),
+        lab.options.proxy,
     )?;
     let mut machines = vec![row(["MACHINE", "ADDRESS", "PODS", "NETNS", "INODE"])];
     for worker in &lab.workers {
@@ -122,7 +123,7 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+pub(super) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(ToOwned::to_owned).into()
 }
 
@@ -139,7 +140,7 @@ fn last_part(path: &str) -> String {
 }
 
 /// Left-aligned columns, two spaces apart; the first row is the titles.
-fn columns(rows: &[Vec<String>], style: Style, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn columns(rows: &[Vec<String>], style: Style, out: &mut dyn Write) -> io::Result<()> {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect();
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     for (at, row) in rows.iter().enumerate() {

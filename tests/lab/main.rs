@@ -1,14 +1,16 @@
 //! The embedded lab, as root, on the real kernel: packets that are really sent, and nothing left behind.
 //!
-//! Oracles: `ip`, `bridge`, `iptables-save`, `conntrack`, `ping`, `/proc`, and what the servers in the lab see.
+//! Oracles: `ip`, `bridge`, `iptables-save`, `nft`, `conntrack`, `ping`, `/proc`, and what the servers in the lab see.
 
 mod harness;
 
 mod adversary;
 mod crash;
+mod golden;
 mod naming;
 mod network;
 mod one_reading;
 mod readers;
 mod rules;
+mod services;
 mod state_file;

@@ -1,7 +1,9 @@
 //! xtables rules of both back ends: headers, chains, whole recordings, against both `iptables-save` programs.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use podnet::analyze::notation::save;
 use podnet::collect::kernel::{Kernel, Namespace};
@@ -136,10 +138,12 @@ COMMIT
 fn headers_and_chains_of_legacy_tables() {
     let netns = Netns::new();
     for (family, rules) in FAMILIES.into_iter().zip([HEADERS, HEADERS6]) {
-        restore(&netns, family.1, "legacy", rules);
-        assert!(compare(&netns, family, BACK_ENDS[0]) > 6);
+        restore(&netns, family.1, "legacy", &format!("{rules}{NEVER}"));
+        assert!(compare(&netns, family, BACK_ENDS[0]) > 7);
     }
     let namespace = opened(&netns);
+    let forward = namespace.chain(&TableRef::legacy(Family::Ip, "mangle").chain("FORWARD")).value.unwrap();
+    assert!(!forward.rules[0].xt().unwrap().header.unknown.is_empty());
     let chains = namespace.base_chains();
     let places: Vec<String> = chains
         .value
@@ -289,7 +293,7 @@ fn headers_and_chains_of_iptables_nft() {
     }
 }
 
-/// What the legacy program forgets.
+/// What the legacy program does not write; podnet's model keeps the bits as unknown.
 const NEVER: &str = "*mangle
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
@@ -311,4 +315,33 @@ fn a_node_of_legacy_tables_is_no_empty_node() {
     let names: Vec<String> =
         tables.value.iter().map(|table| format!("{:?} {}", table.id.back_end, table.id.name)).collect();
     assert_eq!(names, ["Legacy filter", "Legacy mangle", "Legacy nat", "Legacy raw", "Legacy security"]);
+}
+
+#[test]
+fn a_table_that_changes_while_it_is_read_is_told_as_it_once_was() {
+    let netns = Netns::new();
+    let rules = |count: usize| {
+        let chain = "-A FORWARD -s 10.0.0.0/8 -m comment --comment many -j DROP\n".repeat(count);
+        format!("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{chain}COMMIT\n")
+    };
+    let [few, many] = [rules(1), rules(3000)];
+    restore(&netns, "iptables", "legacy", &few);
+    let done = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !done.load(Ordering::Relaxed) {
+                let read = opened(&netns).rules_of(&TableRef::legacy(Family::Ip, "filter"));
+                assert_eq!(read.issues, []);
+                seen.insert(read.value.iter().map(|chain| chain.rules.len()).collect::<Vec<_>>());
+            }
+            seen
+        });
+        for rules in [&many, &few].into_iter().cycle().take(40) {
+            restore(&netns, "iptables", "legacy", rules);
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [[1, 0, 0], [3000, 0, 0]]);
 }

@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 use podnet::analyze::notation::nft::{Contents, LinkName, chain_head, rule_line, set};
 use podnet::collect::kernel::{Kernel, Namespace};
 use podnet::model::issue::Section;
+use podnet::model::netfilter::object::ObjectState;
 use podnet::model::netfilter::rule::Rule;
 use podnet::model::netfilter::set::{Element, Set};
 use podnet::model::netfilter::table::{BackEnd, TableRef};
 use podnet::model::snapshot::{SetSections, TableSections};
-use podnet::model::text::ByteText;
+use podnet::model::text::{ByteText, Bytes};
+use podnet::wire::nft_json;
 
 use crate::testbed::Netns;
 
@@ -90,7 +92,7 @@ impl Contents for Lone<'_> {
 /// What a listing says of one chain or set, without the table around it.
 fn inner(listing: &str) -> String {
     let lines: Vec<&str> = listing.lines().collect();
-    lines[1..lines.len() - 1].iter().map(|line| format!("{line}\n")).collect()
+    lines[1..lines.len() - 1].join("\n") + "\n"
 }
 
 /// Compares each chain of a ruleset; gives what is not as nft has it, and what says that it is not.
@@ -149,7 +151,7 @@ fn sets(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
 
 fn told(differing: &[(String, String)]) -> String {
     differing.iter().fold(String::new(), |mut text, (ours, theirs)| {
-        let _ = write!(text, "ours   {ours}theirs {theirs}\n");
+        let _ = writeln!(text, "ours   {ours}theirs {theirs}");
         text
     })
 }
@@ -276,4 +278,178 @@ fn an_unknown_link_is_no_number() {
     let text = rule_line(rule, table.table.family, &table);
     assert!(!text.exact);
     assert_eq!(text.text, "\t\t[ meta load key 4 => reg 1 ] [ cmp eq reg 1 0x01000000 ] tcp dport 80 # handle 2\n");
+}
+
+/// A table without what the file does not tell: how often chains are used, their flags and comments,
+/// whether a set is dynamic, user data, handles of anonymous sets, what is left of a timeout.
+fn as_told(mut table: TableSections) -> TableSections {
+    let mut chains = table.chains.value.clone();
+    for rules in &mut chains {
+        rules.chain.uses = None;
+        rules.chain.flags = 0;
+        rules.chain.comment = None;
+        rules.chain.user_data = Bytes::default();
+    }
+    let mut sets = table.sets.value.clone();
+    for set in &mut sets {
+        set.flags &= !Set::DYNAMIC;
+        set.user_data = Bytes::default();
+        if set.is(Set::ANONYMOUS) {
+            set.handle = None;
+        }
+    }
+    for held in &mut table.elements {
+        let mut elements = held.elements.value.clone();
+        for element in &mut elements {
+            element.expires_ms = None;
+            element.user_data = Bytes::default();
+        }
+        held.elements = podnet::model::issue::Read { value: elements, issues: held.elements.issues.clone() }.section();
+    }
+    let mut objects = table.objects.value.clone();
+    for object in &mut objects {
+        object.uses = None;
+        // What podnet does not decode is in each form as it came.
+        if let ObjectState::Other(inner) = &mut object.state {
+            *inner = Bytes::default();
+        }
+    }
+    table.objects = podnet::model::issue::Read { value: objects, issues: table.objects.issues.clone() }.section();
+    table.chains = podnet::model::issue::Read { value: chains, issues: table.chains.issues.clone() }.section();
+    table.sets = podnet::model::issue::Read { value: sets, issues: table.sets.issues.clone() }.section();
+    table
+}
+
+/// Both as JSON, where they differ.
+fn pair<T: PartialEq + serde::Serialize>(what: String, ours: &T, theirs: &T) -> Option<(String, String)> {
+    let json = |value: &T| serde_json::to_string(value).unwrap();
+    (ours != theirs).then(|| (what, format!("\nfile   {}\nkernel {}\n", json(ours), json(theirs))))
+}
+
+/// Where the file's meaning and the kernel's differ; `untold`: what issues there are.
+fn unlike(ruleset: &Ruleset, untold: &[&str]) -> Vec<(String, String)> {
+    let told = nft_json::ruleset(&ruleset.ask(&["-j", "-a", "list", "ruleset"]));
+    let issues: Vec<&str> = told.issues.iter().map(|issue| issue.why.detail()).collect();
+    assert_eq!(issues, untold);
+    let ours: Vec<TableSections> = told.value.contents.into_iter().map(as_told).collect();
+    let theirs: Vec<TableSections> = ruleset.tables().into_iter().map(as_told).collect();
+    let names = |tables: &[TableSections]| tables.iter().map(|table| table.table.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&ours), names(&theirs));
+    let mut found = Vec::new();
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours.objects, theirs.objects);
+        assert_eq!(ours.chains.value.len(), theirs.chains.value.len());
+        for (ours, theirs) in ours.chains.value.iter().zip(&theirs.chains.value) {
+            let name = &ours.chain.id.name;
+            found.extend(pair(format!("chain {name}"), &ours.chain, &theirs.chain));
+            assert_eq!(ours.rules.len(), theirs.rules.len());
+            for (ours, theirs) in ours.rules.iter().zip(&theirs.rules) {
+                found.extend(pair(format!("{name} {}", ours.number), ours, theirs));
+            }
+        }
+        for theirs in &theirs.sets.value {
+            match ours.sets.value.iter().find(|set| set.id == theirs.id) {
+                Some(ours) => found.extend(pair(format!("set {}", ours.id.name), ours, theirs)),
+                None => found.push((format!("no set {}", theirs.id.name), String::new())),
+            }
+        }
+        assert!(ours.sets.value.iter().all(|set| theirs.sets.value.iter().any(|known| known.id == set.id)));
+        for ours in &ours.elements {
+            let theirs = theirs.elements.iter().find(|held| held.set == ours.set).unwrap();
+            found.extend(pair(format!("elements of {}", ours.set), ours, theirs));
+        }
+    }
+    found
+}
+
+/// All but what is named means the same.
+fn means_the_same_but(rules: &str, untold: &[&str], unlike_ones: &[&str]) {
+    let found = unlike(&Ruleset::load(rules), untold);
+    let (named, unnamed): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(what, _)| unlike_ones.contains(&what.as_str()));
+    let texts: Vec<String> = unnamed.into_iter().map(|(what, text)| format!("{what}{text}")).collect();
+    assert!(texts.is_empty(), "{}", texts.concat());
+    assert_eq!(named.into_iter().map(|(what, _)| what).collect::<Vec<_>>(), unlike_ones);
+}
+
+fn means_the_same(rules: &str) {
+    means_the_same_but(rules, &[], &[]);
+}
+
+#[test]
+fn the_json_of_kube_proxy_1_36_means_what_the_kernel_has() {
+    means_the_same(fixture!("kube-proxy-1.36"));
+}
+
+#[test]
+fn the_json_of_kube_proxy_1_30_means_what_the_kernel_has() {
+    means_the_same(fixture!("kube-proxy-1.30"));
+}
+
+#[test]
+fn the_json_of_cni_plugins_means_what_the_kernel_has() {
+    means_the_same(fixture!("cni"));
+}
+
+#[test]
+fn the_json_of_container_engines_and_firewalld_means_what_the_kernel_has() {
+    means_the_same(fixture!("containers"));
+}
+
+// What nft leaves out of a listing, it cannot tell: that TCP was asked for as `ip protocol` …
+#[test]
+fn the_json_of_ip_means_what_the_kernel_has() {
+    means_the_same_but(fixture!("ip"), &[], &["c1 5"]);
+}
+
+// … that two intervals were one behind the other before they were joined …
+#[test]
+fn the_json_of_inet_nat_means_what_the_kernel_has() {
+    means_the_same_but(fixture!("inet-nat"), &[], &["set __set2"]);
+    means_the_same(fixture!("inet-masquerade"));
+}
+
+#[test]
+fn the_json_of_inet_means_what_the_kernel_has() {
+    means_the_same(fixture!("inet"));
+}
+
+// … that IPv4 was asked for as `ether type` …
+#[test]
+fn the_json_of_a_bridge_means_what_the_kernel_has() {
+    means_the_same_but(fixture!("bridge"), &[], &["c1 3"]);
+}
+
+// … and neither the link of an ingress chain, nor how long the numbers are of which a set is the `typeof`.
+#[test]
+fn the_json_of_sets_means_what_the_kernel_has() {
+    let untold = [
+        "item 12 of \"nftables\": the set \"b1\" cannot be read back",
+        "item 24 of \"nftables\": the set \"b7\" cannot be read back",
+    ];
+    means_the_same_but(fixture!("sets"), &untold, &["chain c3", "no set b1", "no set b7"]);
+}
+
+#[test]
+fn xtables_matches_in_json_are_unknown_by_their_names() {
+    use podnet::model::netfilter::expr::Expr;
+    use podnet::model::netfilter::rule::Body;
+
+    let ruleset = Ruleset::load("");
+    ruleset.netns.exec(
+        "iptables-nft",
+        &["-A", "FORWARD", "-m", "comment", "--comment", "hello", "-j", "MARK", "--set-mark", "1"],
+    );
+    let told = nft_json::parse(&ruleset.ask(&["-j", "list", "ruleset"]));
+    assert_eq!(told.issues, []);
+    let chain = told.value[0].chains.value.iter().find(|rules| rules.chain.id.name == "FORWARD").unwrap();
+    let Body::Nft(exprs) = &chain.rules[0].body else { panic!("not nft") };
+    let names: Vec<String> = exprs
+        .iter()
+        .map(|expr| match expr {
+            Expr::Unknown { name, .. } => name.to_string(),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, ["comment", "Counter(Counters { packets: 0, bytes: 0 })", "MARK"]);
 }

@@ -9,6 +9,7 @@ mod compat;
 mod ipsets;
 mod language;
 mod matches;
+mod recent;
 mod targets;
 #[path = "../kernel/testbed.rs"]
 mod testbed;

@@ -1,5 +1,10 @@
 //! Every target with the options people use, against both `iptables-save` programs.
 
+use podnet::analyze::notation::save;
+use podnet::model::netfilter::table::Family;
+use podnet::model::text::unhex;
+use podnet::wire::xt::xt_target;
+
 use crate::compat::{BACK_ENDS, FAMILIES, compare, inside, restore};
 use crate::testbed::Netns;
 
@@ -7,6 +12,8 @@ const CORPORA: [&str; 2] = [
     include_str!("../../fixtures/rules/xt/targets.ip.rules"),
     include_str!("../../fixtures/rules/xt/targets.ip6.rules"),
 ];
+
+const OLDER: &str = include_str!("../../fixtures/rules/xt/targets-older.tsv");
 
 fn with_sets(family: &str) -> Netns {
     let netns = Netns::new();
@@ -34,4 +41,22 @@ fn targets_of_both_families_and_back_ends() {
             assert_eq!(compare(&netns, family, back_end), wanted);
         }
     }
+}
+
+#[test]
+fn older_revisions_are_written_though_iptables_calls_them_unsupported() {
+    for line in OLDER.lines() {
+        let [family, text, found] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let [name, revision, data] = found.split('/').collect::<Vec<_>>().try_into().unwrap();
+        let family = Family::named(family).unwrap();
+        let target = xt_target(family, name.as_bytes(), revision.parse().unwrap(), &unhex(data).unwrap());
+        assert_eq!(save::target(&target, family), text);
+    }
+    assert_eq!(OLDER.lines().count(), 30);
+}
+
+#[test]
+fn what_is_not_decoded_looks_like_no_option() {
+    let target = xt_target(Family::Ip, b"DSCP", 0, &[5, 0]);
+    assert_eq!(save::target(&target, Family::Ip), "[-j DSCP rev 0 0x0500]");
 }

@@ -35,6 +35,7 @@ pub struct Spec {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_field_names)] // as the API calls them
 pub struct Port {
     pub name: Option<String>,
     pub port: u16,

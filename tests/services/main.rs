@@ -7,6 +7,8 @@ mod asked;
 mod built;
 mod cluster;
 mod cost;
+mod file;
+mod odd;
 mod oracle;
 mod recorded;
 #[path = "../kernel/testbed.rs"]

@@ -104,7 +104,7 @@ fn one(cluster: &Cluster, service: &Service, port: &Port, rules: Rules) -> Value
         })
         .collect();
     json!({
-        "name": format!("{}/{}{}", service.namespace, service.name, port.name.iter().map(|name| format!(":{name}")).collect::<String>()),
+        "name": format!("{}/{}{}", service.namespace, service.name, port.name.as_ref().map(|name| format!(":{name}")).unwrap_or_default()),
         "protocol": port.protocol.to_lowercase(),
         "known_by": if endpoints.is_empty() { "Comment" } else { "Hash" },
         "addresses": addresses,

@@ -1,1 +1,204 @@
-//! wip
+//! A node that remembers which rules it was asked for.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use podnet::model::address::Address;
+use podnet::model::bpf::BpfAttachment;
+use podnet::model::cni::CniState;
+use podnet::model::ids::{IfIndex, NetnsId, Nsid, Pid};
+use podnet::model::issue::{Read, Section};
+use podnet::model::link::Link;
+use podnet::model::neigh::{FdbEntry, Neighbour};
+use podnet::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
+use podnet::model::netfilter::hook::HookEntry;
+use podnet::model::netfilter::ipset::{IpSet, IpSetMember};
+use podnet::model::netfilter::object::Object;
+use podnet::model::netfilter::recent::RecentList;
+use podnet::model::netfilter::set::{Element, Set, SetRef};
+use podnet::model::netfilter::table::{Family, Table, TableRef};
+use podnet::model::netfilter::view::NetfilterView;
+use podnet::model::netns::{Netns, NetnsName, Process};
+use podnet::model::node::NodeInfo;
+use podnet::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
+use podnet::model::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use podnet::model::snapshot::Snapshot;
+use podnet::model::text::{ByteText, Bytes, hex};
+use podnet::model::view::NodeView;
+
+pub struct Watched {
+    node: Snapshot,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl Watched {
+    pub fn new(node: Snapshot) -> Self {
+        Self { node, asked: RefCell::default() }
+    }
+
+    /// What was asked since the last time, each once.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.borrow_mut()).into_iter().collect()
+    }
+
+    fn note(&self, what: impl Into<String>) -> &Snapshot {
+        self.asked.borrow_mut().insert(what.into());
+        &self.node
+    }
+}
+
+fn of(table: &TableRef, what: &str) -> String {
+    format!("{} {} {what}", table.family, table.name)
+}
+
+impl NetfilterView for Watched {
+    fn tables(&self, netns: NetnsId) -> Section<Vec<Table>> {
+        self.note("tables").tables(netns)
+    }
+
+    fn base_chains(&self, netns: NetnsId) -> Section<Vec<Chain>> {
+        self.note("base chains").base_chains(netns)
+    }
+
+    fn chains(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Chain>> {
+        self.note(of(table, "all chains")).chains(netns, table)
+    }
+
+    fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
+        self.note(of(&chain.table, &chain.name.to_string())).chain(netns, chain)
+    }
+
+    fn hooks(&self, netns: NetnsId, family: Family, hook: Hook) -> Section<Option<Vec<HookEntry>>> {
+        self.note(format!("{family} {hook} hook")).hooks(netns, family, hook)
+    }
+
+    fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {
+        self.note(of(table, "ALL RULES")).rules_of(netns, table)
+    }
+
+    fn sets(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Set>> {
+        self.note(of(table, "ALL SETS")).sets(netns, table)
+    }
+
+    fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>> {
+        // The kernel numbers those without a name.
+        let name = if set.name.as_bytes().starts_with(b"__") { "anonymous".to_owned() } else { set.name.to_string() };
+        self.note(of(&set.table, &format!("elements of {name}"))).elements(netns, set)
+    }
+
+    fn element(&self, netns: NetnsId, set: &SetRef, key: &Bytes) -> Section<Option<Element>> {
+        let what = format!("element {} of {}", hex(&key.0), set.name);
+        self.note(of(&set.table, &what)).element(netns, set, key)
+    }
+
+    fn objects(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Object>> {
+        self.note(of(table, "objects")).objects(netns, table)
+    }
+
+    fn ipsets(&self, netns: NetnsId) -> Section<Vec<IpSet>> {
+        self.note("ipsets").ipsets(netns)
+    }
+
+    fn ipset_members(&self, netns: NetnsId, set: &ByteText) -> Section<Option<Vec<IpSetMember>>> {
+        self.note(format!("ipset {set}")).ipset_members(netns, set)
+    }
+
+    fn ipset_has(&self, netns: NetnsId, set: &ByteText, member: &str) -> Section<Option<bool>> {
+        self.note(format!("ipset {set} {member}")).ipset_has(netns, set, member)
+    }
+
+    fn recent(&self, netns: NetnsId, list: &ByteText) -> Section<Option<RecentList>> {
+        self.note(format!("recent {list}")).recent(netns, list)
+    }
+
+    fn ipvs_services(&self, netns: NetnsId) -> Section<Option<u32>> {
+        self.note("ipvs").ipvs_services(netns)
+    }
+}
+
+impl NodeView for Watched {
+    fn node(&self) -> NodeInfo {
+        self.node.node()
+    }
+
+    fn runtime(&self) -> Section<RuntimeInfo> {
+        self.note("runtime").runtime()
+    }
+
+    fn sandboxes(&self, filter: &SandboxFilter) -> Section<Vec<Sandbox>> {
+        self.note("sandboxes").sandboxes(filter)
+    }
+
+    fn pod_processes(&self, sandbox: &Sandbox) -> Section<Vec<Process>> {
+        self.note("processes").pod_processes(sandbox)
+    }
+
+    fn process(&self, pid: Pid) -> Section<Option<Process>> {
+        self.note("process").process(pid)
+    }
+
+    fn namespaces(&self) -> Section<Vec<Netns>> {
+        self.note("all namespaces").namespaces()
+    }
+
+    fn netns_names(&self) -> Section<Vec<NetnsName>> {
+        self.note("netns names").netns_names()
+    }
+
+    fn resolve_nsid(&self, within: NetnsId, nsid: Nsid) -> Section<Option<NetnsId>> {
+        self.note("nsid").resolve_nsid(within, nsid)
+    }
+
+    fn links(&self, netns: NetnsId) -> Section<Vec<Link>> {
+        self.note("links").links(netns)
+    }
+
+    fn addresses(&self, netns: NetnsId) -> Section<Vec<Address>> {
+        self.note("addresses").addresses(netns)
+    }
+
+    fn neighbours(&self, netns: NetnsId) -> Section<Vec<Neighbour>> {
+        self.note("neighbours").neighbours(netns)
+    }
+
+    fn fdb(&self, netns: NetnsId) -> Section<Vec<FdbEntry>> {
+        self.note("fdb").fdb(netns)
+    }
+
+    fn rules(&self, netns: NetnsId) -> Section<Vec<Rule>> {
+        self.note("rules").rules(netns)
+    }
+
+    fn routes(&self, netns: NetnsId) -> Section<Vec<Route>> {
+        self.note("routes").routes(netns)
+    }
+
+    fn nexthops(&self, netns: NetnsId) -> Section<Vec<NexthopObject>> {
+        self.note("nexthops").nexthops(netns)
+    }
+
+    fn link_bpf(&self, netns: NetnsId, link: IfIndex) -> Section<Vec<BpfAttachment>> {
+        self.note("programs of a link").link_bpf(netns, link)
+    }
+
+    fn cgroup_bpf(&self, sandbox: &Sandbox) -> Section<Vec<BpfAttachment>> {
+        self.note("cgroup programs").cgroup_bpf(sandbox)
+    }
+
+    fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>> {
+        self.note(format!("sysctl {name}")).sysctl(netns, name)
+    }
+
+    fn netfilter(&self) -> &dyn NetfilterView {
+        self
+    }
+
+    fn cni(&self) -> Section<CniState> {
+        self.note("cni").cni()
+    }
+
+    fn route_witness(&self, netns: NetnsId, query: &RouteQuery) -> Option<Arc<Read<Option<RouteWitness>>>> {
+        self.note("witness").route_witness(netns, query)
+    }
+}

@@ -19,7 +19,7 @@ macro_rules! rules {
     };
 }
 
-const TODAY: [&str; 2] = [
+pub const TODAY: [&str; 2] = [
     rules!("ground-truth/worker-0-iptables-nft.iptables-save-c.txt"),
     rules!("ground-truth/worker-0-iptables-nft.ip6tables-save-c.txt"),
 ];
@@ -27,7 +27,7 @@ const V1_30: [&str; 2] = [
     rules!("ground-truth/worker-0-iptables-nft-kubeproxy-1.30.iptables-save-c.txt"),
     rules!("ground-truth/worker-0-iptables-nft-kubeproxy-1.30.ip6tables-save-c.txt"),
 ];
-const NFTABLES: &str = rules!("nf_tables/kube-proxy.nft");
+pub const NFTABLES: &str = rules!("nf_tables/kube-proxy.nft");
 const NFTABLES_1_30: &str = include_str!("../../fixtures/services/kube-proxy-1.30.nft");
 const WALKTHROUGH: &str = include_str!("../../fixtures/services/kube-proxy-1.10.save");
 

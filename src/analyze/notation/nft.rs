@@ -8,7 +8,6 @@ mod action;
 mod elements;
 mod left;
 mod nat;
-mod option;
 mod protocols;
 mod raw;
 mod relation;
@@ -22,13 +21,15 @@ mod writer;
 
 use std::fmt::Write as _;
 
+use crate::model::ids::NetnsId;
 use crate::model::issue::Section;
 use crate::model::netfilter::chain::{Chain, ChainKind, Policy};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::{Element, Set};
-use crate::model::netfilter::table::Family;
-use crate::model::netfilter::words::key;
+use crate::model::netfilter::table::{Family, TableRef};
+use crate::model::netfilter::view::NetfilterView;
 use crate::model::netfilter::words::packet::{Field, Header};
+use crate::model::netfilter::words::{key, option};
 use crate::model::snapshot::TableSections;
 use crate::model::text::{ByteText, Bytes};
 
@@ -75,6 +76,26 @@ impl dyn Contents + '_ {
             LinkName::Gone => Some(index.to_string()),
             LinkName::Unknown => None,
         }
+    }
+}
+
+/// What a node's table has, read as it is asked for.
+pub struct InTable<'a> {
+    /// The node.
+    pub node: &'a dyn NetfilterView,
+    /// The namespace.
+    pub netns: NetnsId,
+    /// The table.
+    pub table: &'a TableRef,
+}
+
+impl Contents for InTable<'_> {
+    fn set(&self, name: &ByteText) -> Option<Set> {
+        self.node.sets(self.netns, self.table).value.iter().find(|set| set.id.name == *name).cloned()
+    }
+
+    fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {
+        self.node.elements(self.netns, &self.table.set(name.clone()))
     }
 }
 

@@ -66,5 +66,5 @@ pub(super) fn of(bound: Vec<Bound>) -> Option<Affinity> {
     let any = !bound.is_empty();
     let mut clients: Vec<Pinned> = bound.into_iter().flat_map(|list| list.clients).collect();
     clients.sort();
-    any.then(|| Affinity { timeout_s, clients, complete })
+    any.then_some(Affinity { timeout_s, clients, complete })
 }

@@ -94,8 +94,8 @@ impl Reader<'_, '_> {
             let evidence = self.evidence(held, &step);
             match &step.then {
                 Then::Nothing => {}
-                Then::Mark => said.masqueraded.push((self.masqueraded(&step, &evidence), evidence)),
-                Then::To(chain) => self.to(&step, chain, &mut left, &mut said, evidence),
+                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, &evidence), evidence)),
+                Then::To(chain) => Self::to(&step, chain, &mut left, &mut said, evidence),
                 Then::Dnat(address, port) => match chance(&step) {
                     Some(share) => draw(Goal::Address(*address, *port), share, &mut left, &mut said, evidence),
                     None => said.whole = false,
@@ -121,7 +121,7 @@ impl Reader<'_, '_> {
         said
     }
 
-    fn to(&self, step: &Step<'_>, chain: &ByteText, left: &mut Share, said: &mut Said, evidence: Evidence) {
+    fn to(step: &Step<'_>, chain: &ByteText, left: &mut Share, said: &mut Said, evidence: Evidence) {
         let role = chain.as_str().and_then(ChainName::parse).map(|name| name.role);
         match role {
             Some(ChainRole::Endpoint) => {
@@ -174,7 +174,7 @@ impl Reader<'_, '_> {
     }
 
     /// Whose packets a rule marks.
-    pub(super) fn masqueraded(&self, step: &Step<'_>, evidence: &Evidence) -> Masqueraded {
+    pub(super) fn masqueraded(step: &Step<'_>, evidence: &Evidence) -> Masqueraded {
         let asked: Vec<&When> = step.beyond_service().collect();
         match asked.as_slice() {
             [] => Masqueraded::All,
@@ -209,7 +209,7 @@ impl Reader<'_, '_> {
             }
             match &step.then {
                 Then::Nothing => {}
-                Then::Mark => said.masqueraded.push((self.masqueraded(&step, &evidence), evidence)),
+                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, &evidence), evidence)),
                 Then::Dnat(address, own) if step.beyond_service().next().is_none() => {
                     said.to = endpoint(*address, *own, port);
                     said.first_packets = step.counters.map(|counters| counters.packets);

@@ -90,7 +90,7 @@ impl IndexedSet<'_> {
             Found::Rule { chain, at, filter } => {
                 let held = self.begun.chains.get(*chain)?;
                 let source: &Source<'_> = if *filter { self.source.filter() } else { self.source.nat() };
-                held.steps().nth(*at).map(|step| of_rule(&held.id, &step, words, source))
+                held.step(*at).map(|step| of_rule(&held.id, &step, words, source))
             }
         }
     }

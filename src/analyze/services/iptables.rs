@@ -97,7 +97,7 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_,
         Then::To(chain) => Does::LeadsTo(chain.clone()),
         Then::Mark => {
             let evidence = of_rule(&held.id, step, Words::Told, reader.source);
-            Does::Masquerade(reader.masqueraded(step, &evidence))
+            Does::Masquerade(Reader::masqueraded(step, &evidence))
         }
         Then::Reject => Does::Refuse(RefusalVerdict::Reject, said.why.unwrap_or(RefusalReason::NoEndpoints)),
         Then::Drop if beginning == Beginning::Firewall => {

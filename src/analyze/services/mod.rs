@@ -32,15 +32,16 @@ pub use self::query::{ServicesError, ServicesQuery};
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
 use self::index::{IndexedSet, grouped};
-use self::mode::{RuleSource, beside_rules, both_back_ends, of_rules, rule_sets};
+use self::mode::{RuleSource, beside_rules, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
 use self::select::{Indexed, select};
-use self::types::{AskedPod, Evidence, Mode, Proxy, RuleSet, ServicePort, Services};
+use self::types::{AskedPod, Evidence, Mode, Proxy, Refusal, RuleSet, ServicePort, Services};
 use super::answer::{Answer, Gathered, node_label};
 use super::finding::{Code, Finding};
 use super::identity::{FindError, PodQuery, find_pod};
-use crate::model::kube_proxy::ServicePortName;
+use super::netfilter::owners::both_back_ends;
+use crate::model::kube_proxy::{Protocol, ServicePortName};
 use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
 
@@ -125,7 +126,7 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
 
 /// Named services first.
 fn order(port: &ServicePort) -> (Option<&String>, bool, Option<&ServicePortName>, Option<u8>, &String, Mode) {
-    let protocol = port.protocol.map(crate::model::kube_proxy::Protocol::number);
+    let protocol = port.protocol.map(Protocol::number);
     (port.node.as_ref(), port.name.is_none(), port.name.as_ref(), protocol, &port.title, port.mode)
 }
 
@@ -275,7 +276,7 @@ fn find(data: &mut Services, is_whole: bool) {
             .iter()
             .flat_map(|front| &front.refusals)
             .chain(port.node_port.iter().flat_map(|node_port| &node_port.refusals))
-            .map(|refusal| refusal.words())
+            .map(Refusal::words)
             .collect();
         if !refused.is_empty() {
             let refused = refused.into_iter().collect::<Vec<_>>().join("; ");
@@ -305,6 +306,3 @@ fn find(data: &mut Services, is_whole: bool) {
     }
     data.findings.sort();
 }
-
-#[cfg(test)]
-mod tests;

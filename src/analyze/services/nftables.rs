@@ -103,10 +103,8 @@ impl Maps<'_, '_> {
         };
         let entry = |element: Element| {
             let (address, protocol, port) = read_service_key(family, &element.key)?;
-            let kind = match self.cluster_ips.contains(&address) {
-                true => FrontKind::ClusterIp,
-                false => FrontKind::ExternalOrLoadBalancerIp,
-            };
+            let is_cluster_ip = self.cluster_ips.contains(&address);
+            let kind = if is_cluster_ip { FrontKind::ClusterIp } else { FrontKind::ExternalOrLoadBalancerIp };
             let text = format!("{address} . {protocol} . {port}");
             self.entry(&set, Place::Address(kind, address, port), protocol, text, &element)
         };
@@ -162,18 +160,16 @@ impl Maps<'_, '_> {
     /// `reject-chain`: a map can only lead to a chain that rejects.
     fn helper(&self, chain: &ByteText) -> Option<Does> {
         let held = self.source.chain(chain)?;
-        let does = held.steps().find_map(|step| match step.then {
+        held.steps().find_map(|step| match step.then {
             Then::Reject => Some(Does::Refuse(RefusalVerdict::Reject, RefusalReason::NoEndpoints)),
             Then::Drop => Some(Does::Refuse(RefusalVerdict::Drop, RefusalReason::NoLocalEndpoints)),
             _ => None,
-        });
-        does
+        })
     }
 }
 
 /// What is written once for all services: where node ports answer, who is masqueraded on cluster IPs, hairpins.
 fn common(source: &Source<'_>, begun: &mut Begun) {
-    let reader = Reader { source, words: Words::Told };
     if let Some(held) = source.chain(&"services".into()) {
         for step in held.steps() {
             let evidence = || of_rule(&held.id, &step, Words::Told, source);
@@ -182,7 +178,7 @@ fn common(source: &Source<'_>, begun: &mut Begun) {
             match &step.then {
                 Then::Mark if step.when.iter().any(cluster_ips) => {
                     let evidence = evidence();
-                    begun.cluster_ips.push((reader.masqueraded(&step, &evidence), evidence));
+                    begun.cluster_ips.push((Reader::masqueraded(&step, &evidence), evidence));
                 }
                 Then::Map { by_address: false, .. } => begun.node_ports_on = Some(node_ports_on(source, &step.when)),
                 _ => {}
@@ -223,7 +219,7 @@ fn node_ports_on(source: &Source<'_>, when: &[When]) -> NodePortOn {
 /// What becomes of a packet to a cluster IP on a port that no service has.
 pub(super) fn wrong_port(source: &Source<'_>, address: IpAddr) -> Option<(bool, Evidence)> {
     let held = source.chain(&"cluster-ips-check".into())?;
-    let found = held.steps().find_map(|step| {
+    held.steps().find_map(|step| {
         let meets = step.when.iter().all(|when| match when {
             When::DestinationSet { set, not } => {
                 let there = source.element(&source.set(set), &address_key(address)).is_some();
@@ -238,6 +234,5 @@ pub(super) fn wrong_port(source: &Source<'_>, address: IpAddr) -> Option<(bool, 
             _ => return None,
         };
         meets.then(|| (reject, of_rule(&held.id, &step, Words::Told, source)))
-    });
-    found
+    })
 }

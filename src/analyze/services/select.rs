@@ -109,7 +109,7 @@ fn not_found(nodes: &[Indexed<'_>], asked: &Asked, query: &ServicesQuery) -> Ser
     if matches!(asked, Asked::Name(_)) && because.is_empty() {
         because.insert("headless and ExternalName services leave nothing in the kernel".to_owned());
     }
-    let because: String = because.into_iter().map(|words| format!("; {words}")).collect();
+    let because = because.into_iter().fold(String::new(), |text, words| text + "; " + &words);
     ServicesError::NotFound {
         asked: query.text.clone().unwrap_or_default(),
         nodes: nodes.iter().map(|node| node.node.node().name).collect::<Vec<_>>().join(", "),

@@ -12,6 +12,7 @@ use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section};
 use crate::model::netfilter::chain::{ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::TableRef;
 use crate::model::netfilter::view::NetfilterView;
@@ -46,14 +47,23 @@ enum From {
 }
 
 impl Held {
-    /// Its rules, read.
-    pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
-        let rules = match &self.from {
+    fn rules(&self) -> &[Rule] {
+        let held = match &self.from {
             From::One(section) => section.value.as_ref(),
             From::Whole(section, at) => section.value.get(*at),
         };
+        held.map(|held| held.rules.as_slice()).unwrap_or_default()
+    }
+
+    /// Its rules, read.
+    pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
         let family = self.id.table.family;
-        rules.into_iter().flat_map(|rules| &rules.rules).map(move |rule| Step::of(rule, family))
+        self.rules().iter().map(move |rule| Step::of(rule, family))
+    }
+
+    /// The rule at a place, counted from 0.
+    pub(super) fn step(&self, at: usize) -> Option<Step<'_>> {
+        self.rules().get(at).map(|rule| Step::of(rule, self.id.table.family))
     }
 }
 

@@ -107,7 +107,7 @@ fn malformed(subject: &str, complaints: &[AttrError]) -> Vec<Issue> {
 }
 
 /// Sorts a netlink error by what can be done about it.
-pub(super) fn why(error: &NetlinkError) -> Why {
+pub(in crate::collect) fn why(error: &NetlinkError) -> Why {
     let detail = error.to_string();
     match error {
         NetlinkError::Disturbed(_) => Why::Interrupted { detail },

@@ -139,11 +139,9 @@ impl Namespace {
             match outcome {
                 // nfnetlink refuses so what it has no subsystem for, and the family's hooks where none is compiled in.
                 Err(NetlinkError::Refused(refusal)) if matches!(refusal.errno, libc::EINVAL | libc::EOPNOTSUPP) => {
-                    return Ok(());
+                    Ok(())
                 }
-                Err(NetlinkError::Io { source, .. }) if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
-                    return Ok(());
-                }
+                Err(NetlinkError::Io { source, .. }) if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => Ok(()),
                 outcome => {
                     if matches!(outcome, Ok(()) | Err(NetlinkError::Disturbed(_))) {
                         *value = Some(entries);

@@ -30,6 +30,7 @@ pub struct Rule {
 /// What a rule says, in the words of those who write such rules.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "on the nodes with many rules nearly all are of the large kind")]
 pub enum Body {
     /// An xtables rule: from a legacy table, or from iptables-nft and wholly understood as one.
     Xt(XtRule),

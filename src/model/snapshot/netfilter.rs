@@ -191,7 +191,7 @@ impl TableSections {
         }
     }
 
-    fn recent_lists(&self) -> impl Iterator<Item = ByteText> {
+    pub(super) fn recent_lists(&self) -> impl Iterator<Item = ByteText> {
         let rules = self.chains.value.iter().flat_map(|chain| &chain.rules);
         let matches = rules.filter_map(Rule::xt).flat_map(|rule| &rule.matches);
         matches.filter_map(|found| match &found.is {

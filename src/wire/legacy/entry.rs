@@ -167,9 +167,9 @@ impl<'a> Entry<'a> {
                 Interface::Named(name) => {
                     let test = Some(Test { not: not & bit != 0, value: name });
                     if index == 0 {
-                        header.in_interface = test
+                        header.in_interface = test;
                     } else {
-                        header.out_interface = test
+                        header.out_interface = test;
                     }
                     known_not |= bit;
                 }

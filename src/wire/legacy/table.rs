@@ -105,7 +105,8 @@ impl LegacyTable {
     }
 
     fn rules_in(&self, span: &Span) -> (Rules, Option<Malformed>) {
-        let mut rules = Vec::new();
+        // Counted before: most chains have a rule or two, and a vector that grows makes room for four.
+        let mut rules = Vec::with_capacity(self.count(span));
         let mut problem = None;
         let mut at = span.rules.start;
         while at < span.rules.end {
@@ -125,6 +126,12 @@ impl LegacyTable {
             }
         }
         (Rules { chain: self.chain_of(span), rules }, problem)
+    }
+
+    /// How many rules a chain has, up to one that cannot be read.
+    fn count(&self, span: &Span) -> usize {
+        let next = |at: &usize| Entry::at(self.family(), self.entries(), *at).ok().map(|entry| entry.end());
+        std::iter::successors(Some(span.rules.start), next).take_while(|at| *at < span.rules.end).count()
     }
 
     /// Those that hooks lead to.

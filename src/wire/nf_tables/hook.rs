@@ -1,4 +1,4 @@
-//! nfnetlink_hook: what runs at a hook, in order.
+//! What runs at a hook, in order, from the kernel's `nfnetlink_hook`.
 //!
 //! Must not import anything from the crate but model and the message framing.
 

@@ -1,9 +1,12 @@
-//! Text of `/proc`: a process's stat, status and cgroup files, and mountinfo.
+//! Text of `/proc`: a process's stat, status and cgroup files, mountinfo, lists of `recent`, IPVS, the kernel's clock.
 //!
 //! May import model only. No IO, no panic; no length or order of the text is taken for granted.
 
 pub mod cgroup;
+pub mod ip_vs;
+pub mod jiffies;
 pub mod mountinfo;
+pub mod recent;
 pub mod stat;
 pub mod status;
 

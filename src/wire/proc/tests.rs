@@ -217,3 +217,75 @@ proptest! {
         }
     }
 }
+
+mod recent_lists {
+    use super::super::jiffies::Clock;
+    use super::super::{ip_vs, recent};
+    use crate::model::netfilter::recent::RecentEntry;
+
+    const LIST: &str = "src=10.200.0.30 ttl: 64 last_seen: 4295511497 oldest_pkt: 3 4295510647, 4295511484, 4295511497\n\
+        src=fd00:0000:0000:0000:0000:0000:0000:0001 ttl: 255 last_seen: 4295511400 oldest_pkt: 0 4295511400\n";
+
+    #[test]
+    fn a_list_is_read_by_address_with_ages() {
+        let clock = Clock { now: 4_295_511_747, hz: 250 };
+        let (entries, errors) = recent::parse(LIST, Some(clock));
+        assert_eq!(errors, []);
+        let entry = |address: &str, ttl, age_ms, last_seen_jiffies, stamps| RecentEntry {
+            address: address.parse().unwrap(),
+            ttl,
+            age_ms: Some(age_ms),
+            last_seen_jiffies,
+            stamps,
+        };
+        let expected =
+            [entry("10.200.0.30", 64, 1000, 4_295_511_497, 3), entry("fd00::1", 255, 1388, 4_295_511_400, 1)];
+        assert_eq!(entries, expected);
+        assert!(recent::parse(LIST, None).0.iter().all(|entry| entry.age_ms.is_none()));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_told_by_line() {
+        let text = "src=frob ttl: 64\nsrc=10.0.0.1 ttl 64\nsrc=10.0.0.1 ttl: 64 last_seen: x\n\
+            src=10.0.0.1 ttl: 64 last_seen: 1 oldest_pkt: 0 1, x\nsrc=10.0.0.1 ttl: 64 last_seen: 1 oldest_pkt: 0\n";
+        let (entries, errors) = recent::parse(text, None);
+        assert_eq!(entries.len(), 1);
+        let told: Vec<(usize, &str)> = errors.iter().map(|error| (error.line, error.item)).collect();
+        assert_eq!(told, [(1, "src"), (2, "ttl"), (3, "last_seen"), (4, "stamps")]);
+        for length in 0..LIST.len() {
+            let _ = recent::parse(&LIST[..length], None);
+        }
+    }
+
+    #[test]
+    fn the_clock_is_told_where_one_rate_fits() {
+        let timers = "Timer List Version: v0.10\nHRTIMER_MAX_CLOCK_BASES: 8\nnow at 15831598615298 nsecs\n\ncpu: 0\njiffies: 4298850136\n";
+        assert_eq!(Clock::of_timer_list(timers), Some(Clock { now: 4_298_850_136, hz: 250 }));
+        let of = |jiffies: u64, uptime: &str| {
+            Clock::of_schedstat(&format!("version 17\ntimestamp {jiffies}\ncpu0 0 0\n"), uptime).map(|clock| clock.hz)
+        };
+        assert_eq!(of(4_298_850_136, "15831.64 10957.40\n"), Some(250));
+        assert_eq!(of((1 << 32) + 100 * 1000, "1300.05 1.0"), Some(100));
+        assert_eq!(of((1 << 32) + 1000 * 1000, "1300.05 1.0"), Some(1000));
+        assert_eq!(of((1 << 32) - 200 * 300, "100.00 1.0"), Some(300));
+        // In the fifth minute every rate fits, and after a suspend none.
+        assert_eq!(of(1 << 32, "300.01 1.0"), None);
+        assert_eq!(of(4_298_850_136, "99999.64 10957.40"), None);
+        for (schedstat, uptime) in [("", "1.0"), ("timestamp x", "1.0"), ("timestamp 5", ""), ("timestamp 5", "x.y")] {
+            assert_eq!(Clock::of_schedstat(schedstat, uptime), None);
+        }
+        assert_eq!(Clock { now: 5, hz: 100 }.age_ms(7), 0, "seen since the clock was read");
+    }
+
+    /// As the kernel's `ip_vs_info_seq_show` writes it (recorded, for IPVS is not in the kernel of the live tests).
+    #[test]
+    fn virtual_services_are_counted() {
+        let head = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n";
+        assert_eq!(ip_vs::services(head), 0);
+        let text = format!(
+            "{head}TCP  0A20000A:0035 rr  \n  -> 0AC80002:0035      Masq    1      0          0         \nUDP  0A20000A:0035 rr  \n\
+             TCP  [fd00:0000:0000:0000:0000:0000:0000:0001]:0050 rr \nFWM  00000001 rr  \n"
+        );
+        assert_eq!(ip_vs::services(&text), 4);
+    }
+}

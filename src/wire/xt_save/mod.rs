@@ -6,7 +6,7 @@
 mod args;
 mod base;
 mod matches;
-mod names;
+pub(in crate::wire) mod names;
 mod rule;
 mod table;
 mod targets;

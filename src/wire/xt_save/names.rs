@@ -3,7 +3,7 @@
 //! Must not import anything from the crate.
 
 /// Protocols: those that xtables knows itself, then those of the usual `/etc/protocols`.
-pub(super) const PROTOCOLS: [(u16, &str); 61] = [
+pub(in crate::wire) const PROTOCOLS: [(u16, &str); 61] = [
     (0, "all"),
     (6, "tcp"),
     (132, "sctp"),
@@ -68,7 +68,7 @@ pub(super) const PROTOCOLS: [(u16, &str); 61] = [
 ];
 
 /// Types of ICMP with their first and last code.
-pub(super) const ICMP: [(&str, u8, u8, u8); 40] = [
+pub(in crate::wire) const ICMP: [(&str, u8, u8, u8); 40] = [
     ("any", 255, 0, 255),
     ("echo-reply", 0, 0, 255),
     ("pong", 0, 0, 255),
@@ -112,7 +112,7 @@ pub(super) const ICMP: [(&str, u8, u8, u8); 40] = [
 ];
 
 /// Types of `ICMPv6` with their first and last code.
-pub(super) const ICMP6: [(&str, u8, u8, u8); 28] = [
+pub(in crate::wire) const ICMP6: [(&str, u8, u8, u8); 28] = [
     ("destination-unreachable", 1, 0, 255),
     ("no-route", 1, 0, 0),
     ("communication-prohibited", 1, 1, 1),
@@ -144,7 +144,7 @@ pub(super) const ICMP6: [(&str, u8, u8, u8); 28] = [
 ];
 
 /// Chunks of SCTP, with the letters of their flags from the highest bit down.
-pub(super) const CHUNKS: [(u8, &str, &str); 22] = [
+pub(in crate::wire) const CHUNKS: [(u8, &str, &str); 22] = [
     (0, "DATA", "----IUBE"),
     (1, "INIT", "--------"),
     (2, "INIT_ACK", "--------"),
@@ -170,11 +170,11 @@ pub(super) const CHUNKS: [(u8, &str, &str); 22] = [
 ];
 
 /// TCP flags.
-pub(super) const TCP_FLAGS: [(u32, &str); 8] =
+pub(in crate::wire) const TCP_FLAGS: [(u32, &str); 8] =
     [(1, "FIN"), (2, "SYN"), (4, "RST"), (8, "PSH"), (16, "ACK"), (32, "URG"), (63, "ALL"), (0, "NONE")];
 
 /// `XT_ADDRTYPE_*`
-pub(super) const ADDRESS_TYPES: [(u32, &str); 12] = [
+pub(in crate::wire) const ADDRESS_TYPES: [(u32, &str); 12] = [
     (1, "UNSPEC"),
     (2, "UNICAST"),
     (4, "LOCAL"),
@@ -190,11 +190,11 @@ pub(super) const ADDRESS_TYPES: [(u32, &str); 12] = [
 ];
 
 /// `IPS_*`
-pub(super) const FLOW_STATUS: [(u32, &str); 5] =
+pub(in crate::wire) const FLOW_STATUS: [(u32, &str); 5] =
     [(0, "NONE"), (1, "EXPECTED"), (2, "SEEN_REPLY"), (4, "ASSURED"), (8, "CONFIRMED")];
 
 /// `IPCT_*`
-pub(super) const FLOW_EVENTS: [(u32, &str); 10] = [
+pub(in crate::wire) const FLOW_EVENTS: [(u32, &str); 10] = [
     (1 << 0, "new"),
     (1 << 1, "related"),
     (1 << 2, "destroy"),
@@ -208,7 +208,7 @@ pub(super) const FLOW_EVENTS: [(u32, &str); 10] = [
 ];
 
 /// Classes of DSCP.
-pub(super) const DSCP: [(u8, &str); 23] = [
+pub(in crate::wire) const DSCP: [(u8, &str); 23] = [
     (0x00, "CS0"),
     (0x08, "CS1"),
     (0x10, "CS2"),
@@ -235,7 +235,7 @@ pub(super) const DSCP: [(u8, &str); 23] = [
 ];
 
 /// Levels of the kernel's log.
-pub(super) const LOG_LEVELS: [(u8, &str); 11] = [
+pub(in crate::wire) const LOG_LEVELS: [(u8, &str); 11] = [
     (0, "emerg"),
     (0, "panic"),
     (1, "alert"),
@@ -250,7 +250,7 @@ pub(super) const LOG_LEVELS: [(u8, &str); 11] = [
 ];
 
 /// `IPT_ICMP_*`
-pub(super) const REJECT: [(u32, &str); 16] = [
+pub(in crate::wire) const REJECT: [(u32, &str); 16] = [
     (0, "icmp-net-unreachable"),
     (0, "net-unreach"),
     (1, "icmp-host-unreachable"),
@@ -270,7 +270,7 @@ pub(super) const REJECT: [(u32, &str); 16] = [
 ];
 
 /// `IP6T_*`
-pub(super) const REJECT6: [(u32, &str); 13] = [
+pub(in crate::wire) const REJECT6: [(u32, &str); 13] = [
     (0, "icmp6-no-route"),
     (0, "no-route"),
     (1, "icmp6-adm-prohibited"),

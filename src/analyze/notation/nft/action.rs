@@ -23,7 +23,7 @@ pub(super) fn stateful(expr: &Expr, bare: bool) -> Option<String> {
         Expr::Limit(found) => limit(found).map(|text| format!("limit {text}")),
         Expr::Quota(found) => {
             let shown = if bare { Quota { used: 0, ..found.clone() } } else { found.clone() };
-            quota(&shown).map(|text| format!("quota {text}"))
+            Some(format!("quota {}", quota(&shown)))
         }
         Expr::Unknown { name, data } if *name == "connlimit" => connlimit(&data.0),
         _ => None,
@@ -57,7 +57,7 @@ fn sized(bytes: u64) -> (u64, &'static str) {
 }
 
 /// `rate …` of a limit.
-pub(super) fn limit(found: &Limit) -> Option<String> {
+fn limit(found: &Limit) -> Option<String> {
     let unit = match found.unit {
         1 => "second",
         60 => "minute",
@@ -84,7 +84,7 @@ pub(super) fn limit(found: &Limit) -> Option<String> {
 }
 
 /// A quota.
-pub(super) fn quota(found: &Quota) -> Option<String> {
+fn quota(found: &Quota) -> String {
     let (bytes, unit) = sized(found.bytes);
     let over = if found.flags & 1 != 0 { "over " } else { "" };
     let mut text = format!("{over}{bytes} {unit}");
@@ -92,7 +92,7 @@ pub(super) fn quota(found: &Quota) -> Option<String> {
         let (used, unit) = sized(found.used);
         let _ = write!(text, " used {used} {unit}");
     }
-    Some(text)
+    text
 }
 
 impl Writer<'_> {
@@ -125,7 +125,8 @@ impl Writer<'_> {
                 self.set_field(*base, offset.checked_mul(8)?, length.checked_mul(8)?, &held)?
             }
             Expr::Exthdr { to: None, from: Some(from), kind, offset, length, op: 1, .. } => {
-                let (name, kind) = super::option::name(*kind, *offset * 8, *length * 8, false, 1)?;
+                let (name, kind) =
+                    super::option::name(*kind, offset.checked_mul(8)?, length.checked_mul(8)?, false, 1)?;
                 let held = self.at(*from)?;
                 format!("{name} set {}", self.source(&held, Part::new(kind, false, *length * 8))?)
             }

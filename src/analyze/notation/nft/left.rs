@@ -165,7 +165,7 @@ impl Writer<'_> {
 
     fn exthdr(&mut self, kind: u8, offset: u32, length: u32, flags: u32, op: u32) -> Option<Named> {
         let there = flags & 1 != 0;
-        let name = super::option::name(kind, offset * 8, length * 8, there, op)?;
+        let name = super::option::name(kind, offset.checked_mul(8)?, length.checked_mul(8)?, there, op)?;
         let layer = match op {
             1 => Some(Layer::Transport),
             0 | 2 => Some(Layer::Network),
@@ -223,7 +223,7 @@ impl Writer<'_> {
         if mask == 0 || mask.checked_shr(shift + width).unwrap_or(0) != 0 || width == bits {
             return None;
         }
-        let at = offset + bits.checked_sub(shift + width)?;
+        let at = offset.checked_add(bits.checked_sub(shift + width)?)?;
         let (header, field) = self.whole_field(base, at, width)?;
         Some((header, field, shift))
     }

@@ -33,10 +33,10 @@ impl Writer<'_> {
             (Term::Payload { base, offset, bits }, Compare::Eq | Compare::Neq) => {
                 return self.compare_fields(*base, *offset, *bits, op, bytes);
             }
-            (Term::Masked { of, and, xor }, Compare::Eq | Compare::Neq) if xor.0.iter().all(|byte| *byte == 0) => {
-                if self.compare_masked(of, &and.0, op, bytes)? {
-                    return Some(());
-                }
+            (Term::Masked { of, and, xor }, Compare::Eq | Compare::Neq)
+                if xor.0.iter().all(|byte| *byte == 0) && self.compare_masked(of, &and.0, op, bytes)? =>
+            {
+                return Some(());
             }
             _ => {}
         }

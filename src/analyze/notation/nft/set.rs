@@ -83,7 +83,9 @@ fn types(set: &Set) -> Option<Types> {
     let mut key: Vec<Part> = key.iter().map(part).collect();
     // Keys of intervals are in network order, or there were no order between them.
     if set.is(Set::INTERVAL) {
-        key.iter_mut().for_each(|part| part.host = false);
+        for part in &mut key {
+            part.host = false;
+        }
     }
     if key.iter().any(|part| part.bits == 0) && key.len() > 1 {
         return None;
@@ -119,14 +121,11 @@ pub(super) fn set(set: &Set, elements: &[Element], contents: &dyn Contents) -> T
     text.push('\n');
     let mut exact = true;
     let types = types(set);
-    match &types {
-        Some(types) => {
-            let _ = writeln!(text, "\t\t{}", types.line);
-        }
-        None => {
-            exact = false;
-            let _ = writeln!(text, "\t\t[ type {:#x} : {:#x?} ]", set.key_type, set.data_type);
-        }
+    if let Some(types) = &types {
+        let _ = writeln!(text, "\t\t{}", types.line);
+    } else {
+        exact = false;
+        let _ = writeln!(text, "\t\t[ type {:#x} : {:#x?} ]", set.key_type, set.data_type);
     }
     exact &= properties(&mut text, set);
     if !elements.is_empty() {

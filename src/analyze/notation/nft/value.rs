@@ -36,7 +36,7 @@ impl Part {
 
     /// How many bytes it takes.
     pub(super) fn bytes(self) -> usize {
-        usize::try_from((self.bits + self.shift).div_ceil(8)).unwrap_or(usize::MAX)
+        usize::try_from(self.bits.saturating_add(self.shift).div_ceil(8)).unwrap_or(0)
     }
 
     /// How many bytes it takes in a concatenation.
@@ -158,7 +158,7 @@ fn prefix(part: Part, min: &[u8], max: &[u8]) -> Option<u32> {
     let (min, max) = (number(min, false)?, number(max, false)?);
     let host = (min ^ max).checked_add(1)?;
     let fits = host.is_power_of_two() && min & (host - 1) == 0 && max & (host - 1) == host - 1;
-    fits.then(|| part.bits - host.trailing_zeros())
+    if fits { part.bits.checked_sub(host.trailing_zeros()) } else { None }
 }
 
 /// How many leading bits a mask has set, where it has no others.

@@ -10,6 +10,9 @@ use crate::model::netfilter::expr::{BitwiseOp, Data, Expr, Register};
 use crate::model::netfilter::set::Set;
 use crate::model::netfilter::table::Family;
 
+/// More expressions than any rule of the kernel's has (`NFT_RULE_MAXEXPRS` is 128): no calculation nests deeper.
+const MOST: usize = 256;
+
 /// The lower end of what may turn out to be a range.
 #[derive(Debug, Clone)]
 pub(super) struct Half {
@@ -48,6 +51,9 @@ impl<'a> Writer<'a> {
 
     /// All expressions of a rule.
     pub(super) fn walk(mut self, exprs: &[Expr]) -> (String, bool) {
+        if exprs.len() > MOST {
+            return (exprs.iter().map(raw::expr).collect::<Vec<_>>().join(" "), false);
+        }
         for (place, expr) in exprs.iter().enumerate() {
             self.step(place, expr, exprs);
         }
@@ -239,6 +245,8 @@ impl<'a> Writer<'a> {
                 self.in_range(&held, *not, &min.0, &max.0)
             }
             Expr::Lookup { set, from, to, not } => {
+                // Even where the set is not there, it is known what was to be looked up.
+                self.at(*from)?;
                 let found = self.contents.set(set)?;
                 let held = self.get(*from, usize::try_from(found.key_length).ok()?)?;
                 match to {

@@ -60,7 +60,7 @@ fn arguments(out: &mut String, family: Family, does: &Target) {
         Target::Set(change) => set::change(out, change),
         Target::Classify(class) => push(out, format_args!(" --set-class {:04x}:{:04x}", class >> 16, class & 0xffff)),
         Target::Checksum(_) => out.push_str(" --checksum-fill"),
-        Target::Nfqueue(queue) => write_nfqueue(out, queue),
+        Target::Nfqueue(queue) => write_nfqueue(out, *queue),
         Target::Tee(tee) => {
             push(out, format_args!(" --gateway {}", address(tee.gateway)));
             if !tee.out_interface.as_bytes().is_empty() {
@@ -111,7 +111,6 @@ fn reject(family: Family, with: u32) -> String {
         (Family::Ip6, 1) => "icmp6-adm-prohibited",
         (Family::Ip6, 3) => "icmp6-addr-unreachable",
         (Family::Ip6, 4) => "icmp6-port-unreachable",
-        (Family::Ip6, 6) => "tcp-reset",
         (Family::Ip6, 7) => "icmp6-policy-fail",
         (Family::Ip6, 8) => "icmp6-reject-route",
         (Family::Ip, 0) => "icmp-net-unreachable",
@@ -120,7 +119,7 @@ fn reject(family: Family, with: u32) -> String {
         (Family::Ip, 3) => "icmp-port-unreachable",
         (Family::Ip, 5) => "icmp-net-prohibited",
         (Family::Ip, 6) => "icmp-host-prohibited",
-        (Family::Ip, 7) => "tcp-reset",
+        (Family::Ip6, 6) | (Family::Ip, 7) => "tcp-reset",
         (Family::Ip, 8) => "icmp-admin-prohibited",
         _ => return with.to_string(),
     };
@@ -163,7 +162,7 @@ fn write_nflog(out: &mut String, nflog: &Nflog) {
     }
 }
 
-fn write_nfqueue(out: &mut String, queue: &Nfqueue) {
+fn write_nfqueue(out: &mut String, queue: Nfqueue) {
     if queue.total > 1 {
         let last = queue.number.wrapping_add(queue.total - 1);
         push(out, format_args!(" --queue-balance {}:{last}", queue.number));

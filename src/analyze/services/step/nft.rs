@@ -158,7 +158,7 @@ impl Reading {
             }
             Expr::Cmp { from, op, value } => {
                 let when = self.compared(&self.get(*from), *op, value);
-                self.when.extend(when);
+                self.when.push(when);
             }
             Expr::Lookup { set, from, to, not } => self.lookup(set, *from, *to, *not),
             Expr::Immediate { to: Register::VERDICT, data: Data::Verdict(verdict) } => {
@@ -168,10 +168,7 @@ impl Reading {
             Expr::Immediate { to, data: Data::Value(value) } => self.set(*to, Held::Value(value.0.clone())),
             Expr::MetaSet { from, key: MARK } if matches!(self.get(*from), Held::Masked(held, _) if *held == Held::Mark) =>
             {
-                // `masquerading` takes the mark away and masquerades in one rule.
-                if self.then == Then::Nothing {
-                    self.then = Then::Mark;
-                }
+                self.does(Then::Mark);
             }
             Expr::Nat(nat) => self.nat(nat.kind, nat.address.min, nat.port.min),
             Expr::Dynset { set, op: 0 | 1, key, not: false, .. } if self.get(*key) == Held::Source => {
@@ -189,12 +186,14 @@ impl Reading {
     /// An expression that is not read may ask or do anything.
     fn unread(&mut self, expr: &Expr) {
         match expr {
-            Expr::Meta { to, .. } | Expr::Ct { to, .. } | Expr::Fib { to, .. } | Expr::Rt { to, .. } => {
-                self.set(*to, Held::Unknown);
-            }
-            Expr::Bitwise { to, .. } | Expr::Byteorder { to, .. } | Expr::Numgen { to, .. } | Expr::Hash { to, .. } => {
-                self.set(*to, Held::Unknown);
-            }
+            Expr::Meta { to, .. }
+            | Expr::Ct { to, .. }
+            | Expr::Fib { to, .. }
+            | Expr::Rt { to, .. }
+            | Expr::Bitwise { to, .. }
+            | Expr::Byteorder { to, .. }
+            | Expr::Numgen { to, .. }
+            | Expr::Hash { to, .. } => self.set(*to, Held::Unknown),
             Expr::Range { .. } | Expr::XtMatch(_) => self.when.push(When::Other),
             _ => self.then = Then::Other,
         }
@@ -211,16 +210,16 @@ impl Reading {
         }
     }
 
-    /// What a comparison asks; `None` where it asks nothing beyond the table's own family.
-    fn compared(&self, held: &Held, op: Compare, value: &Bytes) -> Option<When> {
+    /// What a comparison asks.
+    fn compared(&self, held: &Held, op: Compare, value: &Bytes) -> When {
         let not = match op {
             Compare::Eq => false,
             Compare::Neq => true,
-            _ => return Some(When::Other),
+            _ => return When::Other,
         };
         let bytes = value.0.as_slice();
         let number = host_number(bytes);
-        Some(match held {
+        match held {
             Held::Source | Held::Destination => self.network(held, bytes, bytes.len() * 8, not),
             Held::Masked(inner, mask) => match inner.as_ref() {
                 Held::Source | Held::Destination => match prefix_length(mask) {
@@ -243,7 +242,7 @@ impl Reading {
             Held::SourceType if number == Some(LOCAL) => When::SourceLocal { not },
             Held::DestinationType if number == Some(LOCAL) => When::DestinationLocal { not },
             _ => When::Other,
-        })
+        }
     }
 
     /// nft compares as many bytes as the prefix has, where it has whole ones.
@@ -289,8 +288,12 @@ impl Reading {
     fn nat(&mut self, kind: NatKind, from: Option<Register>, port: Option<Register>) {
         let then = match (kind, from.map(|register| self.get(register))) {
             (NatKind::Masquerade, _) => {
-                self.then = Then::Masquerade;
-                return;
+                // `masquerading` takes the mark away and masquerades in one rule.
+                if matches!(self.then, Then::Nothing | Then::Mark) {
+                    self.then = Then::Masquerade;
+                    return;
+                }
+                Then::Other
             }
             (NatKind::Dnat, Some(Held::FromMap { modulus, offset, map })) => Then::Draw { modulus, offset, map },
             (NatKind::Dnat, Some(Held::Value(bytes))) => {

@@ -63,7 +63,7 @@ pub enum Kind {
     CtDirection,
     /// The status of a flow, bits.
     CtStatus,
-    /// ICMPv6's type.
+    /// `ICMPv6`'s type.
     Icmpv6Type,
     /// Labels of a flow, bits.
     CtLabel,
@@ -71,7 +71,7 @@ pub enum Kind {
     PacketType,
     /// ICMP's code.
     IcmpCode,
-    /// ICMPv6's code.
+    /// `ICMPv6`'s code.
     Icmpv6Code,
     /// `NFT_REJECT_ICMPX_*`
     IcmpxCode,

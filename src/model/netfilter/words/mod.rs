@@ -5,5 +5,6 @@
 
 pub mod key;
 pub mod kind;
+pub mod option;
 pub mod packet;
 pub mod symbol;

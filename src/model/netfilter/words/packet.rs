@@ -32,13 +32,13 @@ pub enum Header {
     Dccp,
     /// ICMP.
     Icmp,
-    /// ICMPv6.
+    /// `ICMPv6`.
     Icmpv6,
     /// IGMP.
     Igmp,
-    /// IPsec's authentication header.
+    /// `IPsec`'s authentication header.
     Ah,
-    /// IPsec's payload header.
+    /// `IPsec`'s payload header.
     Esp,
     /// IP compression.
     Comp,
@@ -180,7 +180,7 @@ static ESP: [Field; 2] = [field("spi", 0, 32, Kind::Integer), field("sequence", 
 static COMP: [Field; 3] =
     [field("nexthdr", 0, 8, Kind::Protocol), field("flags", 8, 8, Kind::Integer), field("cpi", 16, 16, Kind::Integer)];
 
-/// Header, nft's name, its number in the header below (IP protocol or EtherType).
+/// Header, nft's name, its number in the header below (IP protocol or `EtherType`).
 const HEADERS: [(Header, &str, u32); 17] = [
     (Header::Ether, "ether", 0),
     (Header::Vlan, "vlan", 0x8100),

@@ -84,7 +84,7 @@ fn log(prefix: ByteText, level: u32, flags: u32) -> Option<XtTarget> {
 /// `IPT_*` of an ICMP code, a reset, or a code common to both families.
 fn reject4(kind: u32, code: u8) -> Option<u32> {
     Some(match (kind, code) {
-        (0, 0) | (2, 0) => 0,
+        (0 | 2, 0) => 0,
         (0, 1) | (2, 2) => 1,
         (0, 2) => 2,
         (0, 3) | (2, 1) => 3,
@@ -99,7 +99,7 @@ fn reject4(kind: u32, code: u8) -> Option<u32> {
 /// `IP6T_*` likewise.
 fn reject6(kind: u32, code: u8) -> Option<u32> {
     Some(match (kind, code) {
-        (0, 0) | (2, 0) => 0,
+        (0 | 2, 0) => 0,
         (0, 1) | (2, 3) => 1,
         (0, 2) => 2,
         (0, 3) | (2, 2) => 3,
@@ -126,14 +126,14 @@ fn translation(rule: &Lifting, nat: &Nat) -> Option<XtTarget> {
         }
     };
     let port = |register: Register| Some(u16::from_be_bytes(rule.value(register)?.try_into().ok()?));
-    let range = NatRange {
-        addresses: both(nat.address, address)?,
-        ports: both(nat.port, port)?,
-        base_port: None,
+    let mut range = NatRange {
         random: nat.flags & RANDOM != 0,
         random_fully: nat.flags & RANDOM_FULLY != 0,
         persistent: nat.flags & PERSISTENT != 0,
+        ..NatRange::default()
     };
+    both(nat.address, address, &mut range.addresses)?;
+    both(nat.port, port, &mut range.ports)?;
     Some(match nat.kind {
         NatKind::Snat => native_target("SNAT", Target::Snat(range)),
         NatKind::Dnat => native_target("DNAT", Target::Dnat(range)),
@@ -142,13 +142,18 @@ fn translation(rule: &Lifting, nat: &Nat) -> Option<XtTarget> {
     })
 }
 
-/// Both ends of a range; the outer `None` where a register holds no value of this kind.
-fn both<T: Copy>(registers: RegisterRange, read: impl Fn(Register) -> Option<T>) -> Option<Option<(T, T)>> {
-    let Some(min) = registers.min else { return Some(None) };
+/// Reads both ends of a range, where one is asked for; `None` where a register holds no value of this kind.
+fn both<T: Copy>(
+    registers: RegisterRange,
+    read: impl Fn(Register) -> Option<T>,
+    into: &mut Option<(T, T)>,
+) -> Option<()> {
+    let Some(min) = registers.min else { return Some(()) };
     let first = read(min)?;
     let last = match registers.max {
         Some(max) => read(max)?,
         None => first,
     };
-    Some(Some((first, last)))
+    *into = Some((first, last));
+    Some(())
 }

@@ -24,32 +24,7 @@ pub(super) fn conntrack(family: Family, revision: u8, data: &[u8]) -> Option<Mat
     let info = Info { blob, family, revision, asked: blob.u16(146)?, inverted: blob.u16(148)? };
     only(info.asked.into(), KNOWN.into())?;
     only(info.inverted.into(), (info.asked & !ALIAS).into())?;
-    let (states, status) = match revision {
-        1 => (blob.u8(150)?.into(), blob.u8(151)?.into()),
-        _ => (u32::from(blob.u16(150)?), u32::from(blob.u16(152)?)),
-    };
-    let known = Conntrack::STATES.iter().fold(0, |bits, (bit, _)| bits | bit);
-    let states = info.test(1, || only(states, known).map(|()| states))?;
-    if info.asked & ALIAS != 0 {
-        // The alias has no other option.
-        return (info.asked == ALIAS | 1).then_some(states).flatten().map(Match::State);
-    }
-    let expires = || Some(Expires { min: blob.u32(128)?, max: blob.u32(132)? });
-    Some(Match::Conntrack(Conntrack {
-        states,
-        protocol: info.test(1 << 1, || blob.u16(136))?,
-        original_source: info.address(1 << 2, 0)?,
-        original_destination: info.address(1 << 3, 32)?,
-        reply_source: info.address(1 << 4, 64)?,
-        reply_destination: info.address(1 << 5, 96)?,
-        status: info.test(1 << 6, || only(status, STATUSES).map(|()| status))?,
-        expires: info.test(1 << 7, expires)?,
-        original_source_port: info.port(1 << 8, 0)?,
-        original_destination_port: info.port(1 << 9, 2)?,
-        reply_source_port: info.port(1 << 10, 4)?,
-        reply_destination_port: info.port(1 << 11, 6)?,
-        reply: (info.asked & (1 << 12) != 0).then_some(info.inverted & (1 << 12) != 0),
-    }))
+    info.read().ok()
 }
 
 struct Info<'a> {
@@ -60,21 +35,59 @@ struct Info<'a> {
     inverted: u16,
 }
 
+/// The data mean nothing to podnet.
+struct Odd;
+
 impl Info<'_> {
-    /// What is asked, where its bit says that it is.
-    fn test<T>(&self, bit: u16, value: impl FnOnce() -> Option<T>) -> Option<Option<Test<T>>> {
-        if self.asked & bit == 0 {
-            return Some(None);
+    fn read(&self) -> Result<Match, Odd> {
+        let states = self.test(1, || self.states())?;
+        if self.asked & ALIAS != 0 {
+            // The alias has no other option.
+            return states.filter(|_| self.asked == ALIAS | 1).map(Match::State).ok_or(Odd);
         }
-        Some(Some(Test { not: self.inverted & bit != 0, value: value()? }))
+        Ok(Match::Conntrack(Conntrack {
+            states,
+            protocol: self.test(1 << 1, || self.blob.u16(136))?,
+            original_source: self.address(1 << 2, 0)?,
+            original_destination: self.address(1 << 3, 32)?,
+            reply_source: self.address(1 << 4, 64)?,
+            reply_destination: self.address(1 << 5, 96)?,
+            status: self.test(1 << 6, || self.status())?,
+            expires: self.test(1 << 7, || Some(Expires { min: self.blob.u32(128)?, max: self.blob.u32(132)? }))?,
+            original_source_port: self.port(1 << 8, 0)?,
+            original_destination_port: self.port(1 << 9, 2)?,
+            reply_source_port: self.port(1 << 10, 4)?,
+            reply_destination_port: self.port(1 << 11, 6)?,
+            reply: (self.asked & (1 << 12) != 0).then_some(self.inverted & (1 << 12) != 0),
+        }))
     }
 
-    fn address(&self, bit: u16, at: usize) -> Option<Option<Test<MaskedAddress>>> {
+    /// What is asked, where its bit says that it is.
+    fn test<T>(&self, bit: u16, value: impl FnOnce() -> Option<T>) -> Result<Option<Test<T>>, Odd> {
+        if self.asked & bit == 0 {
+            return Ok(None);
+        }
+        let value = value().ok_or(Odd)?;
+        Ok(Some(Test { not: self.inverted & bit != 0, value }))
+    }
+
+    fn states(&self) -> Option<u32> {
+        let known = Conntrack::STATES.iter().fold(0, |bits, (bit, _)| bits | bit);
+        let states = if self.revision == 1 { self.blob.u8(150)?.into() } else { u32::from(self.blob.u16(150)?) };
+        only(states, known).map(|()| states)
+    }
+
+    fn status(&self) -> Option<u32> {
+        let status = if self.revision == 1 { self.blob.u8(151)?.into() } else { u32::from(self.blob.u16(152)?) };
+        only(status, STATUSES).map(|()| status)
+    }
+
+    fn address(&self, bit: u16, at: usize) -> Result<Option<Test<MaskedAddress>>, Odd> {
         self.test(bit, || self.blob.masked(at, self.family))
     }
 
     /// One port in network order, or since revision 3 a range in this machine's.
-    fn port(&self, bit: u16, at: usize) -> Option<Option<Test<Range>>> {
+    fn port(&self, bit: u16, at: usize) -> Result<Option<Test<Range>>, Odd> {
         self.test(bit, || {
             if self.revision < 3 {
                 let port = self.blob.be16(138 + at)?;

@@ -28,13 +28,13 @@ pub(super) fn change(revision: u8, data: &[u8]) -> Option<Target> {
     };
     let blob = Blob::sized(data, size)?;
     if revision == 0 {
-        let change = SetChange { add: oldest_key(blob, 0)?, delete: oldest_key(blob, 32)?, ..SetChange::default() };
-        return Some(Target::Set(change));
+        let (add, delete) = (oldest_key(blob, 0)?, oldest_key(blob, 32)?);
+        return Some(Target::Set(SetChange { add: set(add), delete: set(delete), ..SetChange::default() }));
     }
-    let mut change = SetChange { add: key(blob, 0)?, delete: key(blob, 4)?, ..SetChange::default() };
+    let mut change = SetChange { add: set(key(blob, 0)?), delete: set(key(blob, 4)?), ..SetChange::default() };
     let mut flags_at = 8;
     if revision >= 3 {
-        change.map = key(blob, 8)?;
+        change.map = set(key(blob, 8)?);
         flags_at = 12;
     }
     if revision >= 2 {
@@ -49,21 +49,23 @@ pub(super) fn change(revision: u8, data: &[u8]) -> Option<Target> {
     Some(Target::Set(change))
 }
 
-/// `struct xt_set_info`; the inner `None` where there is no set.
-fn key(blob: Blob<'_>, at: usize) -> Option<Option<SetKey>> {
+/// The key, unless its number is that of no set.
+fn set(key: SetKey) -> Option<SetKey> {
+    Some(key).filter(|key| key.set != SetName::Index(NO_SET))
+}
+
+/// `struct xt_set_info`
+fn key(blob: Blob<'_>, at: usize) -> Option<SetKey> {
     let (index, dimensions, flags) = (blob.u16(at)?, blob.u8(at + 2)?, blob.u8(at + 3)?);
-    if index == NO_SET {
-        return Some(None);
-    }
     if dimensions > DIMENSIONS {
         return None;
     }
     let from_source = (1..=dimensions).map(|dimension| flags & (1 << dimension) != 0).collect();
-    Some(Some(SetKey { set: SetName::Index(index), from_source }))
+    Some(SetKey { set: SetName::Index(index), from_source })
 }
 
 /// `struct xt_set_info_v0`: a number for each dimension, 0 behind the last.
-fn oldest_key(blob: Blob<'_>, at: usize) -> Option<Option<SetKey>> {
+fn oldest_key(blob: Blob<'_>, at: usize) -> Option<SetKey> {
     let index = blob.u16(at)?;
     let mut from_source = Vec::new();
     for dimension in 0..DIMENSIONS {
@@ -73,5 +75,5 @@ fn oldest_key(blob: Blob<'_>, at: usize) -> Option<Option<SetKey>> {
         }
         from_source.push(flags & SOURCE != 0);
     }
-    Some((index != NO_SET).then_some(SetKey { set: SetName::Index(index), from_source }))
+    Some(SetKey { set: SetName::Index(index), from_source })
 }

@@ -16,12 +16,8 @@ const KNOWN: u16 = 0x1f;
 pub(super) fn ct(revision: u8, data: &[u8]) -> Option<Target> {
     let blob = Blob::sized(data, if revision == 0 { 40 } else { 72 })?;
     let flags = blob.u16(0)?;
-    // Revision 0 has notrack alone, 1 the alias too, 2 zones by direction and by mark.
-    let known = match revision {
-        0 => 1,
-        1 => NOTRACK_BY_NAME,
-        _ => KNOWN,
-    };
+    // The second brought timeouts, the third zones by direction and by mark.
+    let known = if revision < 2 { 1 } else { KNOWN };
     only(flags.into(), known.into())?;
     let ct = Ct {
         flags,

@@ -31,7 +31,7 @@ pub(super) fn ct(out: &mut String, ct: &Ct) {
             let _ = write!(out, " {option} {}", names.join(","));
         }
     }
-    let zone = match ct.flags & 12 {
+    let zone = match ct.flags & 0x0c {
         4 => "--zone-orig",
         8 => "--zone-reply",
         _ => "--zone",

@@ -1,8 +1,8 @@
 //! Names of TCP options, IP options and IPv6 extension headers, and of their fields.
 //!
-//! May import model only.
+//! Must not import anything from the crate but its sibling model types.
 
-use crate::model::netfilter::words::kind::Kind;
+use super::kind::Kind;
 
 /// Option's number, its name.
 const TCP: [(u8, &str); 10] = [
@@ -59,7 +59,7 @@ const IPV6_FIELDS: [(u8, &str, u32, u32, Kind); 10] = [
 ];
 
 /// How an option or a field of it is written, and what it holds; `None` for what podnet does not know.
-pub(super) fn name(option: u8, offset: u32, bits: u32, there: bool, op: u32) -> Option<(String, Kind)> {
+pub fn name(option: u8, offset: u32, bits: u32, there: bool, op: u32) -> Option<(String, Kind)> {
     let of = |names: &[(u8, &'static str)]| names.iter().find(|row| row.0 == option).map(|row| row.1);
     match (op, there) {
         (0, true) => Some((format!("exthdr {}", of(&IPV6)?), Kind::Boolean)),
@@ -77,4 +77,46 @@ pub(super) fn name(option: u8, offset: u32, bits: u32, there: bool, op: u32) -> 
         (3, true) => Some((format!("sctp chunk {}", of(&SCTP)?), Kind::Boolean)),
         _ => None,
     }
+}
+
+/// Where something of an option or extension header stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The option's or header's number.
+    pub option: u8,
+    /// `NFT_EXTHDR_OP_*`
+    pub op: u32,
+    /// Where the field begins, bits.
+    pub offset: u32,
+    /// How long it is, bits; 8 where only the option's being there is asked.
+    pub bits: u32,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+/// The place of a field, or of the option itself, by the names that nft's JSON has for them.
+pub fn place(family: &str, option: &str, field: Option<&str>) -> Option<Place> {
+    let of = |names: &[(u8, &'static str)]| names.iter().find(|row| row.1 == option).map(|row| row.0);
+    let (op, option) = match family {
+        "exthdr" => (0, of(&IPV6)?),
+        "tcp option" => (1, of(&TCP)?),
+        "ip option" => (2, of(&IPV4)?),
+        "sctp chunk" => (3, of(&SCTP)?),
+        _ => return None,
+    };
+    let Some(field) = field else {
+        return Some(Place { option, op, offset: 0, bits: 8, kind: Kind::Boolean });
+    };
+    let (offset, bits, kind) = match op {
+        0 => {
+            let row = IPV6_FIELDS.iter().find(|row| (row.0, row.1) == (option, field))?;
+            (row.2, row.3, row.4)
+        }
+        1 => {
+            let row = TCP_FIELDS.iter().find(|row| (row.0, row.1) == (option, field))?;
+            (row.2, row.3, Kind::Integer)
+        }
+        _ => return None,
+    };
+    Some(Place { option, op, offset, bits, kind })
 }
