@@ -103,26 +103,23 @@ pub(super) fn of(
     let view = node.netfilter();
     let notation = notation(table);
     let mut sets = Vec::new();
-    let chains = match chain {
-        Some(name) => {
-            let section = view.chain(host, &table.chain(name.clone()));
-            let held = gathered.take(&section).clone();
-            vec![one(node, held.as_ref()?, notation)]
+    let chains = if let Some(name) = chain {
+        let section = view.chain(host, &table.chain(name.clone()));
+        let held = gathered.take(&section).clone();
+        vec![one(node, held.as_ref()?, notation)]
+    } else {
+        if notation == Notation::Nft {
+            sets = listed_sets(node, table, gathered);
         }
-        None => {
-            if notation == Notation::Nft {
-                sets = listed_sets(node, table, gathered);
-            }
-            let section = view.rules_of(host, table);
-            let mut all: Vec<&Rules> = gathered.take(&section).iter().collect();
-            if notation == Notation::IptablesSave {
-                all.sort_by_key(|rules| {
-                    let base = rules.chain.base.as_ref();
-                    (base.is_none(), base.map(|base| (base.hook, base.priority)))
-                });
-            }
-            all.into_iter().map(|rules| one(node, rules, notation)).collect()
+        let section = view.rules_of(host, table);
+        let mut all: Vec<&Rules> = gathered.take(&section).iter().collect();
+        if notation == Notation::IptablesSave {
+            all.sort_by_key(|rules| {
+                let base = rules.chain.base.as_ref();
+                (base.is_none(), base.map(|base| (base.hook, base.priority)))
+            });
         }
+        all.into_iter().map(|rules| one(node, rules, notation)).collect()
     };
     Some(TableListing { node: label.cloned(), table: table.clone(), notation, sets, chains })
 }
