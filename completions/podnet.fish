@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_podnet_global_optspecs
-    string join \n o/output= color= v/verbose from= lab= host-netns= proc-root= runtime-endpoint= timeout= n/namespace= A/all-namespaces l/selector= h/help V/version
+    string join \n o/output= color= v/verbose from= rules= lab= host-netns= proc-root= runtime-endpoint= timeout= n/namespace= A/all-namespaces l/selector= h/help V/version
 end
 
 function __fish_podnet_needs_command
@@ -31,6 +31,7 @@ complete -c podnet -n "__fish_podnet_needs_command" -l color -d 'When to colour;
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_needs_command" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_needs_command" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_needs_command" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_needs_command" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_needs_command" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -49,6 +50,7 @@ complete -c podnet -n "__fish_podnet_needs_command" -f -a "bridge" -d 'Bridges a
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "rules" -d 'Netfilter\'s rules in their own tools\' words, the tables, or the chains of a hook in order'
+complete -c podnet -n "__fish_podnet_needs_command" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "nat" -d 'Masquerade, SNAT and hostPort rules that can touch a pod, in words'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
@@ -65,6 +67,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand pods" -l color -d 'When to
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand pods" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand pods" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -84,6 +87,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand netns" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand netns" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand netns" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -102,6 +106,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand veth" -l color -d 'When to
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand veth" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand veth" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -121,6 +126,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand bridge" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -148,6 +154,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand routes" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand routes" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand routes" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -166,6 +173,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand cni" -l color -d 'When to 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand cni" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand cni" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -186,6 +194,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand rules" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand rules" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -197,6 +206,26 @@ complete -c podnet -n "__fish_podnet_using_subcommand rules" -s v -l verbose -d 
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand rules" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+wide\t'Aligned text with more columns'
+json\t'One JSON document; `podnet schema COMMAND` describes it'"
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand services" -l endpoints -d 'Only the endpoints and how likely each is; for NAMESPACE/NAME:PORT nothing else is read'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand services" -s V -l version -d 'Print version'
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
@@ -204,6 +233,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand nat" -l color -d 'When to 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand nat" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -223,6 +253,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -242,6 +273,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand enter" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand enter" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -253,34 +285,39 @@ complete -c podnet -n "__fish_podnet_using_subcommand enter" -s v -l verbose -d 
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand enter" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s n -l namespace -d 'Only pods of this namespace' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "down" -d 'Removes the network and everything that was made for it'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "process" -d 'What the pods\' processes are started as'
-complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec down process help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "service" -d 'Adds, removes and lists services'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "down" -d 'Removes the network and everything that was made for it'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "process" -d 'What the pods\' processes are started as'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and not __fish_seen_subcommand_from up status exec service down process help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l name -d 'The lab\'s name; its namespaces begin with it (1 to 20 of a-z, 0-9 and -)' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l workers -d 'How many workers, 1 to 10' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l pods -d 'How many pods in all, 4 to 500, at most 250 a worker' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l bridge-nf -d 'Whether iptables sees bridged frames, as on a Kubernetes node (the default where `br_netfilter` is loaded)' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l proxy -d 'What programs the services on every worker' -r -f -a "iptables\t'kube-proxy\'s mode iptables, through iptables-restore'
+iptables-legacy\t'The same through iptables-legacy-restore'
+nftables\t'kube-proxy\'s mode nftables, through nft'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l stop-after-step -d 'For tests: die after so many steps' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
@@ -289,6 +326,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -310,6 +348,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from status" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -329,6 +368,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -340,6 +380,29 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+wide\t'Aligned text with more columns'
+json\t'One JSON document; `podnet schema COMMAND` describes it'"
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "add" -d 'Adds a service, or a port to one, and writes every worker\'s rules'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "remove" -d 'Removes a service, or one port of it, and its rules'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "list" -d 'Lists the services and their endpoints'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from service" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l name -d 'The lab\'s name; its namespaces begin with it (1 to 20 of a-z, 0-9 and -)' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
@@ -348,6 +411,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from down" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -366,6 +430,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from process" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -380,6 +445,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "service" -d 'Adds, removes and lists services'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "down" -d 'Removes the network and everything that was made for it'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "process" -d 'What the pods\' processes are started as'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -390,6 +456,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l color -d 'Whe
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -410,6 +477,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand completions" -l color -d '
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand completions" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand completions" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -428,6 +496,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand man" -l color -d 'When to 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand man" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand man" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -446,6 +515,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand schema" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand schema" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
@@ -457,24 +527,26 @@ complete -c podnet -n "__fish_podnet_using_subcommand schema" -s v -l verbose -d
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "pods" -d 'Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "netns" -d 'Network namespaces: names, nsid, processes, pod; nameless and leaked ones'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "veth" -d 'Each interface of a pod, to its other end and what that is plugged into'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "rules" -d 'Netfilter\'s rules in their own tools\' words, the tables, or the chains of a hook in order'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "nat" -d 'Masquerade, SNAT and hostPort rules that can touch a pod, in words'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "snapshot" -d 'Write the node to a file that every command can answer from'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "man" -d 'Print a man page'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s output'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules nat trace enter lab snapshot completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "pods" -d 'Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "netns" -d 'Network namespaces: names, nsid, processes, pod; nameless and leaked ones'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "veth" -d 'Each interface of a pod, to its other end and what that is plugged into'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "rules" -d 'Netfilter\'s rules in their own tools\' words, the tables, or the chains of a hook in order'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "nat" -d 'Masquerade, SNAT and hostPort rules that can touch a pod, in words'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "snapshot" -d 'Write the node to a file that every command can answer from'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "man" -d 'Print a man page'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s output'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "service" -d 'Adds, removes and lists services'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "down" -d 'Removes the network and everything that was made for it'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "process" -d 'What the pods\' processes are started as'

@@ -120,10 +120,10 @@ pub enum Command {
     Routes(super::routes::RoutesArgs),
     /// CNI configuration, results cache and leases, joined with the pods
     Cni,
-    /// What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules
-    Services(super::services::ServicesArgs),
     /// Netfilter's rules in their own tools' words, the tables, or the chains of a hook in order
     Rules(super::rules::RulesArgs),
+    /// What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules
+    Services(super::services::ServicesArgs),
     /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
     Nat(super::nat::NatArgs),
     /// A pod's whole road to the wire, with the evidence for each step

@@ -58,7 +58,7 @@ fn answers(node: &dyn NodeView) -> Vec<(String, Value)> {
         all.push((format!("trace {pod}"), told(&trace::trace(&nodes, &query).expect("trace answers"))));
         subjects.push(Subject { node, netns: sandbox.netns.expect("a namespace"), title: pod });
     }
-    let named = RulesQuery::of_words(&["nat".into()], None, None).expect("a table");
+    let named = RulesQuery::of_words(&["ip".into(), "nat".into()], None, None).expect("a table");
     let questions = [RulesQuery::default(), named].into_iter().map(|query| (format!("{query:?}"), query));
     let hooks = Hook::ALL.map(|hook| (hook.to_string(), RulesQuery { hook: Some(hook), ..RulesQuery::default() }));
     for (words, query) in questions.chain(hooks) {

@@ -25,7 +25,7 @@ const CHAINS: [(&str, &str); 18] = [
     ("CNI-SN-", "the portmap plugin"),
     ("CNI-FORWARD", "the firewall plugin"),
     ("CNI-ADMIN", "the firewall plugin"),
-    ("CNI-", "a CNI plugin"),
+    ("CNI-", "the bridge plugin"),
     ("FLANNEL", "flannel"),
     ("KIND-", "kindnet"),
     ("IP-MASQ", "ip-masq-agent"),
@@ -39,7 +39,7 @@ const CHAINS: [(&str, &str); 18] = [
 /// Beginnings of names of whole tables, and who writes them.
 const TABLES: [(&str, &str); 8] = [
     ("kube-proxy", "kube-proxy"),
-    ("cni_plugins_masquerade", "a CNI plugin"),
+    ("cni_plugins_masquerade", "the bridge plugin"),
     ("cni_hostport", "the portmap plugin"),
     ("flannel", "flannel"),
     ("kindnet", "kindnet"),

@@ -33,7 +33,7 @@ pub use self::query::{ServicesError, ServicesQuery};
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
 use self::index::{Does, Group, IndexedSet, grouped};
-use self::mode::{RuleSource, beside_rules, both_back_ends, mixed, of_rules, rule_sets};
+use self::mode::{RuleSource, beside_rules, mixed, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
 use self::select::{Indexed, select};
@@ -41,6 +41,7 @@ use self::types::{AskedPod, Evidence, Mode, Proxy, Refusal, RuleSet, ServicePort
 use super::answer::{Answer, Gathered, node_label};
 use super::finding::{Code, Finding};
 use super::identity::{FindError, PodQuery, find_pod};
+use super::netfilter::owners::both_back_ends;
 use crate::model::kube_proxy::{Protocol, ServicePortName};
 use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;

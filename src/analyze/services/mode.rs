@@ -2,11 +2,10 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::doubt;
 use super::source::Source;
-use super::step::Then;
 use super::types::{Mode, RuleSet};
 use crate::analyze::answer::Gathered;
 use crate::model::issue::{Issue, Why};
@@ -14,7 +13,6 @@ use crate::model::link::{Link, LinkKind};
 use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::table::{BackEnd, Family, TableRef};
 use crate::model::sandbox::SandboxFilter;
-use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 
 /// The tables of one set of rules.
@@ -191,60 +189,4 @@ fn bpf_programs(node: &dyn NodeView, links: &[Link], gathered: &mut Gathered) ->
     found.sort();
     found.dedup();
     found
-}
-
-/// Rules of both back ends: who owns which chains, from what the base chains of each jump to.
-pub(super) fn both_back_ends(node: &dyn NodeView, gathered: &mut Gathered) {
-    let host = node.node().host_netns;
-    let view = node.netfilter();
-    let tables = view.tables(host);
-    let has = |back_end| tables.value.iter().any(|table| table.id.back_end == back_end);
-    if !has(BackEnd::Legacy) || !has(BackEnd::NfTables) {
-        return;
-    }
-    let bases = view.base_chains(host);
-    let mut owners: BTreeMap<BackEnd, BTreeSet<&'static str>> = BTreeMap::new();
-    for base in gathered.take(&bases) {
-        let source = Source::new(view, host, base.id.table.clone());
-        let Some(held) = source.chain(&base.id.name) else { continue };
-        for step in held.steps() {
-            let owner = match &step.then {
-                _ if base.id.table.name == *OWN_TABLE => "kube-proxy",
-                Then::To(chain) => owner(chain),
-                _ => "others",
-            };
-            owners.entry(base.id.table.back_end).or_default().insert(owner);
-        }
-        source.issues(gathered);
-    }
-    if let (Some(nf), Some(legacy)) = (owners.get(&BackEnd::NfTables), owners.get(&BackEnd::Legacy)) {
-        let list = |owners: &BTreeSet<&str>| owners.iter().copied().collect::<Vec<_>>().join(", ");
-        let detail = format!(
-            "nf_tables has chains of {}; legacy tables have chains of {}; a packet meets both",
-            list(nf),
-            list(legacy)
-        );
-        gathered.issue(Issue::note("rules of both back ends are hooked in", Why::Disagreement { detail }));
-    }
-}
-
-/// Whose chain it is, by how those programs name theirs.
-fn owner(chain: &ByteText) -> &'static str {
-    const OWNERS: [(&str, &str); 13] = [
-        ("KUBE-FIREWALL", "the kubelet"),
-        ("KUBE-KUBELET", "the kubelet"),
-        ("KUBE-ROUTER", "kube-router"),
-        ("KUBE-", "kube-proxy"),
-        ("CNI-HOSTPORT", "the portmap plugin"),
-        ("CNI-DN-", "the portmap plugin"),
-        ("CNI-", "the bridge plugin"),
-        ("FLANNEL", "flannel"),
-        ("KIND-", "kindnet"),
-        ("cali-", "calico"),
-        ("CILIUM", "cilium"),
-        ("DOCKER", "docker"),
-        ("NETAVARK", "podman"),
-    ];
-    let name = chain.to_string();
-    OWNERS.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("others", |(_, owner)| owner)
 }
