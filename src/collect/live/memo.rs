@@ -31,6 +31,11 @@ impl<K: Ord, T> Memo<K, T> {
         section
     }
 
+    /// The section under `key`, where it was read already.
+    pub fn known(&self, key: &K) -> Option<Section<T>> {
+        self.0.borrow().get(key).map(Arc::clone)
+    }
+
     /// Puts a section there that was read along with another.
     pub fn put(&self, key: K, read: Read<T>) {
         self.0.borrow_mut().entry(key).or_insert_with(|| read.section());

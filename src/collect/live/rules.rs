@@ -6,7 +6,7 @@ use super::LiveNode;
 use super::memo::Memo;
 use crate::collect::kernel::Namespace;
 use crate::model::ids::NetnsId;
-use crate::model::issue::Section;
+use crate::model::issue::{Read, Section};
 use crate::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
 use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::ipset::{IpSet, IpSetMember};
@@ -38,6 +38,11 @@ pub(super) struct RuleMemory {
     ipvs_services: Memo<NetnsId, Option<u32>>,
 }
 
+/// A part of a section, which bears the section's issues.
+fn part<T, U>(section: &Section<T>, value: U) -> Read<U> {
+    Read { value, issues: section.issues.clone() }
+}
+
 impl NetfilterView for LiveNode {
     fn tables(&self, netns: NetnsId) -> Section<Vec<Table>> {
         self.memory.netfilter.tables.get(netns, || self.within(netns, "tables", Namespace::tables))
@@ -49,12 +54,21 @@ impl NetfilterView for LiveNode {
 
     fn chains(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Chain>> {
         let key = (netns, table.clone());
-        self.memory.netfilter.chains.get(key, || self.within(netns, "chains", |namespace| namespace.chains(table)))
+        let read = || match self.memory.netfilter.rules_of.known(&key) {
+            Some(all) => part(&all, all.value.iter().map(|rules| rules.chain.clone()).collect()),
+            None => self.within(netns, "chains", |namespace| namespace.chains(table)),
+        };
+        self.memory.netfilter.chains.get(key.clone(), read)
     }
 
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
         let key = (netns, chain.clone());
-        self.memory.netfilter.chain.get(key, || self.within(netns, "a chain", |namespace| namespace.chain(chain)))
+        // Of a table that was read whole nothing is read again: its counters would have moved meanwhile.
+        let read = || match self.memory.netfilter.rules_of.known(&(netns, chain.table.clone())) {
+            Some(all) => part(&all, all.value.iter().find(|rules| rules.chain.id == *chain).cloned()),
+            None => self.within(netns, "a chain", |namespace| namespace.chain(chain)),
+        };
+        self.memory.netfilter.chain.get(key, read)
     }
 
     fn rules_in(&self, netns: NetnsId, table: &TableRef, chains: &[ByteText]) -> Section<Vec<Vec<Rule>>> {
