@@ -91,7 +91,7 @@ fn what_is_read_is_told_in_plain_words(lab: &Lab) {
     assert!(told.err.contains("reading routes of "), "{}", told.err);
     assert!(!told.err.contains("::"), "{}", told.err);
     let more = lab.ask("worker-0", &["-vv", "routes", "nginx"]);
-    assert!(more.err.contains("TRACE") && more.err.contains("dumping routes of "), "{}", more.err);
+    assert!(more.err.contains("TRACE") && more.err.contains("asking the kernel for routes of "), "{}", more.err);
 }
 
 /// A runtime's answers come over HTTP/2, whose library tells of every frame.

@@ -73,7 +73,7 @@ pub(in crate::collect) fn repeated<T: Default>(
 ) -> Read<T> {
     let mut last = None;
     for attempt in 1..=ATTEMPTS {
-        tracing::trace!(attempt, "reading {subject}");
+        tracing::trace!(attempt, "asking the kernel for {subject}");
         let (mut value, mut complaints) = (T::default(), Vec::new());
         let outcome = once(&mut value, &mut complaints);
         let mut read = Read { value, issues: malformed(subject, &complaints) };
