@@ -1,7 +1,7 @@
 //! What rules do to a packet of which not all is known: yes, no, or under conditions that are told.
 //!
-//! [`facts`] is the packet, [`read`] turns a rule of either language into conditions and a deed,
-//! [`condition`] holds conditions against the packet, [`walk`] goes through chains. May import model
+//! `facts` is the packet, `read` turns a rule of either language into conditions and a deed,
+//! `condition` holds conditions against the packet, [`walk`] goes through chains. May import model
 //! and its siblings only.
 
 pub mod condition;

@@ -4,7 +4,6 @@
 //! protocols are those of Debian's `/etc/protocols`: the programs look them up, podnet must not.
 
 mod matches;
-mod protocols;
 mod targets;
 mod words;
 
@@ -18,7 +17,7 @@ use self::words::{address, not};
 use crate::model::netfilter::chain::{Chain, Policy, Rules};
 use crate::model::netfilter::rule::Body;
 use crate::model::netfilter::table::{Counters, Family};
-use crate::model::netfilter::xt::{Header, MaskedAddress, XtMatch, XtRule, XtTarget};
+use crate::model::netfilter::xt::{Header, MaskedAddress, XtMatch, XtRule, XtTarget, protocols};
 use crate::model::text::ByteText;
 
 /// A rule as one line, with its counters: `[0:0] -A CHAIN … -j TARGET`.
@@ -30,7 +29,7 @@ pub fn line(chain: &ByteText, rule: &XtRule, family: Family) -> String {
     out
 }
 
-/// What a rule asks and does, as [`line`] writes it, without counters and chain.
+/// What a rule asks and does, as [`line()`] writes it, without counters and chain.
 pub fn rule(rule: &XtRule, family: Family) -> String {
     let mut out = String::new();
     write_rule(&mut out, rule, family);
@@ -115,7 +114,8 @@ fn write_header(out: &mut String, header: &Header) {
         }
     }
     if let Some(test) = &header.protocol {
-        let _ = write!(out, "{} -p {}", not(test), protocols::name(test.value));
+        let name = protocols::name(test.value).map_or_else(|| test.value.to_string(), str::to_owned);
+        let _ = write!(out, "{} -p {name}", not(test));
     }
     if let Some(test) = &header.fragment {
         let _ = write!(out, "{} -f", not(test));

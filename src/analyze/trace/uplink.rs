@@ -4,7 +4,7 @@
 //! May import model and its siblings only.
 //!
 //! The road to the wire has no destination of its own. It is asked for with a real one: a root name
-//! server, the first that no route but a default one leads to ([`far_away`]).
+//! server, the first that no route but a default one leads to (`far_away`).
 
 use std::net::IpAddr;
 

@@ -3,6 +3,7 @@
 //! Must not import anything from the crate but its sibling model types.
 
 pub mod matches;
+pub mod protocols;
 pub mod targets;
 
 use std::net::IpAddr;

@@ -2,7 +2,8 @@
 //!
 //! May import model only.
 
-use crate::wire::xt_save::names::{ICMP, ICMP6, PROTOCOLS};
+use crate::model::netfilter::xt::protocols;
+use crate::wire::xt_save::names::{ICMP, ICMP6};
 
 /// One part of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,6 @@ pub(super) fn of(type_name: &[u8]) -> Option<Vec<Part>> {
     parts.split(',').map(part).collect()
 }
 
-/// Names that `ipset` reads and does not write, or that only xtables knows.
-const NOT_WRITTEN: [&str; 5] = ["all", "icmpv6", "ipv6-mh", "mh", "hopopt"];
 /// ICMPv6 types that `ipset` has no name for.
 const NO_ICMP6_NAMES: [&str; 3] = ["beyond-scope", "failed-policy", "reject-route"];
 
@@ -45,8 +44,7 @@ const PROTOCOL_ICMP6: u8 = 58;
 
 /// `tcp:80`, `icmp:echo-request`.
 pub(super) fn port(protocol: u8, port: u16) -> String {
-    let known = PROTOCOLS.iter().find(|(number, name)| *number == u16::from(protocol) && !NOT_WRITTEN.contains(name));
-    let name = known.map_or_else(|| protocol.to_string(), |(_, name)| (*name).to_owned());
+    let name = protocols::name(u16::from(protocol)).map_or_else(|| protocol.to_string(), str::to_owned);
     let [kind, code] = port.to_be_bytes();
     let types: &[_] = match protocol {
         PROTOCOL_ICMP => &ICMP,
@@ -69,9 +67,8 @@ pub(super) fn port(protocol: u8, port: u16) -> String {
 /// The protocol and port of `tcp:80`, `80`, `icmp:8/0`, `icmp:echo-request`.
 pub(super) fn parse_port(text: &str) -> Option<(u8, u16)> {
     let (protocol, port) = text.split_once(':').unwrap_or(("tcp", text));
-    let known = PROTOCOLS.iter().find(|(_, name)| name.eq_ignore_ascii_case(protocol));
-    let protocol: u8 = match known {
-        Some((number, _)) => u8::try_from(*number).ok()?,
+    let protocol: u8 = match protocols::number(protocol) {
+        Some(number) => u8::try_from(number).ok()?,
         None => protocol.parse().ok()?,
     };
     let types: &[_] = match protocol {

@@ -5,8 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::args::{Args, Unclear};
-use super::names::PROTOCOLS;
-use super::values::{masked, named, number};
+use super::values::{masked, number, protocol};
 use super::words::Word;
 use super::{matches, targets};
 use crate::model::netfilter::table::{Counters, Family};
@@ -81,7 +80,7 @@ fn head(option: &str, not: bool, args: &mut Args<'_, '_>, header: &mut Header) -
             .ok_or(Unclear)
             .map(|word| header.out_interface = Some(Test { not, value: (&*word.text).into() })),
         "-p" | "--protocol" | "--proto" => {
-            let value = args.next().and_then(Word::str).and_then(|text| named::<u16>(text, &PROTOCOLS));
+            let value = args.next().and_then(Word::str).and_then(protocol);
             match value {
                 // All of them: nothing is asked.
                 Some(0) if !not => Ok(()),

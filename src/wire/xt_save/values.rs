@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::ids::Mark;
 use crate::model::netfilter::table::Family;
-use crate::model::netfilter::xt::MaskedAddress;
 use crate::model::netfilter::xt::matches::{AddressRange, Range};
+use crate::model::netfilter::xt::{MaskedAddress, protocols};
 
 /// A decimal number, or a hexadecimal one with `0x`. One with a leading 0 would be octal to xtables.
 pub(super) fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
@@ -125,6 +125,11 @@ pub(super) fn bits(text: &str, names: &[(u32, &str)]) -> Option<u32> {
 pub(super) fn named<T: TryFrom<u64> + Copy>(text: &str, names: &[(T, &str)]) -> Option<T> {
     let known = names.iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
     known.map(|(value, _)| *value).or_else(|| number(text))
+}
+
+/// A protocol by name or number.
+pub(super) fn protocol(text: &str) -> Option<u16> {
+    protocols::number(text).or_else(|| number(text))
 }
 
 /// How many of something a second, in parts of which a second has `scale`, and the unit's seconds.

@@ -3,8 +3,8 @@
 //! May import model only.
 
 use super::super::args::{Args, Parsed, Unclear};
-use super::super::names::{FLOW_STATUS, PROTOCOLS};
-use super::super::values::{bits, mark as mark_value, masked, named, pair, range};
+use super::super::names::FLOW_STATUS;
+use super::super::values::{bits, mark as mark_value, masked, named, pair, protocol, range};
 use super::only;
 use crate::model::netfilter::xt::Test;
 use crate::model::netfilter::xt::matches::{Conntrack, Expires, Match};
@@ -36,7 +36,7 @@ pub(super) fn conntrack(args: &mut Args<'_, '_>) -> Parsed<Match> {
     while let Some(option) = args.option() {
         match option {
             "--ctstate" => flow.states = Some(args.test(states)?),
-            "--ctproto" => flow.protocol = Some(args.test(|text| named(text, &PROTOCOLS))?),
+            "--ctproto" => flow.protocol = Some(args.test(protocol)?),
             "--ctorigsrc" => flow.original_source = Some(args.test(net)?),
             "--ctorigdst" => flow.original_destination = Some(args.test(net)?),
             "--ctreplsrc" => flow.reply_source = Some(args.test(net)?),

@@ -1,8 +1,6 @@
-//! Protocols by number, as Debian 12's `/etc/protocols` names them.
+//! Protocols by number, as Debian 12's `/etc/protocols` names them, and the names that xtables adds.
 //!
 //! Must not import anything from the crate.
-
-use std::borrow::Cow;
 
 /// By number. Of several names the file's first.
 const NAMES: [(u16, &str); 56] = [
@@ -64,12 +62,19 @@ const NAMES: [(u16, &str); 56] = [
     (262, "mptcp"),
 ];
 
-/// A protocol's name; its number where it has none.
-pub(super) fn name(number: u16) -> Cow<'static, str> {
-    match NAMES.binary_search_by_key(&number, |(number, _)| *number) {
-        Ok(found) => Cow::Borrowed(NAMES[found].1),
-        Err(_) => Cow::Owned(number.to_string()),
-    }
+/// Names that are read and never written: xtables' own, and the file's further ones.
+const ALIASES: [(u16, &str); 5] = [(0, "all"), (0, "hopopt"), (58, "icmpv6"), (135, "ipv6-mh"), (135, "mh")];
+
+/// A protocol's name; `None` where it has none.
+pub fn name(number: u16) -> Option<&'static str> {
+    let at = NAMES.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+    NAMES.get(at).map(|(_, name)| *name)
+}
+
+/// The protocol that is called so, in letters of either case.
+pub fn number(name: &str) -> Option<u16> {
+    let called = |known: &&(u16, &str)| known.1.eq_ignore_ascii_case(name);
+    NAMES.iter().chain(&ALIASES).find(called).map(|(number, _)| *number)
 }
 
 #[cfg(test)]
@@ -77,8 +82,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_sorted_and_numbers_stay_where_there_are_none() {
+    fn names_are_sorted_and_lead_back() {
         assert!(NAMES.is_sorted_by_key(|(number, _)| *number));
-        assert_eq!([name(6), name(132), name(200)], ["tcp", "sctp", "200"]);
+        assert_eq!([name(6), name(132), name(200)], [Some("tcp"), Some("sctp"), None]);
+        assert_eq!([number("TCP"), number("icmpv6"), number("all"), number("no")], [Some(6), Some(58), Some(0), None]);
     }
 }
