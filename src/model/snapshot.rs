@@ -2,12 +2,14 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
+mod flows;
 mod mask;
 mod netfilter;
 mod redact;
 mod rules;
 mod take;
 
+pub use self::flows::FlowSections;
 pub use self::netfilter::{HookSections, IpSetSections, NetfilterSections, SetSections, TableSections};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::bpf::BpfAttachment;
 use super::cni::CniState;
+use super::flow::view::FlowView;
 use super::ids::{IfIndex, NetnsId, Nsid, Pid, SandboxId};
 use super::issue::{Issue, Read, Section, Why};
 use super::link::Link;
@@ -90,6 +93,9 @@ pub struct NetnsSections {
     /// Rules, sets and lists; `None` in files of a podnet that did not read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netfilter: Option<NetfilterSections>,
+    /// Flows; `None` where they were not asked for (`--flows`), and in files of a podnet that did not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<FlowSections>,
 }
 
 impl Snapshot {
@@ -280,6 +286,10 @@ impl NodeView for Snapshot {
     }
 
     fn netfilter(&self) -> &dyn NetfilterView {
+        self
+    }
+
+    fn conntrack(&self) -> &dyn FlowView {
         self
     }
 

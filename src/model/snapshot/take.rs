@@ -81,6 +81,7 @@ impl NetnsSections {
                 .map(|name| (name.clone(), node.sysctl(id, &name)))
                 .collect(),
             nsids: nsids.into_iter().map(|nsid| (nsid, node.resolve_nsid(id, nsid))).collect(),
+            flows: None,
             netfilter: Some(NetfilterSections::take(node.netfilter(), id)),
             links,
         }

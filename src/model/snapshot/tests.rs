@@ -112,6 +112,7 @@ fn sections(id: NetnsId, links: Vec<Link>, addresses: Vec<Address>, routes: Vec<
         link_bpf: links.iter().map(|link| (link.ifindex, ok(Vec::new()))).collect(),
         sysctls: sysctls(&links),
         nsids: BTreeMap::new(),
+        flows: None,
         netfilter: Some(NetfilterSections::default()),
         links: ok(links),
     }
