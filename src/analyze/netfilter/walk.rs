@@ -220,6 +220,9 @@ impl<'w> Walk<'w> {
             };
             packet.mark = if open.is_empty() { changed } else { packet.mark.or(changed) };
         }
+        if reading.untracks {
+            self.act(state, packet, open.clone(), Deed::Notrack);
+        }
         self.act(state, packet, open, reading.deed)
     }
 
@@ -230,7 +233,7 @@ impl<'w> Walk<'w> {
         }
         let is_certain = open.is_empty();
         match deed {
-            Deed::Accept | Deed::Drop => stop(state, open),
+            Deed::Accept | Deed::Drop | Deed::Socket => stop(state, open),
             Deed::Return => {
                 if is_certain {
                     return Next::Leave;
@@ -265,7 +268,7 @@ impl<'w> Walk<'w> {
             }
             Deed::Translate(_) if is_certain => Next::Leave,
             // Where a translation may have acted no later rule acts: that the first of them counts is told once.
-            Deed::Nothing | Deed::Translate(_) => Next::Rule,
+            Deed::Nothing | Deed::Notrack | Deed::Translate(_) => Next::Rule,
             Deed::Choose(branches) => {
                 if let Some(frame) = state.stack.last_mut() {
                     frame.pending = branches
