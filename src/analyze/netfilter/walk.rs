@@ -75,6 +75,8 @@ pub struct Walk<'w> {
     pub left_out: BTreeSet<ChainRef>,
     /// What could not be read or told.
     pub issues: Vec<Issue>,
+    /// Whether more rules may act than are told.
+    pub crowded: bool,
 }
 
 struct Frame {
@@ -143,6 +145,7 @@ impl<'w> Walk<'w> {
             touches: Vec::new(),
             left_out: BTreeSet::new(),
             issues: Vec::new(),
+            crowded: false,
         }
     }
 
@@ -318,6 +321,7 @@ impl<'w> Walk<'w> {
 
     fn tell(&mut self, state: &State, open: &[Clause], deed: Deed) {
         if self.touches.len() == MOST_TOUCHES {
+            self.crowded = true;
             return self.unknown(format!("more than {MOST_TOUCHES} rules may act"));
         }
         let path = state.stack.iter().filter_map(|frame| {

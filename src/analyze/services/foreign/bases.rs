@@ -6,7 +6,7 @@
 use crate::analyze::answer::Gathered;
 use crate::analyze::services::index::IndexedSet;
 use crate::analyze::services::types::Mode;
-use crate::model::netfilter::chain::{Chain, ChainKind, Hook};
+use crate::model::netfilter::chain::{Chain, ChainKind, ChainRef, Hook};
 use crate::model::netfilter::table::{BackEnd, Family, TableRef, XTABLES};
 use crate::model::view::NodeView;
 
@@ -31,9 +31,14 @@ pub(super) fn bases(node: &dyn NodeView, set: &IndexedSet<'_>, hook: Hook, gathe
     let own = own_table.chain(own_name(set.set.mode, hook));
     let all = at_hook(node, set.set.family, hook, gathered);
     let Some(place) = all.iter().find(|chain| chain.id == own).map(place) else { return Vec::new() };
-    let order = node.netfilter().hooks(node.node().host_netns, set.set.family, hook);
-    let listed = |chain: &Chain| order.value.iter().flatten().position(|entry| entry.chain.as_ref() == Some(&chain.id));
-    let own_listed = all.iter().find(|chain| chain.id == own).and_then(listed);
+    let is_rival = |chain: &Chain| chain.id != own && chain.id.table.name != *OWN && self::place(chain) == place;
+    let order = if all.iter().any(is_rival) {
+        node.netfilter().hooks(node.node().host_netns, set.set.family, hook).value.clone().unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let listed = |chain: &ChainRef| order.iter().position(|entry| entry.chain.as_ref() == Some(chain));
+    let own_listed = listed(&own);
     let mut found: Vec<Before> = Vec::new();
     for chain in all {
         let is_own = chain.id == own;
@@ -42,7 +47,7 @@ pub(super) fn bases(node: &dyn NodeView, set: &IndexedSet<'_>, hook: Hook, gathe
         }
         let its = self::place(&chain);
         let known = its != place || is_own;
-        let (order_known, comes) = match (known, listed(&chain), own_listed) {
+        let (order_known, comes) = match (known, listed(&chain.id), own_listed) {
             (true, ..) => (true, its <= place),
             (false, Some(its), Some(own)) => (true, its < own),
             (false, ..) => (false, true),
@@ -113,8 +118,8 @@ fn known_names(table: &TableRef, hook: Hook) -> Option<&'static [&'static str]> 
         return Some(if hook == Hook::Output { &["nat-output"] } else { &["nat-prerouting"] });
     }
     XTABLES.contains(&name).then_some(match (name, hook) {
-        // It has one for packets before routing in no table of iptables.
-        ("filter" | "security", Hook::Prerouting) => &[],
+        // They have none before routing, and their own comes after nat's.
+        ("filter" | "security", _) => &[],
         (_, Hook::Output) => &["OUTPUT"],
         _ => &["PREROUTING"],
     })

@@ -9,7 +9,7 @@ mod bases;
 pub mod types;
 
 use std::cell::{Cell, OnceCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -46,6 +46,14 @@ struct Found {
     priority: i32,
     order_known: bool,
     touch: Touch,
+}
+
+/// What a walk found.
+struct Walked {
+    found: Vec<Found>,
+    /// Whether that is not all.
+    crowded: bool,
+    issues: Vec<Issue>,
 }
 
 /// What makes two effects one.
@@ -92,7 +100,8 @@ pub(super) fn find(
         for hook in [Hook::Prerouting, Hook::Output] {
             let chains = bases(node, set, hook, search.gathered);
             let may = search.walk(set, &chains, &packet(family, hook));
-            if may.is_empty() {
+            if may.found.is_empty() && !may.crowded {
+                search.gathered.issues.extend(may.issues);
                 continue;
             }
             let fronts = fronts.get_or_insert_with(|| {
@@ -167,12 +176,15 @@ impl<'a> Search<'a, '_> {
         if own.is_empty() || own.len() > MOST_OWN { vec![None] } else { own }
     }
 
-    /// The networks that the node's routes take for its own; `None` where they could not be read.
+    /// The networks that the node takes for its own, each once; `None` where that could not be read.
     fn own(&self) -> Option<&[IpNet]> {
         let own = self.own.get_or_init(|| {
-            let section = self.node.routes(self.node.node().host_netns);
-            let locals = section.value.iter().filter(|route| route.kind == RouteKind::Local);
-            section.issues.is_empty().then(|| locals.map(|route| route.dst).collect())
+            let host = self.node.node().host_netns;
+            let (addresses, routes) = (self.node.addresses(host), self.node.routes(host));
+            let held = addresses.value.iter().map(|address| IpNet::from(address.address.addr()));
+            let locals = routes.value.iter().filter(|route| route.kind == RouteKind::Local).map(|route| route.dst);
+            let all: BTreeSet<IpNet> = held.chain(locals).collect();
+            (addresses.issues.is_empty() && routes.issues.is_empty()).then(|| all.into_iter().collect())
         });
         own.as_deref()
     }
@@ -183,7 +195,7 @@ impl<'a> Search<'a, '_> {
     }
 
     /// What rules may do to a packet, in the order in which they are asked.
-    fn walk(&mut self, set: &IndexedSet<'_>, chains: &[Before], packet: &Packet) -> Vec<Found> {
+    fn walk(&self, set: &IndexedSet<'_>, chains: &[Before], packet: &Packet) -> Walked {
         let goal = set.source.nat().table.chain(goal(set.set.mode));
         let is_own = Cell::new(false);
         let is_reached = Cell::new(false);
@@ -219,8 +231,7 @@ impl<'a> Search<'a, '_> {
                 break;
             }
         }
-        self.gathered.issues.append(&mut walk.issues);
-        found
+        Walked { found, crowded: walk.crowded, issues: walk.issues }
     }
 
     /// Those of them that packets to a service may meet, each with what must hold beside.
@@ -228,7 +239,7 @@ impl<'a> Search<'a, '_> {
         &mut self,
         set: &IndexedSet<'_>,
         chains: &[Before],
-        may: &[Found],
+        may: &Walked,
         front: &Front,
         hook: Hook,
     ) -> Vec<(Found, Vec<Clause>)> {
@@ -248,17 +259,20 @@ impl<'a> Search<'a, '_> {
             }
             Some(open)
         };
-        let met: Vec<_> = may.iter().filter_map(|found| Some((found, open(found)?))).collect();
-        let is_vague = met.iter().any(|(found, open)| {
-            matches!(found.touch.deed, Deed::Undecoded(_))
-                || matches!(&found.touch.deed, Deed::Translate(Translation { unknown: Some(_), .. }))
-                || open.iter().any(is_vague)
-        });
+        let met: Vec<_> = may.found.iter().filter_map(|found| Some((found, open(found)?))).collect();
+        let is_vague = may.crowded
+            || met.iter().any(|(found, open)| {
+                matches!(found.touch.deed, Deed::Undecoded(_))
+                    || matches!(&found.touch.deed, Deed::Translate(Translation { unknown: Some(_), .. }))
+                    || open.iter().any(is_vague)
+            });
         if is_vague && self.walks_left > 0 {
             self.walks_left -= 1;
-            let found = self.walk(set, chains, &packet);
-            return found.into_iter().filter_map(|found| open(&found).map(|open| (found, open))).collect();
+            let walked = self.walk(set, chains, &packet);
+            self.gathered.issues.extend(walked.issues);
+            return walked.found.into_iter().filter_map(|found| open(&found).map(|open| (found, open))).collect();
         }
+        self.gathered.issues.extend(may.issues.iter().cloned());
         met.into_iter().map(|(found, open)| (found.again(), open)).collect()
     }
 
