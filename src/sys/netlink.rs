@@ -137,7 +137,8 @@ impl NetlinkSocket {
         }
     }
 
-    /// Asks for all, once: each message of the dump is handed to `each`.
+    /// Asks for all, once: each message of the dump is handed to `each`. Likewise for a request for several things
+    /// which wants to be acknowledged (`NLM_F_ACK`): that ends the answer.
     ///
     /// On [`NetlinkError::Disturbed`] the dump has been read to its end all the same, so that
     /// what `each` saw is the best that this attempt could give.
