@@ -142,7 +142,8 @@ impl NetlinkSocket {
         }
     }
 
-    /// Asks for all, once: each message of the dump is handed to `each`.
+    /// Asks for all, once: each message of the dump is handed to `each`. Likewise for a request for several things
+    /// which wants to be acknowledged (`NLM_F_ACK`): that ends the answer.
     ///
     /// A dump that goes on is read by a thread of its own while `each` is busy with what came before: the kernel
     /// makes each datagram as it is asked for, in time that would be waited for otherwise.
