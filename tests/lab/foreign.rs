@@ -157,6 +157,26 @@ fn what_other_tables_do_before_kube_proxy_is_what_packets_meet() {
     }
 }
 
+/// At a link, before the hooks of IP: of packets that come in by it alone.
+#[test]
+fn what_a_links_own_chain_drops_never_gets_to_a_service() {
+    for proxy in PROXIES {
+        let lab = with_service(proxy);
+        let rule = "type filter hook ingress device eth0 priority 0; ip daddr 10.32.0.60 drop;";
+        lab.exec("worker-0", &["nft", &format!("table netdev foreign {{ chain c {{ {rule} }}; }}")]);
+        lab.exec("gateway", &["ip", "route", "add", "10.32.0.60", "via", "10.240.0.20"]);
+        assert_eq!((answers(&lab, POD), answers(&lab, "outside")), (Answers::Endpoint, Answers::Nobody), "{proxy}");
+        let (answer, code) = told(&lab);
+        assert_eq!(effects(&answer), [("ingress".to_owned(), "drops".to_owned(), false)], "{proxy}: {answer}");
+        assert_eq!(
+            (&answer["data"]["foreign"][0]["says"], code),
+            (&Value::from("what reaches this node, and came in by eth0, is dropped or rejected"), 0)
+        );
+        lab.exec("worker-0", &["nft", "delete", "table", "netdev", "foreign"]);
+        assert_eq!(answers(&lab, "outside"), Answers::Endpoint, "{proxy}");
+    }
+}
+
 /// At kube-proxy's own priority nobody knows who comes first, and podnet says so.
 #[test]
 fn at_the_same_priority_it_is_unknown() {
