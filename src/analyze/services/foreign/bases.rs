@@ -40,6 +40,11 @@ pub(super) fn bases(node: &dyn NodeView, set: &IndexedSet<'_>, hook: Hook, gathe
     let listed = |chain: &ChainRef| order.iter().position(|entry| entry.chain.as_ref() == Some(chain));
     let own_listed = listed(&own);
     let mut found: Vec<Before> = Vec::new();
+    // What comes from a link meets that link's chains first, whatever their priority.
+    let at_links =
+        if hook == Hook::Prerouting { at_hook(node, set.set.family, Hook::Ingress, gathered) } else { Vec::new() };
+    let at_links = at_links.into_iter().map(|chain| Before { chain, is_own: false, order_known: true });
+    found.extend(at_links);
     for chain in all {
         let is_own = chain.id == own;
         if !is_own && chain.id.table.name == *OWN {
@@ -56,7 +61,9 @@ pub(super) fn bases(node: &dyn NodeView, set: &IndexedSet<'_>, hook: Hook, gathe
             found.push(Before { chain, is_own, order_known });
         }
     }
-    found.sort_by_key(|before| (before.is_own, self::place(&before.chain), before.chain.id.clone()));
+    found.sort_by_key(|before| {
+        (before.is_own, !is_ingress(&before.chain), self::place(&before.chain), before.chain.id.clone())
+    });
     found
 }
 
@@ -64,6 +71,10 @@ pub(super) fn bases(node: &dyn NodeView, set: &IndexedSet<'_>, hook: Hook, gathe
 fn place(chain: &Chain) -> (i32, i32) {
     let Some(base) = &chain.base else { return (i32::MAX, 0) };
     if base.kind == ChainKind::Nat { (NAT, base.priority) } else { (base.priority, base.priority) }
+}
+
+fn is_ingress(chain: &Chain) -> bool {
+    chain.base.as_ref().is_some_and(|base| base.hook == Hook::Ingress)
 }
 
 fn own_name(mode: Mode, hook: Hook) -> &'static str {
@@ -86,10 +97,10 @@ fn at_hook(node: &dyn NodeView, family: Family, hook: Hook, gathered: &mut Gathe
     let mut others = false;
     for table in tables.iter().filter(|table| !table.dormant) {
         let id = &table.id;
-        if id.family == Family::Inet {
+        if id.family == Family::Inet || (id.family == Family::Netdev && hook == Hook::Ingress) {
             let section = view.chains(host, id);
             found.extend(gathered.take(&section).iter().cloned());
-        } else if id.family == family {
+        } else if id.family == family && hook != Hook::Ingress {
             if let Some(names) = known_names(id, hook) {
                 one_by_one.extend(names.iter().map(|name| id.chain(*name)));
             } else {

@@ -29,6 +29,7 @@ use crate::model::kube_proxy::Protocol;
 use crate::model::netfilter::chain::{ChainKind, ChainRef, Hook};
 use crate::model::netfilter::table;
 use crate::model::route::{Family, RouteKind};
+use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 
 /// How many packets to a service itself are walked.
@@ -221,11 +222,10 @@ impl<'a> Search<'a, '_> {
                 Deed::Goto(to) => touch.path.len() == 1 && *to != goal.name,
                 _ => true,
             };
-            found.extend(touches.filter(counts).map(|touch| Found {
-                hook: base.hook,
-                priority: base.priority,
-                order_known: before.order_known,
-                touch,
+            let by_link = by_link(&base.devices);
+            found.extend(touches.filter(counts).map(|mut touch| {
+                touch.when.extend(by_link.clone());
+                Found { hook: base.hook, priority: base.priority, order_known: before.order_known, touch }
             }));
             if end == End::Translated && base.kind == ChainKind::Nat && before.order_known {
                 break;
@@ -359,6 +359,19 @@ impl Found {
 /// The chain where kube-proxy looks services up.
 fn goal(mode: Mode) -> &'static str {
     if mode == Mode::Nftables { "services" } else { "KUBE-SERVICES" }
+}
+
+/// What a base chain of links asks of itself.
+fn by_link(devices: &[ByteText]) -> Option<Clause> {
+    let ask = match devices {
+        [] => return None,
+        [name] => Ask::InLink { name: name.clone() },
+        many => {
+            let names = many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            Ask::Other { text: format!("it comes in by one of {names}") }
+        }
+    };
+    Some(Clause::Is(Condition::is(ask)))
 }
 
 /// Whether a deed bears on whether kube-proxy's rules are asked. In its own base chain what ends the chain does.
