@@ -5,6 +5,7 @@
 mod ahead;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -94,6 +95,16 @@ pub struct NetlinkSocket {
     timeout: Duration,
 }
 
+/// How far a datagram leads.
+enum Walked {
+    /// More of the dump follows.
+    On,
+    /// The dump ends here.
+    End,
+    /// Who reads it wants no more.
+    Broken,
+}
+
 impl NetlinkSocket {
     /// Opens a socket of a protocol ([`ROUTE`], [`NETFILTER`]) in the calling thread's network namespace.
     ///
@@ -151,16 +162,33 @@ impl NetlinkSocket {
     /// On [`NetlinkError::Disturbed`] the dump has been read to its end all the same, so that
     /// what `each` saw is the best that this attempt could give.
     pub fn dump(&mut self, request: &Request, each: &mut dyn FnMut(&Message<'_>)) -> Result<(), NetlinkError> {
+        let mut all = |message: &Message<'_>| {
+            each(message);
+            ControlFlow::Continue(())
+        };
+        self.dump_while(request, &mut all).map(|_| ())
+    }
+
+    /// The same until `each` breaks. Then the socket is of no more use: the rest of the dump is still to come.
+    pub fn dump_while(
+        &mut self,
+        request: &Request,
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, NetlinkError> {
         let sequence = self.send(request)?;
         let mut dump = Dump { sequence, port: self.port, disturbed: None };
         for _ in 0..ALONE {
             let received = self.receive();
-            if dump.take(received, &self.buffer, each)? {
-                return dump.outcome();
+            match dump.take(received, &self.buffer, each)? {
+                Walked::On => {}
+                Walked::End => return dump.outcome(),
+                Walked::Broken => return Ok(ControlFlow::Break(())),
             }
         }
-        ahead::read(&self.socket, self.timeout, &mut self.buffer, &mut dump, each)?;
-        dump.outcome()
+        match ahead::read(&self.socket, self.timeout, &mut self.buffer, &mut dump, each)? {
+            ControlFlow::Continue(()) => dump.outcome(),
+            broken @ ControlFlow::Break(()) => Ok(broken),
+        }
     }
 
     fn send(&mut self, request: &Request) -> Result<u32, NetlinkError> {
@@ -215,25 +243,25 @@ struct Dump {
 }
 
 impl Dump {
-    /// Takes what came of one reading; true at the end of the dump.
+    /// Takes what came of one reading.
     fn take(
         &mut self,
         received: Result<Option<usize>, NetlinkError>,
         buffer: &[u8],
-        each: &mut dyn FnMut(&Message<'_>),
-    ) -> Result<bool, NetlinkError> {
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<Walked, NetlinkError> {
         match received {
             Ok(Some(length)) => self.walk(buffer.get(..length).unwrap_or_default(), each),
             Ok(None) => {
                 self.disturbed = Some(Disturbance::Truncated);
-                Ok(false)
+                Ok(Walked::On)
             }
             Err(NetlinkError::Disturbed(why)) => {
                 self.disturbed = Some(why);
-                Ok(false)
+                Ok(Walked::On)
             }
             // After lost messages the end may be lost too: then the loss is what to tell.
-            Err(NetlinkError::Timeout(_)) if self.disturbed.is_some() => Ok(true),
+            Err(NetlinkError::Timeout(_)) if self.disturbed.is_some() => Ok(Walked::End),
             Err(other) => Err(other),
         }
     }
@@ -243,8 +271,12 @@ impl Dump {
         message.sequence == self.sequence && message.port == self.port
     }
 
-    /// Hands one datagram's messages on; true at the end of the dump.
-    fn walk(&mut self, datagram: &[u8], each: &mut dyn FnMut(&Message<'_>)) -> Result<bool, NetlinkError> {
+    /// Hands one datagram's messages on.
+    fn walk(
+        &mut self,
+        datagram: &[u8],
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<Walked, NetlinkError> {
         for message in frame::messages(datagram) {
             let message = message?;
             if !self.has(&message) {
@@ -263,24 +295,22 @@ impl Dump {
                 frame::ERROR => {
                     answer::refusal(&message).ok_or(FrameError::Header { at: 0, left: message.payload.len() })?
                 }
-                _ => {
-                    each(&message);
-                    continue;
-                }
+                _ if each(&message).is_break() => return Ok(Walked::Broken),
+                _ => continue,
             };
             return match refusal.errno {
-                0 => Ok(true),
+                0 => Ok(Walked::End),
                 libc::EBUSY => Err(NetlinkError::Disturbed(Disturbance::Busy)),
                 // Some dumps answer so when the thing they walk over went away: the same as a change.
                 libc::EINTR | libc::EAGAIN => Err(NetlinkError::Disturbed(Disturbance::Changed)),
                 _ => Err(NetlinkError::Refused(refusal)),
             };
         }
-        Ok(false)
+        Ok(Walked::On)
     }
 
-    fn outcome(self) -> Result<(), NetlinkError> {
-        self.disturbed.map_or(Ok(()), |why| Err(NetlinkError::Disturbed(why)))
+    fn outcome(self) -> Result<ControlFlow<()>, NetlinkError> {
+        self.disturbed.map_or(Ok(ControlFlow::Continue(())), |why| Err(NetlinkError::Disturbed(why)))
     }
 }
 
@@ -315,9 +345,12 @@ mod tests {
         let sequence = socket.send(request).unwrap();
         let mut dump = Dump { sequence, port: socket.port, disturbed: None };
         let mut seen = Vec::new();
-        let mut each = |message: &Message<'_>| seen.push(message.payload.to_vec());
+        let mut each = |message: &Message<'_>| {
+            seen.push(message.payload.to_vec());
+            ControlFlow::Continue(())
+        };
         let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut each);
-        (seen, read.and_then(|()| dump.outcome()))
+        (seen, read.and_then(|_| dump.outcome()).map(|_| ()))
     }
 
     #[test]

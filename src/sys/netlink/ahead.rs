@@ -3,13 +3,14 @@
 //! May import wire's message framing and nothing else of the crate.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use netlink_sys::Socket;
 
-use super::{Dump, NetlinkError, receive};
+use super::{Dump, NetlinkError, Walked, receive};
 use crate::wire::netlink::frame::{self, Message};
 
 /// How many datagrams may wait to be taken: bounded, for a dump may be longer than memory.
@@ -18,15 +19,15 @@ const WAITING: usize = 8;
 /// One reading, and the buffer that it filled.
 type Received = (Result<Option<usize>, NetlinkError>, Vec<u8>);
 
-/// Reads a dump to its end. What is read goes into buffers as long as `buffer`, which grows when a datagram is
+/// Reads a dump to its end, or until `each` breaks. What is read goes into buffers as long as `buffer`, which grows when a datagram is
 /// longer, as theirs do.
 pub(super) fn read(
     socket: &Socket,
     timeout: Duration,
     buffer: &mut Vec<u8>,
     dump: &mut Dump,
-    each: &mut dyn FnMut(&Message<'_>),
-) -> Result<(), NetlinkError> {
+    each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, NetlinkError> {
     let (filled, waiting) = sync_channel(WAITING);
     let (emptied, empty) = channel();
     let reader = Reader { socket, timeout, length: buffer.len(), sequence: dump.sequence, port: dump.port };
@@ -36,25 +37,34 @@ pub(super) fn read(
             if bytes.len() > buffer.len() {
                 buffer.resize(bytes.len(), 0);
             }
-            match dump.take(received, &bytes, each) {
-                Ok(false) => {}
-                // The reader knows the end when it sees it, as this side does, and is not to be told.
-                ended => return Ok(ended.map(|_| ())),
+            // The reader knows the end when it sees it, as this side does, and is not to be told.
+            if let Some(ended) = ended(dump.take(received, &bytes, each)) {
+                return Ok(ended);
             }
             // Nobody takes it after the end.
             let _ = emptied.send(bytes);
         }
-        Ok(Ok(()))
+        Ok(Ok(ControlFlow::Continue(())))
     });
     match outcome {
         Ok(outcome) => outcome,
         // The machine gives no thread.
         Err(_) => loop {
             let received = receive(socket, timeout, buffer);
-            if dump.take(received, buffer, each)? {
-                return Ok(());
+            if let Some(ended) = ended(dump.take(received, buffer, each)) {
+                return ended;
             }
         },
+    }
+}
+
+/// What a reading comes to; `None` while the dump goes on.
+fn ended(walked: Result<Walked, NetlinkError>) -> Option<Result<ControlFlow<()>, NetlinkError>> {
+    match walked {
+        Ok(Walked::On) => None,
+        Ok(Walked::End) => Some(Ok(ControlFlow::Continue(()))),
+        Ok(Walked::Broken) => Some(Ok(ControlFlow::Break(()))),
+        Err(error) => Some(Err(error)),
     }
 }
 
