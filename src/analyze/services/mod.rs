@@ -16,6 +16,7 @@ mod index;
 mod interval;
 mod iptables;
 mod leftover;
+pub mod lookup;
 mod mode;
 mod nftables;
 mod pods;
