@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::run::{self, Node};
 use crate::analyze::answer::Answer;
 use crate::analyze::flows::answer::{Rest, flows};
+use crate::analyze::flows::expected::expectations;
 use crate::analyze::flows::query::{self, FlowsError, FlowsQuery, NatWanted, SortKey};
 use crate::analyze::flows::types::L4;
 use crate::model::node::NodeInfo;
@@ -123,10 +124,14 @@ pub enum NetnsArg {
 
 /// Flows with their NAT undone.
 pub fn run(global: &Global, args: &ConntrackArgs) -> Result<u8, Failure> {
-    if args.stale || args.stats || args.watch || args.expectations {
+    if args.stale || args.stats || args.watch {
         return Err(Failure::new("this question is not answered yet"));
     }
     let query = query(global, args)?;
+    if args.expectations {
+        let ask = |nodes: &[&dyn NodeView]| expectations(nodes, &query).map_err(|error| failure(error, nodes));
+        return run::answer(global, "conntrack-expectations", ask, render::conntrack::expectations);
+    }
     let mut progress = run::progress(global, "reading flows");
     let nodes = run::open(global)?;
     let nodes: Vec<&dyn NodeView> = nodes.iter().map(Node::view).collect();
