@@ -6,6 +6,7 @@ mod harness;
 
 mod adversary;
 mod crash;
+mod foreign;
 mod golden;
 mod naming;
 mod network;
