@@ -4,6 +4,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 pub mod cni;
 pub mod cri;
+pub mod event_filter;
 pub mod ipset;
 pub mod legacy;
 pub mod netlink;
