@@ -126,6 +126,8 @@ pub enum Command {
     Services(super::services::ServicesArgs),
     /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
     Nat(super::nat::NatArgs),
+    /// Flows with their NAT undone: who asked for what, who served it, and as whom it was seen
+    Conntrack(Box<super::conntrack::ConntrackArgs>),
     /// A pod's whole road to the wire, with the evidence for each step
     Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace

@@ -73,7 +73,6 @@ pub struct Zone {
 
 impl Zone {
     /// Zone 0, in both directions.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
