@@ -6,3 +6,4 @@
 pub mod reader;
 pub mod state;
 pub mod types;
+pub mod watch;
