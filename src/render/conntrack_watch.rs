@@ -44,7 +44,8 @@ pub fn row(line: &FlowLine, style: Style, out: &mut dyn Write) -> io::Result<()>
     let node = flow.node.as_deref().map(|node| format!("{}  ", escape(node))).unwrap_or_default();
     let mark = if line.resynced { style.odd("  [resynced]") } else { String::new() };
     let time = line.at.strftime("%H:%M:%S.%3f");
-    let state = flow.state.words();
+    // As it ends, how it stood tells more than that it is being removed.
+    let state = line.before.filter(|_| line.event == Happened::Destroyed).unwrap_or(flow.state).words();
     writeln!(out, "{time}  {node}{event}  {state:<11}  {:<5}  {}{mark}", flow.protocol, parties(flow))
 }
 
@@ -93,7 +94,7 @@ fn who(who: &Who) -> String {
     let on = |on: &Option<std::sync::Arc<str>>| on.as_deref().map(|on| format!(" on {}", escape(on))).unwrap_or_default();
     match who {
         Who::Pod { on: elsewhere, pod } => {
-            format!("{}/{}{} ", escape(&pod.namespace), escape(&pod.name), on(elsewhere))
+            format!("{}{} ", escape(&pod.to_string()), on(elsewhere))
         }
         Who::Node { on: Some(node) } => format!("node {} ", escape(node)),
         Who::Node { on: None } => "node ".to_owned(),

@@ -10,4 +10,5 @@ pub mod state;
 mod timeouts;
 pub mod types;
 pub mod watch;
+pub mod watching;
 pub mod world;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::state::StateWord;
 use super::types::FlowRow;
 use crate::analyze::nat::NatRule;
 use crate::analyze::services::types::ServicePort;
@@ -44,6 +45,8 @@ pub struct FlowLine {
     pub at: Timestamp,
     /// No event told it: it was seen by a comparison with a fresh dump, and happened at some time since the last one.
     pub resynced: bool,
+    /// How the flow stood before; null where that is not known.
+    pub before: Option<StateWord>,
     /// The flow. Of one that ended unseen only parties, zone, id, status and the state that it was last seen in are known.
     pub flow: FlowRow,
 }
