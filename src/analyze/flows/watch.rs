@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::answer::OfNode;
 use super::state::StateWord;
 use super::types::FlowRow;
-use crate::analyze::nat::NatRule;
-use crate::analyze::services::types::ServicePort;
 use crate::model::flow::event::Happened;
 use crate::model::issue::Issue;
 use crate::model::node::NodeInfo;
@@ -89,10 +88,8 @@ pub enum WatchNote {
     },
     /// What the rows since the last such line refer to.
     Refers {
-        /// The services, by title.
-        services: Vec<ServicePort>,
-        /// The rules, by the place that rows name.
-        rules: Vec<NatRule>,
+        /// A row a node.
+        of_nodes: Vec<OfNode>,
     },
     /// Something could not be read or told meanwhile.
     Issue {

@@ -52,14 +52,14 @@ impl Strangers {
 /// What is told of an event; `None` where it was not asked for. `at` is when it was heard.
 ///
 /// A flow that ends was asked for if it was as it stood last: as it ends it is in no state that one would ask for.
-pub fn line(event: FlowEvent, at: Timestamp, wanted: &Wanted<'_>, reader: &mut Reader<'_>) -> Option<FlowLine> {
+pub fn line(event: &FlowEvent, at: Timestamp, wanted: &Wanted<'_>, reader: &mut Reader<'_>) -> Option<FlowLine> {
     let FlowEvent { happened, flow, resynced, before } = event;
-    let stood = before.map(|before| as_it_stood(&flow, before));
-    let ended = happened == Happened::Destroyed;
-    if !wanted.accepts(&flow) && !stood.as_ref().is_some_and(|stood| ended && wanted.accepts(stood)) {
+    let stood = before.map(|before| as_it_stood(flow, before));
+    let ended = *happened == Happened::Destroyed;
+    if !wanted.accepts(flow) && !stood.as_ref().is_some_and(|stood| ended && wanted.accepts(stood)) {
         return None;
     }
-    let mut row = reader.read(&flow);
+    let mut row = reader.read(flow);
     if !wanted.accepts_row(&row) {
         return None;
     }
@@ -67,7 +67,7 @@ pub fn line(event: FlowEvent, at: Timestamp, wanted: &Wanted<'_>, reader: &mut R
     row.age_ms =
         row.began_at.map(|began| u64::try_from(at.as_millisecond() - began.as_millisecond()).unwrap_or_default());
     let before = stood.as_ref().map(StateWord::of);
-    Some(FlowLine { event: happened, at, resynced, before, flow: row })
+    Some(FlowLine { event: *happened, at, resynced: *resynced, before, flow: row })
 }
 
 fn as_it_stood(flow: &Flow, before: Stood) -> Flow {
