@@ -88,6 +88,16 @@ pub enum Code {
     Leftover,
     /// A service whose name the rules do not tell.
     NameUnknown,
+    /// A list that was not read at one instant.
+    NotOneInstant,
+    /// Rules as they are now, of which a flow remembers none.
+    WouldMatchNow,
+    /// What the kernel was not told to record.
+    NotRecorded,
+    /// A list that a limit ended.
+    Limited,
+    /// Flows of a node's addresses, which its hostNetwork pods share.
+    HostNetworkFlows,
 }
 
 impl Finding {

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{Global, duration};
+use super::conntrack::failure;
 use super::conntrack_lines::{Lines, Telling};
 use super::error::Failure;
 use super::run::{self, Node};
 use crate::analyze::answer::{Gathered, node_label};
 use crate::analyze::flows::answer::{OfNode, places};
-use crate::analyze::flows::query::{FlowsError, FlowsQuery, Wanted};
+use crate::analyze::flows::query::{FlowsQuery, Wanted};
 use crate::analyze::flows::reader::Reader;
 use crate::analyze::flows::watch::{CompareReason, WatchNote};
 use crate::collect::flows::watch::{FlowWatch, Heard, WatchOptions};
@@ -143,10 +144,7 @@ impl Watch<'_> {
         views: &[&'n dyn NodeView],
         gathered: &mut Gathered,
     ) -> Result<(Wanted<'n>, Vec<(usize, NetnsId)>), Failure> {
-        let told = |error| match error {
-            FlowsError::Pod(error) => run::not_found(error, views),
-            other => Failure::from(other),
-        };
+        let told = |error| failure(error, views);
         let wanted = Wanted::of(views, self.query, gathered).map_err(told)?;
         let places = places(views, self.query, &wanted).map_err(told)?;
         Ok((wanted, places))

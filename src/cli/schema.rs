@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::output;
 use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
+use crate::analyze::flows::answer::Flows;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
@@ -40,6 +41,7 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 /// Each command that writes JSON, with the schema of its envelope, sorted.
 pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
+        ("conntrack", schema::of_answer::<Flows>("conntrack")),
         ("cni", schema::of_answer::<CniAnswer>("cni")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),

@@ -4,14 +4,15 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use super::conntrack::{asked, party, span};
 use super::json::schema_id;
 use super::style::{Style, escape};
 use super::words;
-use crate::analyze::flows::types::{Asked, FlowRow, Party, ServiceHere, Who};
+use crate::analyze::flows::state::kernel_name;
+use crate::analyze::flows::types::FlowRow;
 use crate::analyze::flows::watch::{CompareReason, FlowLine, WatchHead, WatchLine, WatchNote, WatchTotals};
 use crate::model::flow::event::Happened;
 use crate::model::issue::Issue;
@@ -46,7 +47,24 @@ pub fn row(line: &FlowLine, style: Style, out: &mut dyn Write) -> io::Result<()>
     let time = line.at.strftime("%H:%M:%S.%3f");
     // As it ends, how it stood tells more than that it is being removed.
     let state = line.before.filter(|_| line.event == Happened::Destroyed).unwrap_or(flow.state).words();
-    writeln!(out, "{time}  {node}{event}  {state:<11}  {:<5}  {}{mark}", flow.protocol, parties(flow))
+    let more = if style.wide { style.dim(&more(flow)) } else { String::new() };
+    writeln!(out, "{time}  {node}{event}  {state:<11}  {:<5}  {}{more}{mark}", flow.protocol, parties(flow))
+}
+
+/// What `-o wide` adds: the kernel's own word for the state, what is left, mark and id.
+fn more(flow: &FlowRow) -> String {
+    let mut text = String::new();
+    if let Some(state) = flow.protocol_state {
+        let _ = write!(text, "  {}", kernel_name(state));
+    }
+    if let Some(left) = flow.left_ms {
+        let _ = write!(text, "  {} left", span(left));
+    }
+    if let Some(mark) = flow.mark {
+        let _ = write!(text, "  mark {mark:#x}");
+    }
+    let _ = write!(text, "  flow {:#x}", flow.id);
+    text
 }
 
 fn happened(happened: Happened) -> &'static str {
@@ -68,45 +86,12 @@ fn parties(flow: &FlowRow) -> String {
         let _ = write!(text, "  seen as {}", party(&flow.seen_as));
     }
     if let Some(echo) = &flow.icmp {
-        let _ = write!(text, "  id {}", echo.id);
+        let _ = write!(text, "  echo {}", echo.id);
     }
     if flow.zone.id != 0 {
         let _ = write!(text, "  zone {}", flow.zone.id);
     }
     text
-}
-
-fn party(party: &Party) -> String {
-    format!("{}{}", who(&party.who), place(party.address, party.port))
-}
-
-fn asked(asked: &Asked) -> String {
-    let place = place(asked.address, asked.port);
-    match &asked.service {
-        ServiceHere::Some { service, .. } => format!("{} {place}", escape(&service.title)),
-        ServiceHere::HostPort(_) => format!("a hostPort {place}"),
-        ServiceHere::Unknown(_) => format!("(service unknown) {place}"),
-        ServiceHere::None => format!("{}{place}", who(&asked.who)),
-    }
-}
-
-fn who(who: &Who) -> String {
-    let on = |on: &Option<std::sync::Arc<str>>| on.as_deref().map(|on| format!(" on {}", escape(on))).unwrap_or_default();
-    match who {
-        Who::Pod { on: elsewhere, pod } => {
-            format!("{}{} ", escape(&pod.to_string()), on(elsewhere))
-        }
-        Who::Node { on: Some(node) } => format!("node {} ", escape(node)),
-        Who::Node { on: None } => "node ".to_owned(),
-        Who::Elsewhere { .. } | Who::Unknown => String::new(),
-    }
-}
-
-fn place(address: IpAddr, port: Option<u16>) -> String {
-    match port {
-        Some(port) => SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    }
 }
 
 /// What is said about the watch itself, for stderr; `None` where nothing is worth a word.

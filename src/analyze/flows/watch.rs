@@ -53,15 +53,15 @@ pub struct FlowLine {
 /// Something about the watch itself.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NoteLine {
+    /// What.
+    #[serde(flatten)]
+    pub note: WatchNote,
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
     /// The node; only where several are watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// What.
-    #[serde(flatten)]
-    pub note: WatchNote,
 }
 
 /// Something about the watch itself.
