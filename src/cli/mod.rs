@@ -9,6 +9,8 @@ pub mod check;
 pub mod cni;
 pub mod completions;
 pub mod conntrack;
+mod conntrack_lines;
+pub mod conntrack_watch;
 pub mod enter;
 pub mod error;
 pub mod lab;

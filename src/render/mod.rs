@@ -4,6 +4,7 @@
 pub mod bridge;
 pub mod cni;
 pub mod conntrack;
+pub mod conntrack_watch;
 pub mod json;
 pub mod lab;
 pub mod lab_services;

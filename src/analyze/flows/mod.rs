@@ -12,4 +12,6 @@ mod rules;
 pub mod state;
 mod timeouts;
 pub mod types;
+pub mod watch;
+pub mod watching;
 pub mod world;
