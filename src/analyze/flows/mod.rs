@@ -5,4 +5,5 @@
 
 pub mod reader;
 pub mod state;
+pub mod stats;
 pub mod types;

@@ -17,7 +17,7 @@ mod iptables;
 mod leftover;
 mod mode;
 mod nftables;
-mod pods;
+pub(in crate::analyze) mod pods;
 mod query;
 mod select;
 pub mod share;
