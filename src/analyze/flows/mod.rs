@@ -4,6 +4,9 @@
 //! `--sort` or a join over several nodes collects, which is bounded.
 
 pub mod reader;
+mod rules;
 pub mod state;
 pub mod stats;
+mod timeouts;
 pub mod types;
+pub mod world;

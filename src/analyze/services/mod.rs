@@ -15,6 +15,7 @@ mod index;
 mod interval;
 mod iptables;
 mod leftover;
+pub mod lookup;
 mod mode;
 mod nftables;
 pub(in crate::analyze) mod pods;
