@@ -108,7 +108,13 @@ pub enum NetnsArg {
 
 /// Flows with their NAT undone.
 pub fn run(global: &Global, args: &ConntrackArgs) -> Result<u8, Failure> {
-    if args.stale || args.stats || args.watch {
+    if args.stats {
+        return super::conntrack_stats::stats_of(global, args);
+    }
+    if args.stale {
+        return super::conntrack_stats::stale_of(global, args);
+    }
+    if args.watch {
         return Err(Failure::new("this question is not answered yet"));
     }
     let _ = global;

@@ -9,6 +9,7 @@ pub mod check;
 pub mod cni;
 pub mod completions;
 pub mod conntrack;
+mod conntrack_stats;
 pub mod enter;
 pub mod error;
 pub mod lab;

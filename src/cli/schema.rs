@@ -8,6 +8,8 @@ use super::error::Failure;
 use super::output;
 use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
+use crate::analyze::flows::stale::types::Stale;
+use crate::analyze::flows::stats::FlowStats;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
@@ -41,6 +43,8 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("cni", schema::of_answer::<CniAnswer>("cni")),
+        ("conntrack-stale", schema::of_answer::<Stale>("conntrack-stale")),
+        ("conntrack-stats", schema::of_answer::<FlowStats>("conntrack-stats")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),
         ("nat", schema::of_answer::<Nat>("nat")),

@@ -5,6 +5,7 @@
 
 pub mod reader;
 mod rules;
+pub mod stale;
 pub mod state;
 pub mod stats;
 mod timeouts;
