@@ -3,6 +3,7 @@
 //! May import wire's message framing and nothing else of the crate. It knows no protocol above netlink.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -89,6 +90,16 @@ pub struct NetlinkSocket {
     timeout: Duration,
 }
 
+/// How far a datagram leads.
+enum Walked {
+    /// More of the dump follows.
+    On,
+    /// The dump ends here.
+    End,
+    /// Who reads it wants no more.
+    Broken,
+}
+
 impl NetlinkSocket {
     /// Opens a socket of a protocol ([`ROUTE`], [`NETFILTER`]) in the calling thread's network namespace.
     ///
@@ -142,6 +153,19 @@ impl NetlinkSocket {
     /// On [`NetlinkError::Disturbed`] the dump has been read to its end all the same, so that
     /// what `each` saw is the best that this attempt could give.
     pub fn dump(&mut self, request: &Request, each: &mut dyn FnMut(&Message<'_>)) -> Result<(), NetlinkError> {
+        let mut all = |message: &Message<'_>| {
+            each(message);
+            ControlFlow::Continue(())
+        };
+        self.dump_while(request, &mut all).map(|_| ())
+    }
+
+    /// The same until `each` breaks. Then the socket is of no more use: the rest of the dump is still to come.
+    pub fn dump_while(
+        &mut self,
+        request: &Request,
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, NetlinkError> {
         let sequence = self.send(request)?;
         let mut disturbed = None;
         loop {
@@ -159,21 +183,23 @@ impl NetlinkSocket {
                 Err(NetlinkError::Timeout(_)) if disturbed.is_some() => break,
                 Err(other) => return Err(other),
             };
-            if self.walk(length, sequence, &mut disturbed, each)? {
-                break;
+            match self.walk(length, sequence, &mut disturbed, each)? {
+                Walked::On => {}
+                Walked::End => break,
+                Walked::Broken => return Ok(ControlFlow::Break(())),
             }
         }
-        disturbed.map_or(Ok(()), |why| Err(NetlinkError::Disturbed(why)))
+        disturbed.map_or(Ok(ControlFlow::Continue(())), |why| Err(NetlinkError::Disturbed(why)))
     }
 
-    /// Hands one datagram's messages on; true at the end of the dump.
+    /// Hands one datagram's messages on.
     fn walk(
         &self,
         length: usize,
         sequence: u32,
         disturbed: &mut Option<Disturbance>,
-        each: &mut dyn FnMut(&Message<'_>),
-    ) -> Result<bool, NetlinkError> {
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<Walked, NetlinkError> {
         for message in frame::messages(self.buffer.get(..length).unwrap_or_default()) {
             let message = message?;
             if message.sequence != sequence || message.port != self.port {
@@ -192,20 +218,18 @@ impl NetlinkSocket {
                 frame::ERROR => {
                     answer::refusal(&message).ok_or(FrameError::Header { at: 0, left: message.payload.len() })?
                 }
-                _ => {
-                    each(&message);
-                    continue;
-                }
+                _ if each(&message).is_break() => return Ok(Walked::Broken),
+                _ => continue,
             };
             return match refusal.errno {
-                0 => Ok(true),
+                0 => Ok(Walked::End),
                 libc::EBUSY => Err(NetlinkError::Disturbed(Disturbance::Busy)),
                 // Some dumps answer so when the thing they walk over went away: the same as a change.
                 libc::EINTR | libc::EAGAIN => Err(NetlinkError::Disturbed(Disturbance::Changed)),
                 _ => Err(NetlinkError::Refused(refusal)),
             };
         }
-        Ok(false)
+        Ok(Walked::On)
     }
 
     fn send(&mut self, request: &Request) -> Result<u32, NetlinkError> {

@@ -3,6 +3,7 @@
 //! May import model only. No IO, no sys, no panic.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 pub mod cni;
+pub mod conntrack;
 pub mod cri;
 pub mod ipset;
 pub mod legacy;

@@ -106,6 +106,13 @@ impl Namespace {
         *self.netfilter.slot() = None;
     }
 
+    /// A socket for nfnetlink that is the caller's own, for dumps that run at the same time or end early.
+    pub(in crate::collect) fn own_netfilter(&self) -> Result<NetlinkSocket, NetlinkError> {
+        self.thread
+            .within(&*self.netns.file, || NetlinkSocket::open(NETFILTER))
+            .map_err(|source| NetlinkError::Io { operation: "opening a socket in the namespace", source })
+    }
+
     /// Runs one exchange on the namespace's rtnetlink socket.
     fn with_socket<T>(
         &self,

@@ -5,37 +5,43 @@
 use std::ops::ControlFlow;
 
 use super::LiveNode;
+use super::memo::Memo;
+use crate::collect::kernel::Namespace;
 use crate::model::flow::Flow;
 use crate::model::flow::expectation::Expectation;
 use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::statistics::Statistics;
 use crate::model::flow::view::FlowView;
 use crate::model::ids::NetnsId;
-use crate::model::issue::{Issue, Read, Section, Why};
+use crate::model::issue::{Read, Section};
 
-fn unread<T: Default>() -> Read<T> {
-    Read::failed(Issue::incomplete("reading flows", Why::Unsupported { detail: "this podnet reads none".to_owned() }))
+/// What was read of the node's flows, but for the flows.
+#[derive(Debug, Default)]
+pub(super) struct FlowMemory {
+    expectations: Memo<NetnsId, Vec<Expectation>>,
+    statistics: Memo<NetnsId, Statistics>,
 }
 
 impl FlowView for LiveNode {
     fn flows(
         &self,
-        _netns: NetnsId,
-        _filters: &[FlowFilter],
-        _each: &mut dyn FnMut(&Flow) -> ControlFlow<()>,
+        netns: NetnsId,
+        filters: &[FlowFilter],
+        each: &mut dyn FnMut(&Flow) -> ControlFlow<()>,
     ) -> Read<()> {
-        unread()
+        self.within(netns, "flows", |namespace| namespace.flows(filters, each))
     }
 
     fn flows_left_out(&self, _netns: NetnsId) -> Option<u64> {
         None
     }
 
-    fn expectations(&self, _netns: NetnsId) -> Section<Vec<Expectation>> {
-        unread().section()
+    fn expectations(&self, netns: NetnsId) -> Section<Vec<Expectation>> {
+        self.memory.flows.expectations.get(netns, || self.within(netns, "expectations", Namespace::expectations))
     }
 
-    fn flow_statistics(&self, _netns: NetnsId) -> Section<Statistics> {
-        unread().section()
+    fn flow_statistics(&self, netns: NetnsId) -> Section<Statistics> {
+        let read = || self.within(netns, "statistics of flows", Namespace::flow_statistics);
+        self.memory.flows.statistics.get(netns, read)
     }
 }

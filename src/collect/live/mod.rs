@@ -79,6 +79,7 @@ struct Memory {
     nsid_of: Memo<(NetnsId, NetnsId), Option<Nsid>>,
     cni: Memo<(), CniState>,
     netfilter: rules::RuleMemory,
+    flows: flows::FlowMemory,
 }
 
 impl LiveNode {

@@ -35,7 +35,7 @@ pub struct CpuStatistics {
     pub found: u64,
     /// Packets that belong to no flow and begin none. `CTA_STATS_INVALID`
     pub invalid: u64,
-    /// `CTA_STATS_INSERT`: not counted since 4.6.
+    /// Flows put in by programs, not by packets; kernels before 4.6 counted both. `CTA_STATS_INSERT`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insert: Option<u64>,
     /// First packets that were dropped, for another flow with the same tuple was put in meanwhile. `CTA_STATS_INSERT_FAILED`
