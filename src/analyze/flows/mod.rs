@@ -3,6 +3,7 @@
 //! May import model and its siblings only. Flows pass one by one: nothing here grows with the table but what
 //! `--sort` or a join over several nodes collects, which is bounded.
 
+pub mod query;
 pub mod reader;
 mod rules;
 pub mod stale;

@@ -106,3 +106,78 @@ impl StateWord {
         }
     }
 }
+
+/// The kernel's names of states, of all protocols.
+pub const KERNEL_NAMES: [&str; 26] = [
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "SYN_SENT2",
+    "CLOSED",
+    "COOKIE_WAIT",
+    "COOKIE_ECHOED",
+    "SHUTDOWN_SENT",
+    "SHUTDOWN_RECD",
+    "SHUTDOWN_ACK_SENT",
+    "HEARTBEAT_SENT",
+    "HEARTBEAT_ACKED",
+    "REQUEST",
+    "RESPOND",
+    "PARTOPEN",
+    "OPEN",
+    "CLOSEREQ",
+    "CLOSING",
+    "IGNORE",
+    "INVALID",
+];
+
+/// The kernel's name of a protocol's state.
+pub fn kernel_name(state: ProtocolState) -> &'static str {
+    match state {
+        ProtocolState::Tcp { state, .. } => match state {
+            TcpState::None => "NONE",
+            TcpState::SynSent => "SYN_SENT",
+            TcpState::SynRecv => "SYN_RECV",
+            TcpState::Established => "ESTABLISHED",
+            TcpState::FinWait => "FIN_WAIT",
+            TcpState::CloseWait => "CLOSE_WAIT",
+            TcpState::LastAck => "LAST_ACK",
+            TcpState::TimeWait => "TIME_WAIT",
+            TcpState::Close => "CLOSE",
+            TcpState::SynSent2 => "SYN_SENT2",
+            TcpState::Other(_) => "UNKNOWN",
+        },
+        ProtocolState::Sctp { state, .. } => match state {
+            SctpState::None => "NONE",
+            SctpState::Closed => "CLOSED",
+            SctpState::CookieWait => "COOKIE_WAIT",
+            SctpState::CookieEchoed => "COOKIE_ECHOED",
+            SctpState::Established => "ESTABLISHED",
+            SctpState::ShutdownSent => "SHUTDOWN_SENT",
+            SctpState::ShutdownReceived => "SHUTDOWN_RECD",
+            SctpState::ShutdownAckSent => "SHUTDOWN_ACK_SENT",
+            SctpState::HeartbeatSent => "HEARTBEAT_SENT",
+            SctpState::HeartbeatAcked => "HEARTBEAT_ACKED",
+            SctpState::Other(_) => "UNKNOWN",
+        },
+        ProtocolState::Dccp { state, .. } => match state {
+            DccpState::None => "NONE",
+            DccpState::Request => "REQUEST",
+            DccpState::Respond => "RESPOND",
+            DccpState::PartOpen => "PARTOPEN",
+            DccpState::Open => "OPEN",
+            DccpState::CloseReq => "CLOSEREQ",
+            DccpState::Closing => "CLOSING",
+            DccpState::TimeWait => "TIME_WAIT",
+            DccpState::Ignore => "IGNORE",
+            DccpState::Invalid => "INVALID",
+            DccpState::Other(_) => "UNKNOWN",
+        },
+    }
+}

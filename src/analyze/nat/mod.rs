@@ -176,7 +176,7 @@ fn readable(node: &dyn NodeView) -> Result<(), Issue> {
 }
 
 /// The pod's addresses of global scope: those that its namespace has, else those that the runtime tells.
-fn addresses(found: &Found<'_>, gathered: &mut Gathered) -> Vec<IpAddr> {
+pub(in crate::analyze) fn addresses(found: &Found<'_>, gathered: &mut Gathered) -> Vec<IpAddr> {
     let node = found.node;
     let sandbox = &found.sandbox;
     let mut all = BTreeSet::new();
