@@ -162,7 +162,7 @@ impl<'a> Judge<'a> {
         }
         let reason = format!("no rule sends {asked}/{name} on to anywhere any more: its service is gone");
         if road.is_connection() {
-            Verdict::Draining(reason.into())
+            Verdict::Draining(format!("{reason}; the connection goes on").into())
         } else {
             Verdict::Stale(StaleKind::ServiceGone, format!("{reason}, and the flow still goes there").into())
         }
