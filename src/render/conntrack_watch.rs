@@ -99,7 +99,9 @@ pub fn note(note: &WatchNote) -> Option<String> {
     match note {
         WatchNote::Overrun { lost } => {
             let lost = lost.map_or_else(|| "events".to_owned(), |lost| count(lost, "event", "events"));
-            Some(format!("the kernel dropped {lost}, for they came faster than they were read; comparing with a fresh dump"))
+            Some(format!(
+                "the kernel dropped {lost}, for they came faster than they were read; comparing with a fresh dump"
+            ))
         }
         WatchNote::Compared { why, began, changed, ended, not_remembered } => {
             let mut said = Vec::new();
@@ -131,7 +133,12 @@ fn summary(totals: &WatchTotals) -> String {
     match (overruns, lost) {
         (0, _) => text.push_str("; no event was lost"),
         (_, Some(lost)) => {
-            let _ = write!(text, "; {} lost in {}", count(*lost, "event", "events"), count(*overruns, "overrun", "overruns"));
+            let _ = write!(
+                text,
+                "; {} lost in {}",
+                count(*lost, "event", "events"),
+                count(*overruns, "overrun", "overruns")
+            );
         }
         (_, None) => {
             let _ = write!(text, "; events were lost in {}", count(*overruns, "overrun", "overruns"));
