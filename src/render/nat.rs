@@ -75,6 +75,10 @@ fn section(
             }
         }
         writeln!(out, "        {}", style.dim(&line(last)))?;
+        for setter in &rule.marked_by {
+            let text = format!("marked by {} {}", path(&[], setter), line(setter));
+            writeln!(out, "        {}", style.dim(&text))?;
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod crash;
 mod foreign;
 mod golden;
 mod naming;
+mod nat;
 mod network;
 mod one_reading;
 mod readers;

@@ -117,7 +117,7 @@ fn a_table_is_listed_as_the_programs_list_it() {
     }
     let ambiguous = RulesQuery::of_words(&["nat".into()], None, None).unwrap();
     let error = rules(&[&node as &dyn NodeView], &ambiguous).unwrap_err().to_string();
-    assert_eq!(error, "\"nat\" is ambiguous: ip nat, legacy ip nat");
+    assert_eq!(error, "\"nat\" is ambiguous: podnet rules nft ip nat, podnet rules legacy ip nat");
     // All words of each line, for tabs and the table's own line differ by version.
     let words_of = |text: &str| {
         let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));

@@ -5,6 +5,7 @@
 //! in which kube-proxy looks services up are not entered: `services POD` tells those. May import model
 //! and its siblings only.
 
+mod marks;
 pub mod words;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::finding::{Code, Finding};
 use super::identity::{FindError, Found, PodQuery, find_pod};
 use super::naming::{NetnsNames, PodHead};
 use super::netfilter::deed::TranslationKind;
+use super::netfilter::facts::KnownMark;
 use super::netfilter::hooks::nat_chains;
 use super::netfilter::owners::is_of_services;
 use super::netfilter::text::RuleRef;
@@ -28,6 +30,7 @@ use crate::model::issue::{Issue, Why};
 use crate::model::netfilter::chain::{Chain, ChainRef, Hook};
 use crate::model::route::Family;
 use crate::model::view::NodeView;
+use marks::Marks;
 use words::Subject;
 
 /// `1 << RTN_UNICAST`
@@ -74,6 +77,9 @@ pub struct NatRule {
     pub unknown: Option<String>,
     /// The rules that lead to it, from the base chain's on; it is the last.
     pub rules: Vec<RuleRef>,
+    /// The rules that may have set the mark that it asks for, in the order in which they are asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marked_by: Vec<RuleRef>,
 }
 
 /// What leaves a pod, as `trace` tells it.
@@ -209,8 +215,21 @@ impl<'a, 'g> Asked<'a, 'g> {
             packet.in_link = Some(None);
         }
         let subject = if self.is_host { Subject::Sent } else { Subject::RoutedOn };
+        let before = if self.is_host {
+            // A socket may mark what it sends.
+            Marks::of(
+                self.node,
+                KnownMark::default(),
+                &on_its_way([Hook::Output, Hook::Postrouting], &packet),
+                self.gathered,
+            )
+        } else {
+            let way = on_its_way([Hook::Prerouting, Hook::Forward, Hook::Postrouting], &packet);
+            Marks::of(self.node, KnownMark::NONE, &way, self.gathered)
+        };
+        packet.mark = before.mark;
         let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
-        rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch)).collect()
+        rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch, &before)).collect()
     }
 
     fn arriving(&mut self, address: IpAddr) -> Vec<NatRule> {
@@ -220,11 +239,19 @@ impl<'a, 'g> Asked<'a, 'g> {
         packet.is_first = Some(true);
         // What the pod sends itself is among what leaves it.
         let from_itself = |clause: &Clause| matches!(clause, Clause::Is(Condition { not: false, ask: Ask::Source { addresses } }) if addresses.contain(address));
+        // It comes from others or from this node, and its address may be a service's before it is translated.
+        let unknown = Packet { destination: None, destination_kind: None, ..packet.clone() };
+        let mut way = on_its_way([Hook::Prerouting], &unknown);
+        way.extend(on_its_way([Hook::Forward], &packet));
+        way.extend(on_its_way([Hook::Output], &unknown));
+        way.extend(on_its_way([Hook::Postrouting], &packet));
+        let before = Marks::of(self.node, KnownMark::default(), &way, self.gathered);
+        packet.mark = before.mark;
         let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
         rules
             .into_iter()
             .filter(|(_, touch)| !touch.when.iter().any(from_itself))
-            .map(|(chain, touch)| self.rule(address, Subject::Arriving, &chain, touch))
+            .map(|(chain, touch)| self.rule(address, Subject::Arriving, &chain, touch, &before))
             .collect()
     }
 
@@ -246,8 +273,9 @@ impl<'a, 'g> Asked<'a, 'g> {
                 packet.in_link = Some(None);
                 packet.source_kind = Some(LOCAL);
             }
+            let before = Marks::default();
             let rules = self.walk(hook, &packet, &leads_here);
-            all.extend(rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch)));
+            all.extend(rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch, &before)));
         }
         all
     }
@@ -291,7 +319,7 @@ impl<'a, 'g> Asked<'a, 'g> {
         }
     }
 
-    fn rule(&mut self, address: IpAddr, subject: Subject, chain: &Chain, touch: Touch) -> NatRule {
+    fn rule(&mut self, address: IpAddr, subject: Subject, chain: &Chain, touch: Touch, before: &Marks) -> NatRule {
         let Touch { path, when, deed } = touch;
         let rules = path.iter().map(|place| RuleRef::of(self.node, place)).collect();
         let undecoded = when.iter().find_map(Clause::undecoded).map(ToOwned::to_owned);
@@ -311,11 +339,17 @@ impl<'a, 'g> Asked<'a, 'g> {
             says: words::says(subject, &when, translation.as_ref(), unknown.as_deref()),
             hook: chain.base.as_ref().map_or(Hook::Postrouting, |base| base.hook),
             translation,
+            marked_by: before.setters(&when).map(|place| RuleRef::of(self.node, place)).collect(),
             when,
             unknown,
             rules,
         }
     }
+}
+
+/// A packet at each of some hooks.
+fn on_its_way<const N: usize>(hooks: [Hook; N], packet: &Packet) -> Vec<(Hook, Packet)> {
+    hooks.map(|hook| (hook, packet.clone())).to_vec()
 }
 
 /// Whether a deed may rewrite the source.
