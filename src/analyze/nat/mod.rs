@@ -41,8 +41,9 @@ const LOCAL: u16 = 1 << 2;
 /// The rules that translate a pod's addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Nat {
-    /// Which pod.
-    pub pod: PodHead,
+    /// Which pod; `None` where an address was asked for, of rules alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodHead>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
     /// What rewrites the source of what leaves it, by address, then in the order in which the rules
@@ -99,6 +100,23 @@ pub fn nat(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Nat>, Fin
     let names = NetnsNames::read(found.node, &mut gathered);
     let pod = PodHead::of(nodes, &found, &names, &mut gathered);
     let addresses = addresses(&found, &mut gathered);
+    if addresses.is_empty() {
+        let detail = "the pod has no address that is known".to_owned();
+        gathered.issue(Issue::incomplete("telling the pod's translations", Why::Gone { detail }));
+    }
+    let data = told(found.node, Some(pod), addresses, &mut gathered);
+    Ok(Answer::new(nodes, data, gathered))
+}
+
+/// The same of an address, on a node of which the rules alone are known: taken for a pod's with a namespace of its own.
+pub fn nat_of(node: &dyn NodeView, address: IpAddr) -> Answer<Nat> {
+    let mut gathered = Gathered::default();
+    let data = told(node, None, vec![address], &mut gathered);
+    Answer::new(&[node], data, gathered)
+}
+
+fn told(node: &dyn NodeView, pod: Option<PodHead>, addresses: Vec<IpAddr>, gathered: &mut Gathered) -> Nat {
+    let is_host = pod.as_ref().is_some_and(|pod| pod.host_network);
     let mut data = Nat {
         pod,
         addresses,
@@ -108,20 +126,16 @@ pub fn nat(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Nat>, Fin
         left_out: Vec::new(),
         findings: Vec::new(),
     };
-    if data.addresses.is_empty() {
-        let detail = "the pod has no address that is known".to_owned();
-        gathered.issue(Issue::incomplete("telling the pod's translations", Why::Gone { detail }));
-    }
-    if let Err(issue) = readable(found.node) {
+    if let Err(issue) = readable(node) {
         gathered.issue(issue);
-        return Ok(Answer::new(nodes, data, gathered));
+        return data;
     }
-    super::netfilter::owners::both_back_ends(found.node, &mut gathered);
-    let mut asked = Asked::of(&found, &mut gathered);
+    super::netfilter::owners::both_back_ends(node, gathered);
+    let mut asked = Asked::of(node, is_host, gathered);
     for address in data.addresses.clone() {
         data.leaving.extend(asked.leaving(address));
         data.host_ports.extend(asked.host_ports(address));
-        if !found.sandbox.host_network {
+        if !is_host {
             data.arriving.extend(asked.arriving(address));
         }
     }
@@ -130,7 +144,7 @@ pub fn nat(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Nat>, Fin
     findings.sort();
     findings.dedup();
     data.findings = findings;
-    Ok(Answer::new(nodes, data, gathered))
+    data
 }
 
 /// What rewrites the source of what a pod sends by way of its host.
@@ -140,7 +154,7 @@ pub fn leaving(found: &Found<'_>, addresses: &[IpAddr], gathered: &mut Gathered)
         gathered.issue(issue);
         return Leaving { rules: None, unknown };
     }
-    let mut asked = Asked::of(found, gathered);
+    let mut asked = Asked::of(found.node, found.sandbox.host_network, gathered);
     let rules = addresses.iter().flat_map(|address| asked.leaving(*address)).collect();
     Leaving { rules: Some(rules), unknown: None }
 }
@@ -196,14 +210,8 @@ struct Asked<'a, 'g> {
 }
 
 impl<'a, 'g> Asked<'a, 'g> {
-    fn of(found: &Found<'a>, gathered: &'g mut Gathered) -> Self {
-        Self {
-            node: found.node,
-            is_host: found.sandbox.host_network,
-            gathered,
-            left_out: BTreeSet::new(),
-            findings: Vec::new(),
-        }
+    fn of(node: &'a dyn NodeView, is_host: bool, gathered: &'g mut Gathered) -> Self {
+        Self { node, is_host, gathered, left_out: BTreeSet::new(), findings: Vec::new() }
     }
 
     fn leaving(&mut self, address: IpAddr) -> Vec<NatRule> {
