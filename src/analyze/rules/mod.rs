@@ -18,6 +18,7 @@ use self::listing::TableListing;
 pub use self::query::{RulesError, RulesQuery};
 use super::answer::{Answer, Gathered, node_label};
 use super::netfilter::owners::{both_back_ends, owner};
+use crate::model::issue::Level;
 use crate::model::netfilter::chain::{Base, Chain};
 use crate::model::netfilter::table::{BackEnd, Table, TableRef};
 use crate::model::text::ByteText;
@@ -98,7 +99,9 @@ pub fn rules(nodes: &[&dyn NodeView], query: &RulesQuery) -> Result<Answer<Rules
             data.listings.extend(listing::of(*node, label.as_ref(), &table, query.chain.as_ref(), &mut gathered));
         }
     }
-    if let (Some(chain), true) = (&query.chain, data.listings.is_empty() && gathered.issues.is_empty()) {
+    // What could not be read may be the chain.
+    let is_sure = !gathered.issues.iter().any(|issue| issue.level == Level::Incomplete);
+    if let (Some(chain), true) = (&query.chain, data.listings.is_empty() && is_sure) {
         return Err(RulesError::NoChain { chain: chain.to_string() });
     }
     Ok(Answer::new(nodes, data, gathered))
