@@ -11,6 +11,7 @@ mod golden;
 mod naming;
 mod nat;
 mod network;
+mod odd_services;
 mod one_reading;
 mod readers;
 mod rules;
