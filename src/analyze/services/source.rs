@@ -3,7 +3,7 @@
 //! May import model only.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::step::{Step, Then};
@@ -33,7 +33,8 @@ pub(super) struct Source<'a> {
 /// 110,000 rules.
 struct Whole {
     chains: Section<Vec<Chain>>,
-    batch: RefCell<BTreeMap<ByteText, Place>>,
+    names: HashSet<ByteText>,
+    batch: RefCell<HashMap<ByteText, Place>>,
 }
 
 /// What was read along with others, and its place there.
@@ -41,7 +42,7 @@ type Place = (Section<Vec<Vec<Rule>>>, usize);
 
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
-        self.chains.value.binary_search_by(|chain| chain.id.name.cmp(name)).is_ok()
+        self.names.contains(name)
     }
 }
 
@@ -98,7 +99,8 @@ impl<'a> Source<'a> {
     pub(super) fn read_whole(&mut self) {
         let chains = self.view.chains(self.netns, &self.table);
         self.note(&chains);
-        self.whole = Some(Whole { chains, batch: RefCell::default() });
+        let names = chains.value.iter().map(|chain| chain.id.name.clone()).collect();
+        self.whole = Some(Whole { chains, names, batch: RefCell::default() });
     }
 
     /// Reads the chains of some services together, those that they lead to included, and lets go of those read

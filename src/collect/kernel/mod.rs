@@ -35,12 +35,14 @@ impl Kernel {
 
     /// A reader of one namespace. Nothing is opened before the first question.
     pub fn open(&self, netns: &NetnsHandle) -> Namespace {
-        let [route, netfilter] = [ROUTE, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
+        let [route, netfilter, helper] =
+            [ROUTE, NETFILTER, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
         Namespace {
             thread: Arc::clone(&self.thread),
             netns: netns.clone(),
             route,
             netfilter,
+            helper,
             legacy: LegacyMemory::default(),
         }
     }
@@ -54,6 +56,8 @@ pub struct Namespace {
     netns: NetnsHandle,
     route: Line,
     netfilter: Line,
+    /// A second one, for what is read by two threads.
+    helper: Line,
     pub(in crate::collect) legacy: LegacyMemory,
 }
 
@@ -104,6 +108,7 @@ impl Namespace {
     pub fn close(&self) {
         *self.route.slot() = None;
         *self.netfilter.slot() = None;
+        *self.helper.slot() = None;
     }
 
     /// Runs one exchange on the namespace's rtnetlink socket.
@@ -120,6 +125,14 @@ impl Namespace {
         exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
     ) -> Result<T, NetlinkError> {
         self.with_line(&self.netfilter, exchange)
+    }
+
+    /// Runs one exchange on the second nfnetlink socket, beside one on the first.
+    pub(in crate::collect) fn with_helper<T>(
+        &self,
+        exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
+    ) -> Result<T, NetlinkError> {
+        self.with_line(&self.helper, exchange)
     }
 
     fn with_line<T>(
