@@ -35,7 +35,6 @@ pub struct Endpoints {
 /// Where services of one node begin.
 pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
-    groups: Vec<Group>,
     addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
     node_ports: HashMap<u16, Vec<(usize, Option<Protocol>)>>,
     pods: Option<Pods>,
@@ -48,7 +47,6 @@ impl<'a> Beginnings<'a> {
         // Any address without a port: nothing is looked up by key.
         let asked = Asked::Address(IpAddr::from([0, 0, 0, 0]), None);
         let indexed = index(&[node], &asked, gathered).swap_remove(0);
-        let groups: Vec<Group> = indexed.groups.keys().cloned().collect();
         let doubt = match indexed.mode {
             Mode::Ipvs => Some("IPVS turns services into endpoints here, which podnet does not read"),
             mode if is_beyond(mode) => Some("BPF programs may turn services into endpoints here"),
@@ -59,12 +57,12 @@ impl<'a> Beginnings<'a> {
         };
         let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
         let mut node_ports: HashMap<_, Vec<_>> = HashMap::new();
-        for (at, group) in groups.iter().enumerate() {
-            let of_group = match &group.key {
-                Key::Named(_, protocol) => *protocol,
+        for (at, (group, _)) in indexed.groups.iter().enumerate() {
+            let of_group = match group.key {
+                Key::Named(_, protocol) => protocol,
                 Key::Hash(_) => None,
             };
-            for (_, entry) in indexed.entries(group) {
+            for (_, entry) in indexed.entries(at) {
                 if entry.does == Does::LetIn {
                     continue;
                 }
@@ -78,7 +76,7 @@ impl<'a> Beginnings<'a> {
                 }
             }
         }
-        Self { indexed, groups, addresses, node_ports, pods: None, doubt }
+        Self { indexed, addresses, node_ports, pods: None, doubt }
     }
 
     /// The service port that has this address and port.
@@ -115,15 +113,14 @@ impl<'a> Beginnings<'a> {
         }
         let mut all = Vec::with_capacity(wanted.len());
         for batch in wanted.chunks(super::BATCH) {
-            let groups: Vec<&Group> = batch.iter().map(|at| &self.groups[*at]).collect();
             if together {
-                super::read_batch(&self.indexed, &groups);
+                super::read_batch(&self.indexed, batch);
             }
-            for group in groups {
-                let mut draft = Draft::new(group, Detail { words: Words::Left, partial: false });
+            for at in batch.iter().copied() {
+                let mut draft = Draft::new(self.group(at), Detail { words: Words::Left, partial: false });
                 for (place, set) in self.indexed.sets.iter().enumerate() {
                     let entries: Vec<_> =
-                        self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                        self.indexed.entries(at).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
                     if !entries.is_empty() {
                         draft.add(set, &entries);
                     }
@@ -140,9 +137,13 @@ impl<'a> Beginnings<'a> {
         all
     }
 
+    fn group(&self, at: usize) -> &Group {
+        &self.indexed.groups[at].0
+    }
+
     /// Its name, or what stands for it.
     pub fn title(&self, at: usize) -> String {
-        match &self.groups[at].key {
+        match &self.group(at).key {
             Key::Named(name, _) => name.to_string(),
             Key::Hash(hash) => hash.clone(),
         }
@@ -150,12 +151,11 @@ impl<'a> Beginnings<'a> {
 
     /// All that its chains say, or, where they are not to be read, what it begins with.
     pub fn service(&mut self, at: usize, chains: bool, gathered: &mut Gathered) -> ServicePort {
-        let group = &self.groups[at];
-        let mut draft = Draft::new(group, Detail { words: Words::Told, partial: !chains });
+        let mut draft = Draft::new(self.group(at), Detail { words: Words::Told, partial: !chains });
         if chains {
             for (place, set) in self.indexed.sets.iter().enumerate() {
                 let entries: Vec<_> =
-                    self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                    self.indexed.entries(at).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
                 if !entries.is_empty() {
                     draft.add(set, &entries);
                 }
