@@ -255,7 +255,7 @@ impl<'a> Source<'a> {
             let mut sets = whole.sets.borrow_mut();
             let (section, is_plain) = sets.entry(set.name.clone()).or_insert_with(|| {
                 let section = self.all_of(set);
-                let is_plain = section.value.iter().all(is_plain);
+                let is_plain = section.value.iter().all(is_plain) && section.value.is_sorted_by_key(|one| &one.key);
                 (section, is_plain)
             });
             if *is_plain {
