@@ -77,6 +77,7 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         // A pod's name counts in a namespace.
         Command::Veth(_) => ("veth", vec![given.rules, given.selector]),
         Command::Routes(_) => ("routes", vec![given.rules, given.selector]),
+        Command::Conntrack(_) => ("conntrack", vec![given.rules, given.selector]),
         Command::Trace(_) => ("trace", vec![given.rules, given.selector]),
         Command::Enter(_) => ("enter", vec![given.rules, given.selector]),
         Command::Services(_) => ("services", vec![given.selector]),

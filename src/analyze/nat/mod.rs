@@ -8,7 +8,7 @@
 pub mod words;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -139,6 +139,30 @@ pub fn leaving(found: &Found<'_>, addresses: &[IpAddr], gathered: &mut Gathered)
     Leaving { rules: Some(rules), unknown: None }
 }
 
+/// What rewrites the source of what this node sends on from a source, or from any where none is named; of
+/// itself, with `is_host`. The rules' `address` is the source, or the unspecified one.
+pub fn sources(
+    node: &dyn NodeView,
+    family: Family,
+    source: Option<IpAddr>,
+    is_host: bool,
+    gathered: &mut Gathered,
+) -> Result<Vec<NatRule>, Issue> {
+    readable(node)?;
+    let mut asked = Asked { node, is_host, gathered, left_out: BTreeSet::new(), findings: Vec::new() };
+    Ok(match source {
+        Some(source) => asked.leaving(source),
+        None => asked.sent_on(family),
+    })
+}
+
+/// What leads to an address from ports of this node.
+pub fn host_ports(node: &dyn NodeView, address: IpAddr, gathered: &mut Gathered) -> Result<Vec<NatRule>, Issue> {
+    readable(node)?;
+    let mut asked = Asked { node, is_host: false, gathered, left_out: BTreeSet::new(), findings: Vec::new() };
+    Ok(asked.host_ports(address))
+}
+
 /// Whether the rules of the host can be read at all; else the one issue that says why not.
 fn readable(node: &dyn NodeView) -> Result<(), Issue> {
     let host = node.node().host_netns;
@@ -152,7 +176,7 @@ fn readable(node: &dyn NodeView) -> Result<(), Issue> {
 }
 
 /// The pod's addresses of global scope: those that its namespace has, else those that the runtime tells.
-fn addresses(found: &Found<'_>, gathered: &mut Gathered) -> Vec<IpAddr> {
+pub(in crate::analyze) fn addresses(found: &Found<'_>, gathered: &mut Gathered) -> Vec<IpAddr> {
     let node = found.node;
     let sandbox = &found.sandbox;
     let mut all = BTreeSet::new();
@@ -211,6 +235,18 @@ impl<'a, 'g> Asked<'a, 'g> {
         let subject = if self.is_host { Subject::Sent } else { Subject::RoutedOn };
         let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
         rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch)).collect()
+    }
+
+    fn sent_on(&mut self, family: Family) -> Vec<NatRule> {
+        let mut packet = Packet::of(family);
+        packet.source_kind = Some(UNICAST);
+        packet.is_first = Some(true);
+        let any: IpAddr = match family {
+            Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
+        rules.into_iter().map(|(chain, touch)| self.rule(any, Subject::RoutedOn, &chain, touch)).collect()
     }
 
     fn arriving(&mut self, address: IpAddr) -> Vec<NatRule> {

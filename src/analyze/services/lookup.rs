@@ -1,0 +1,181 @@
+//! Services by the address and port that a flow asked for: one reading of where services begin, and the chains
+//! of one service when it is first asked for.
+//!
+//! May import model and its siblings only.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use super::evidence::Words;
+use super::finish::{Detail, Draft};
+use super::index::{Does, Group, Key, Place};
+use super::pods::Pods;
+use super::query::Asked;
+use super::select::Indexed;
+use super::types::{FrontKind, Mode, ServicePort};
+use super::{index, is_beyond};
+use crate::analyze::answer::Gathered;
+use crate::model::kube_proxy::Protocol;
+use crate::model::view::NodeView;
+
+/// A place in the groups, what the address is to it, and its protocol.
+type Begins = (usize, FrontKind, Option<Protocol>);
+
+/// Where a service port sends packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Its name, or what stands for it.
+    pub title: String,
+    /// The endpoints, whoever asks.
+    pub to: BTreeSet<SocketAddr>,
+    /// Whether its chains could be read to their ends: if not, there may be more.
+    pub whole: bool,
+}
+
+/// Where services of one node begin.
+pub struct Beginnings<'a> {
+    indexed: Indexed<'a>,
+    groups: Vec<Group>,
+    addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
+    node_ports: HashMap<u16, Vec<(usize, Option<Protocol>)>>,
+    pods: Option<Pods>,
+    doubt: Option<&'static str>,
+}
+
+impl<'a> Beginnings<'a> {
+    /// Reads where services begin: a chain of rules, or the maps of nftables mode.
+    pub fn read(node: &'a dyn NodeView, gathered: &mut Gathered) -> Self {
+        // Any address without a port: nothing is looked up by key.
+        let asked = Asked::Address(IpAddr::from([0, 0, 0, 0]), None);
+        let indexed = index(&[node], &asked, gathered).swap_remove(0);
+        let groups: Vec<Group> = indexed.groups.keys().cloned().collect();
+        let doubt = match indexed.mode {
+            Mode::Ipvs => Some("IPVS turns services into endpoints here, which podnet does not read"),
+            mode if is_beyond(mode) => Some("BPF programs may turn services into endpoints here"),
+            _ if indexed.sets.iter().any(|set| set.source.is_unsure()) => {
+                Some("some of the rules of services could not be read")
+            }
+            _ => None,
+        };
+        let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
+        let mut node_ports: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, group) in groups.iter().enumerate() {
+            let of_group = match &group.key {
+                Key::Named(_, protocol) => *protocol,
+                Key::Hash(_) => None,
+            };
+            for (_, entry) in indexed.entries(group) {
+                if entry.does == Does::LetIn {
+                    continue;
+                }
+                let protocol = entry.protocol.or(of_group);
+                match entry.place {
+                    Place::Address(kind, address, port) => {
+                        addresses.entry((address, port)).or_default().push((at, kind, protocol));
+                    }
+                    Place::NodePort(port) => node_ports.entry(port).or_default().push((at, protocol)),
+                    Place::HealthCheck(_) => {}
+                }
+            }
+        }
+        Self { indexed, groups, addresses, node_ports, pods: None, doubt }
+    }
+
+    /// The service port that has this address and port.
+    pub fn at(&self, address: IpAddr, port: u16, protocol: u8) -> Option<(usize, FrontKind)> {
+        let found = self.addresses.get(&(address, port))?;
+        let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
+        // The least kind is the most definite.
+        found.iter().filter(|(_, _, its)| of(*its)).map(|(at, kind, _)| (*at, *kind)).min()
+    }
+
+    /// The service port that has this node port. On which of the node's addresses it answers is not asked.
+    pub fn at_node_port(&self, port: u16, protocol: u8) -> Option<usize> {
+        let found = self.node_ports.get(&port)?;
+        let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
+        found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
+    }
+
+    /// The service ports that have this address on any port, by title; none where it is no service's.
+    pub fn titles_at(&self, address: IpAddr) -> Vec<String> {
+        let found = self.addresses.iter().filter(|((its, _), _)| *its == address).flat_map(|(_, begins)| begins);
+        let mut titles: Vec<String> = found.map(|(at, ..)| self.title(*at)).collect();
+        titles.sort_unstable();
+        titles.dedup();
+        titles
+    }
+
+    /// Where some service ports send packets, in the same order. Of many, the chains are read together.
+    pub fn endpoints(&mut self, wanted: &[usize], gathered: &mut Gathered) -> Vec<Endpoints> {
+        let together = wanted.len() > super::BATCH;
+        if together {
+            for set in &mut self.indexed.sets {
+                set.source.read_whole();
+            }
+        }
+        let mut all = Vec::with_capacity(wanted.len());
+        for batch in wanted.chunks(super::BATCH) {
+            let groups: Vec<&Group> = batch.iter().map(|at| &self.groups[*at]).collect();
+            if together {
+                super::read_batch(&self.indexed, &groups);
+            }
+            for group in groups {
+                let mut draft = Draft::new(group, Detail { words: Words::Left, partial: false });
+                for (place, set) in self.indexed.sets.iter().enumerate() {
+                    let entries: Vec<_> =
+                        self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                    if !entries.is_empty() {
+                        draft.add(set, &entries);
+                    }
+                }
+                let port = draft.done(None);
+                all.push(Endpoints {
+                    title: port.title,
+                    to: port.endpoints.iter().map(|to| SocketAddr::new(to.address, to.port)).collect(),
+                    whole: port.whole,
+                });
+            }
+        }
+        self.issues(gathered);
+        all
+    }
+
+    /// Its name, or what stands for it.
+    pub fn title(&self, at: usize) -> String {
+        match &self.groups[at].key {
+            Key::Named(name, _) => name.to_string(),
+            Key::Hash(hash) => hash.clone(),
+        }
+    }
+
+    /// All that its chains say, or, where they are not to be read, what it begins with.
+    pub fn service(&mut self, at: usize, chains: bool, gathered: &mut Gathered) -> ServicePort {
+        let group = &self.groups[at];
+        let mut draft = Draft::new(group, Detail { words: Words::Told, partial: !chains });
+        if chains {
+            for (place, set) in self.indexed.sets.iter().enumerate() {
+                let entries: Vec<_> =
+                    self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                if !entries.is_empty() {
+                    draft.add(set, &entries);
+                }
+            }
+            if self.pods.is_none() {
+                self.pods = Some(Pods::read(self.indexed.node, gathered));
+            }
+        }
+        draft.done(self.pods.as_ref())
+    }
+
+    /// Why a service may be there that was not found; `None` where there is none.
+    pub fn doubt(&self) -> Option<&'static str> {
+        self.doubt
+    }
+
+    /// Hands over what could not be read.
+    pub fn issues(&self, gathered: &mut Gathered) {
+        for set in &self.indexed.sets {
+            set.source.issues(gathered);
+        }
+    }
+}
