@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::oracle::put;
 use crate::random::{Random, flows};
-use crate::raw::{attr, be32, create, nest, tuples};
+use crate::raw::{CONFIRMED, attr, be32, create, nest, tuples};
 use crate::table::{open, read};
 use crate::testbed::Netns;
 
@@ -66,7 +66,7 @@ pub fn told_by_them(flow: &theirs::Flow) -> Value {
         "tcp": tcp.map(|tcp| json!([u8::from(tcp.state.unwrap()), tcp.wscale_orig, tcp.wscale_repl])),
         "sctp": sctp.map(|sctp| json!([u8::from(sctp.state.unwrap()), sctp.vtag_original, sctp.vtag_reply])),
         "start": flow.timestamp.as_ref().and_then(|times| times.start?.timestamp_nanos_opt()),
-        "helper": flow.helper.as_ref().and_then(|helper| helper.name.clone()),
+        "helper": flow.helper.as_ref().and_then(|helper| Some(helper.name.as_ref()?.trim_end_matches(char::from(0)).to_owned())),
         "adjusted": [adjusted(&flow.seq_adj_orig), adjusted(&flow.seq_adj_repl)],
     })
 }
@@ -211,14 +211,14 @@ fn what_no_program_sets_is_read_as_it_was_put_in() {
     let adjusted = |kind, position, before: i32, after: i32| {
         nest(kind, &[be32(1, position), be32(2, before.cast_unsigned()), be32(3, after.cast_unsigned())])
     };
-    let tcp = [attr(1, &[3]), attr(2, &[7]), attr(3, &[14]), attr(4, &[0x2b, 0xff]), attr(5, &[0x0f, 0x0a])];
+    let tcp = [attr(1, &[3]), attr(2, &[7]), attr(3, &[14]), attr(4, &[0x2b, 0xff]), attr(5, &[0x0f, 0x0b])];
     let labels: Vec<u8> = (1..=16).collect();
     create(
         &netns,
         &[
             tuples(at(1, 1000), at(2, 80)),
             be32(7, 600),
-            be32(3, 6),
+            be32(3, CONFIRMED),
             nest(4, &[nest(1, &tcp)]),
             attr(22, &labels),
             adjusted(15, 7, -3, 12),
@@ -233,7 +233,7 @@ fn what_no_program_sets_is_read_as_it_was_put_in() {
         Some(ProtocolState::Tcp {
             state: TcpState::Established,
             window_scale: Some(BothWays { original: 7, reply: 14 }),
-            flags: Some(BothWays { original: flags(0x2b), reply: flags(0x0a) }),
+            flags: Some(BothWays { original: flags(0x2b), reply: flags(0x0b) }),
         })
     );
     let more = flow.more.as_ref().unwrap();

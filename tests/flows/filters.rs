@@ -30,7 +30,7 @@ fn a_filter_takes_what_conntrack_takes() {
     put(&netns, &flows(4_000, &mut Random(0xfeed_beef_1234_5678)));
     let namespace = open(&netns);
     let all = read(&namespace, &[FlowFilter::default()]);
-    let samples: Vec<&Flow> = all.iter().step_by(all.len() / 24).collect();
+    let samples: Vec<&Flow> = all.iter().step_by(all.len() / 9).collect();
     for flow in &samples {
         let [src, dst] = [flow.original.src, flow.original.dst].map(|address| address.to_string());
         let [back_src, back_dst] = [flow.reply.src, flow.reply.dst].map(|address| address.to_string());
@@ -135,7 +135,10 @@ fn equal_tuples_in_other_zones_are_other_flows_and_no_flow_comes_twice() {
     let udp = "-A -t 600 -u UNSET -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 5 --dport 53";
     // From an address to itself: all four places at once.
     let own = "-A -t 600 -u UNSET -s 10.0.0.1 -d 10.0.0.1 -p udp --sport 5 --dport 6";
-    put(&netns, &format!("{udp}\n{udp} -w 3\n{udp} --orig-zone 4\n{udp} --reply-zone 5\n{own}\n"));
+    // What has no zone in one direction may not meet the first one there.
+    let other_reply = "-r 10.0.0.2 -q 10.0.0.7 --reply-port-src 53 --reply-port-dst 5";
+    let other_port = udp.replace("--sport 5", "--sport 9");
+    put(&netns, &format!("{udp}\n{udp} -w 3\n{udp} {other_reply} --orig-zone 4\n{other_port} --reply-zone 5\n{own}\n"));
     let namespace = open(&netns);
     let places = FlowFilter::places_of("10.0.0.1".parse().unwrap());
     let found = read(&namespace, &places);

@@ -15,6 +15,8 @@ const DELETE: u16 = 0x102;
 /// `NLM_F_CREATE | NLM_F_EXCL`
 const CREATE: u16 = 0x600;
 const NESTED: u16 = 0x8000;
+/// Answered, assured and confirmed: the kernel puts nothing in that is not confirmed.
+pub const CONFIRMED: u32 = 0x0e;
 
 pub fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
@@ -68,7 +70,7 @@ pub fn in_and_out(conversations: &[((Ipv4Addr, u16), (Ipv4Addr, u16))]) -> Vec<u
     let mut bytes = Vec::new();
     for (src, dst) in conversations {
         let state = nest(4, &[nest(1, &[attr(1, &[3])])]);
-        let body = [vec![2, 0, 0, 0], tuples(*src, *dst), be32(7, 600), be32(3, 6), state].concat();
+        let body = [vec![2, 0, 0, 0], tuples(*src, *dst), be32(7, 600), be32(3, CONFIRMED), state].concat();
         bytes.extend(Request::with_flags(NEW, FLAG_REQUEST | CREATE, &body).bytes(1, 0));
     }
     for (src, dst) in conversations {
