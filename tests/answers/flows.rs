@@ -12,11 +12,13 @@ use podnet::analyze::identity::PodQuery;
 use podnet::analyze::trace::trace;
 use podnet::model::flow::{BothWays, Counted, Flow};
 use podnet::model::issue::Read;
+use podnet::model::netfilter::table::Family;
 use podnet::model::snapshot::{FlowSections, Snapshot};
 use podnet::model::view::NodeView;
 use podnet::render::conntrack::{Rows, who};
 use podnet::render::json::Stream;
 use podnet::render::style::Style;
+use podnet::wire::xt_save;
 use serde_json::Value;
 
 use crate::nat::{saved, sections};
@@ -25,6 +27,7 @@ use crate::support::flows::{listed, one};
 use crate::support::told::WIDE;
 
 const RULES: &str = include_str!("../../fixtures/rules/ground-truth/worker-0-iptables-nft.iptables-save-c.txt");
+const RULES6: &str = include_str!("../../fixtures/rules/ground-truth/worker-0-iptables-nft.ip6tables-save-c.txt");
 const FLOWS: &str = include_str!("../../fixtures/rules/ground-truth/worker-0-iptables-nft.conntrack-L-extended-id.txt");
 
 const TIMEOUTS: [(&str, &str); 9] = [
@@ -58,7 +61,9 @@ fn worker_0(flows: Vec<Flow>) -> Snapshot {
     for (name, value) in TIMEOUTS {
         node.sysctl(&format!("netfilter.nf_conntrack_{name}"), Some(value));
     }
-    node.sections(HOST).netfilter = Some(sections(saved(RULES)));
+    let mut tables = saved(RULES);
+    tables.extend(xt_save::parse(RULES6.as_bytes(), Some(Family::Ip6)).value);
+    node.sections(HOST).netfilter = Some(sections(tables));
     node.sections(HOST).flows = Some(FlowSections { flows: Read::ok(flows).section(), ..FlowSections::default() });
     node.done()
 }
@@ -113,7 +118,7 @@ fn every_flow_of_a_real_node_is_read_as_its_rules_made_it() {
         assert_eq!((row.served_by.address, row.served_by.port), (flow.reply.src, flow.reply.src_port()));
         assert_eq!((row.seen_as.address, row.seen_as.port), (flow.reply.dst, flow.reply.dst_port()));
         // The rules were read when the flows were: each would be made again.
-        if matches!(row.nat, NatKind::Dnat | NatKind::SnatAndDnat | NatKind::Hairpin) && flow.original.dst.is_ipv4() {
+        if matches!(row.nat, NatKind::Dnat | NatKind::SnatAndDnat | NatKind::Hairpin) {
             let ServiceHere::Some { endpoint, .. } = &row.asked_for.service else { panic!("no service: {row:?}") };
             assert_eq!(*endpoint, Some(true), "{row:?}");
         }
@@ -279,7 +284,10 @@ fn each_filter_lets_pass_what_it_names() {
         count(FlowsQuery { service: text("default/web"), ..none() }),
         grep(&|line| line.contains("dst=10.32.0.205 "))
     );
-    assert_eq!(count(FlowsQuery { service: text("31088"), ..none() }), grep(&|line| line.contains("dport=31088")));
+    assert_eq!(
+        count(FlowsQuery { service: text("31088"), ..none() }),
+        grep(&|line| line.contains("dport=31088") || line.contains("dst=10.32.0.119 "))
+    );
     assert_eq!(count(FlowsQuery { protocol: L4::named("igmp"), ..none() }), grep(&|line| line.contains("unknown")));
     assert_eq!(
         count(FlowsQuery { state: "TIME_WAIT".parse().ok(), ..none() }),
