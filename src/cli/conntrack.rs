@@ -9,6 +9,8 @@ use std::ops::ControlFlow;
 use clap::{Args, ValueEnum};
 
 use super::args::{Global, Output};
+use super::conntrack_stats;
+use super::conntrack_watch::{self, WatchArgs};
 use super::error::{self, Failure};
 use super::output;
 use super::progress::Progress;
@@ -85,6 +87,10 @@ pub struct ConntrackArgs {
     /// The pod's own flows, as its namespace tracks them, not the node's
     #[arg(long, value_enum, value_name = "WHOSE", requires = "pod")]
     pub netns: Option<NetnsArg>,
+
+    /// What goes with --watch.
+    #[command(flatten)]
+    pub watching: WatchArgs,
 }
 
 /// What was translated.
@@ -124,10 +130,16 @@ pub enum NetnsArg {
 
 /// Flows with their NAT undone.
 pub fn run(global: &Global, args: &ConntrackArgs) -> Result<u8, Failure> {
-    if args.stale || args.stats || args.watch {
-        return Err(Failure::new("this question is not answered yet"));
+    if args.stats {
+        return conntrack_stats::stats_of(global, args);
+    }
+    if args.stale {
+        return conntrack_stats::stale_of(global, args);
     }
     let query = query(global, args)?;
+    if args.watch {
+        return conntrack_watch::run(global, &args.watching, &query);
+    }
     if args.expectations {
         let ask = |nodes: &[&dyn NodeView]| expectations(nodes, &query).map_err(|error| failure(error, nodes));
         return run::answer(global, "conntrack-expectations", ask, render::conntrack::expectations);

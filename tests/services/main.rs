@@ -13,6 +13,7 @@ mod foreign;
 mod odd;
 mod oracle;
 mod recorded;
+mod stale;
 #[path = "../kernel/testbed.rs"]
 #[allow(dead_code)] // shared with tests/kernel, which uses more of it
 mod testbed;

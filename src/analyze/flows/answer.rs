@@ -172,7 +172,7 @@ pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Res
 }
 
 /// The namespaces whose flows are asked for, each with its node's place.
-pub(super) fn places(
+pub fn places(
     nodes: &[&dyn NodeView],
     query: &FlowsQuery,
     wanted: &Wanted<'_>,

@@ -3,8 +3,8 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 
 use super::evidence::Words;
 use super::finish::{Detail, Draft};
@@ -21,6 +21,17 @@ use crate::model::view::NodeView;
 
 /// A place in the groups, what the address is to it, and its protocol.
 type Begins = (usize, FrontKind, Option<Protocol>);
+
+/// Where a service port sends packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Its name, or what stands for it.
+    pub title: String,
+    /// The endpoints, whoever asks.
+    pub to: BTreeSet<SocketAddr>,
+    /// Whether its chains could be read to their ends: if not, there may be more.
+    pub whole: bool,
+}
 
 /// Where services of one node begin.
 pub struct Beginnings<'a> {
@@ -89,6 +100,50 @@ impl<'a> Beginnings<'a> {
         let found = self.node_ports.get(&(family, port))?;
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
         found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
+    }
+
+    /// The service ports that have this address on any port, by title; none where it is no service's.
+    pub fn titles_at(&self, address: IpAddr) -> Vec<String> {
+        let found = self.addresses.iter().filter(|((its, _), _)| *its == address).flat_map(|(_, begins)| begins);
+        let mut titles: Vec<String> = found.map(|(at, ..)| self.title(*at)).collect();
+        titles.sort_unstable();
+        titles.dedup();
+        titles
+    }
+
+    /// Where some service ports send packets, in the same order. Of many, the chains are read together.
+    pub fn endpoints(&mut self, wanted: &[usize], gathered: &mut Gathered) -> Vec<Endpoints> {
+        let together = wanted.len() > super::BATCH;
+        if together {
+            for set in &mut self.indexed.sets {
+                set.source.read_whole();
+            }
+        }
+        let mut all = Vec::with_capacity(wanted.len());
+        for batch in wanted.chunks(super::BATCH) {
+            let groups: Vec<&Group> = batch.iter().map(|at| &self.groups[*at]).collect();
+            if together {
+                super::read_batch(&self.indexed, &groups);
+            }
+            for group in groups {
+                let mut draft = Draft::new(group, Detail { words: Words::Left, partial: false });
+                for (place, set) in self.indexed.sets.iter().enumerate() {
+                    let entries: Vec<_> =
+                        self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                    if !entries.is_empty() {
+                        draft.add(set, &entries);
+                    }
+                }
+                let port = draft.done(None);
+                all.push(Endpoints {
+                    title: port.title,
+                    to: port.endpoints.iter().map(|to| SocketAddr::new(to.address, to.port)).collect(),
+                    whole: port.whole,
+                });
+            }
+        }
+        self.issues(gathered);
+        all
     }
 
     /// Its name, or what stands for it.

@@ -47,6 +47,15 @@ impl Kernel {
             sets: SetMemory::default(),
         }
     }
+
+    /// Opens something in a namespace.
+    pub(in crate::collect) fn within<T: Send + 'static>(
+        &self,
+        netns: &NetnsHandle,
+        open: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.thread.within(&*netns.file, open)
+    }
 }
 
 /// The live reader of one network namespace. Each method asks the kernel anew, but for the tables of
