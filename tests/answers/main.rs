@@ -3,6 +3,7 @@
 
 mod cost;
 mod faults;
+mod flow_stats;
 mod identity;
 mod nat;
 mod recorded;
