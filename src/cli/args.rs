@@ -145,7 +145,7 @@ pub enum Command {
 }
 
 /// Reads `500ms`, `2s`, `1.5s`, `1m`: more than nothing, at most an hour.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time such as 500ms, 2s or 1m");
     let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

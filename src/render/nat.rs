@@ -89,7 +89,7 @@ pub fn path(before: &[RuleRef], last: &RuleRef) -> String {
 }
 
 /// A rule with its number, handle and counters.
-fn line(rule: &RuleRef) -> String {
+pub fn line(rule: &RuleRef) -> String {
     let handle = rule.handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
     let counters =
         rule.counters.map_or_else(String::new, |counters| format!(" [{}:{}]", counters.packets, counters.bytes));

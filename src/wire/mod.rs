@@ -5,6 +5,7 @@
 pub mod cni;
 pub mod conntrack;
 pub mod cri;
+pub mod event_filter;
 pub mod ipset;
 pub mod legacy;
 pub mod netlink;

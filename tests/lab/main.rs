@@ -6,6 +6,8 @@ mod harness;
 
 mod adversary;
 mod crash;
+mod flows;
+mod foreign;
 mod golden;
 mod naming;
 mod network;

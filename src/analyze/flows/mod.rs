@@ -3,6 +3,9 @@
 //! May import model and its siblings only. Flows pass one by one: nothing here grows with the table but what
 //! `--sort` or a join over several nodes collects, which is bounded.
 
+pub mod answer;
+pub mod expected;
+mod join;
 pub mod query;
 pub mod reader;
 mod rules;
@@ -11,4 +14,6 @@ pub mod state;
 pub mod stats;
 mod timeouts;
 pub mod types;
+pub mod watch;
+pub mod watching;
 pub mod world;

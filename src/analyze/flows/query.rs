@@ -9,7 +9,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::reader::{destination_changed, source_changed};
-use super::state::{StateWord, kernel_name};
+use super::state::{KERNEL_NAMES, StateWord, kernel_name};
 use super::types::{FlowRow, L4, NatKind, ServiceHere};
 use crate::analyze::answer::Gathered;
 use crate::analyze::identity::{FindError, Found, PodQuery, find_pod};
@@ -17,6 +17,7 @@ use crate::analyze::nat::addresses;
 use crate::analyze::services::{ServicesError, ServicesQuery, services};
 use crate::model::flow::Flow;
 use crate::model::flow::filter::{FlowFilter, TupleFilter};
+use crate::model::kube_proxy::Protocol;
 use crate::model::view::NodeView;
 
 /// The question.
@@ -129,15 +130,11 @@ impl FromStr for StateWanted {
             return Ok(Self::Word(word));
         }
         let kernel = plain.replace('-', "_").to_uppercase();
-        match super::state::KERNEL_NAMES.into_iter().find(|name| **name == kernel) {
-            Some(name) => Ok(Self::Kernel(name)),
-            None => {
-                let words: Vec<String> =
-                    StateWord::ALL.into_iter().map(|word| word.words().replace(' ', "-")).collect();
-                let why = format!("one of {}, or one of the kernel's, as SYN_SENT", words.join(", "));
-                Err(FlowsError::Malformed { asked: text.to_owned(), expected: why })
-            }
-        }
+        KERNEL_NAMES.into_iter().find(|name| **name == kernel).map(Self::Kernel).ok_or_else(|| {
+            let words: Vec<String> = StateWord::ALL.into_iter().map(|word| word.words().replace(' ', "-")).collect();
+            let expected = format!("one of {}, nor one of the kernel's, as SYN_SENT", words.join(", "));
+            FlowsError::Malformed { asked: text.to_owned(), expected }
+        })
     }
 }
 
@@ -381,7 +378,7 @@ fn of_service(
     let mut filters = Vec::new();
     for port in &answer.data.services {
         titles.insert(port.title.clone());
-        let protocol = port.protocol.map(|protocol| protocol.number());
+        let protocol = port.protocol.map(Protocol::number);
         let mut add = |dst: Option<IpAddr>, dst_port: u16| {
             let original = TupleFilter { dst, dst_port: Some(dst_port), ..TupleFilter::default() };
             let ipv6 = dst.map(|address| address.is_ipv6());

@@ -73,6 +73,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The node's name.
+    pub fn name(&self) -> Arc<str> {
+        self.label.clone().unwrap_or_else(|| self.node.node().name.into())
+    }
+
     /// Reads one flow. Costs about a microsecond once the services and rules in it are known.
     pub fn read(&mut self, flow: &Flow) -> FlowRow {
         let nat = NatKind::of(flow);

@@ -5,6 +5,7 @@
 mod pass;
 mod plan;
 mod seen;
+pub mod watch;
 
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -10,6 +10,7 @@ mod places;
 mod pods;
 mod rules;
 mod view;
+mod watch;
 
 use std::sync::Arc;
 

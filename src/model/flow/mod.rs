@@ -2,6 +2,7 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
+pub mod event;
 pub mod expectation;
 pub mod filter;
 pub mod protocol;
