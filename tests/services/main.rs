@@ -7,6 +7,7 @@ mod asked;
 mod built;
 mod cluster;
 mod cost;
+mod deep;
 mod doubt;
 mod file;
 mod foreign;

@@ -16,6 +16,7 @@ use super::types::{FrontKind, Mode, ServicePort};
 use super::{index, is_beyond};
 use crate::analyze::answer::Gathered;
 use crate::model::kube_proxy::Protocol;
+use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
 
 /// A place in the groups, what the address is to it, and its protocol.
@@ -37,7 +38,7 @@ pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
     groups: Vec<Group>,
     addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
-    node_ports: HashMap<u16, Vec<(usize, Option<Protocol>)>>,
+    node_ports: HashMap<(Family, u16), Vec<(usize, Option<Protocol>)>>,
     pods: Option<Pods>,
     doubt: Option<&'static str>,
 }
@@ -58,13 +59,14 @@ impl<'a> Beginnings<'a> {
             _ => None,
         };
         let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
+        // Both families of a service stand in one group, and each has rules of its own.
         let mut node_ports: HashMap<_, Vec<_>> = HashMap::new();
         for (at, group) in groups.iter().enumerate() {
             let of_group = match &group.key {
                 Key::Named(_, protocol) => *protocol,
                 Key::Hash(_) => None,
             };
-            for (_, entry) in indexed.entries(group) {
+            for (set, entry) in indexed.entries(group) {
                 if entry.does == Does::LetIn {
                     continue;
                 }
@@ -73,7 +75,10 @@ impl<'a> Beginnings<'a> {
                     Place::Address(kind, address, port) => {
                         addresses.entry((address, port)).or_default().push((at, kind, protocol));
                     }
-                    Place::NodePort(port) => node_ports.entry(port).or_default().push((at, protocol)),
+                    Place::NodePort(port) => {
+                        let family = indexed.sets[set].set.family;
+                        node_ports.entry((family, port)).or_default().push((at, protocol));
+                    }
                     Place::HealthCheck(_) => {}
                 }
             }
@@ -89,11 +94,27 @@ impl<'a> Beginnings<'a> {
         found.iter().filter(|(_, _, its)| of(*its)).map(|(at, kind, _)| (*at, *kind)).min()
     }
 
-    /// The service port that has this node port. On which of the node's addresses it answers is not asked.
-    pub fn at_node_port(&self, port: u16, protocol: u8) -> Option<usize> {
-        let found = self.node_ports.get(&port)?;
+    /// The service port that has this node port of one of the node's addresses. On which it answers is not asked.
+    pub fn at_node_port(&self, address: IpAddr, port: u16, protocol: u8) -> Option<usize> {
+        let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
+        let found = self.node_ports.get(&(family, port))?;
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
         found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
+    }
+
+    /// All service ports that a packet to there may be sent by: several where two sets of rules are in force.
+    pub fn all_at(&self, address: IpAddr, port: u16, protocol: u8, is_nodes: bool) -> Vec<usize> {
+        let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
+        let by_address = self.addresses.get(&(address, port)).into_iter().flatten();
+        let mut all: Vec<usize> = by_address.filter(|(_, _, its)| of(*its)).map(|(at, ..)| *at).collect();
+        if all.is_empty() && is_nodes {
+            let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
+            let by_port = self.node_ports.get(&(family, port)).into_iter().flatten();
+            all.extend(by_port.filter(|(_, its)| of(*its)).map(|(at, _)| *at));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The service ports that have this address on any port, by title; none where it is no service's.
