@@ -17,4 +17,5 @@ mod one_reading;
 mod readers;
 mod rules;
 mod services;
+mod stale;
 mod state_file;

@@ -100,6 +100,21 @@ impl<'a> Beginnings<'a> {
         found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
     }
 
+    /// All service ports that a packet to there may be sent by: several where two sets of rules are in force.
+    pub fn all_at(&self, address: IpAddr, port: u16, protocol: u8, is_nodes: bool) -> Vec<usize> {
+        let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
+        let by_address = self.addresses.get(&(address, port)).into_iter().flatten();
+        let mut all: Vec<usize> = by_address.filter(|(_, _, its)| of(*its)).map(|(at, ..)| *at).collect();
+        if all.is_empty() && is_nodes {
+            let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
+            let by_port = self.node_ports.get(&(family, port)).into_iter().flatten();
+            all.extend(by_port.filter(|(_, its)| of(*its)).map(|(at, _)| *at));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// The service ports that have this address on any port, by title; none where it is no service's.
     pub fn titles_at(&self, address: IpAddr) -> Vec<String> {
         let found = self.addresses.iter().filter(|((its, _), _)| *its == address).flat_map(|(_, begins)| begins);
