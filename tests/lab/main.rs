@@ -15,3 +15,4 @@ mod readers;
 mod rules;
 mod services;
 mod state_file;
+mod watch;
