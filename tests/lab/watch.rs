@@ -20,7 +20,7 @@ use podnet::sys::netlink::NETFILTER;
 use podnet::wire::{conntrack, event_filter};
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, wait_until, within};
+use crate::harness::{Lab, PATIENCE, ask_tcp, pod, podnet, succeeded, wait_until, within};
 
 /// A namespace without a name that tracks what is sent in it; it ends with the test.
 struct Bare {
@@ -80,9 +80,9 @@ impl Bare {
     }
 }
 
-/// The id in a line of `conntrack -o id`.
+/// The id in a line of `conntrack -o id`: the last one, for an echo has an identifier too.
 fn id(line: &str) -> Option<u64> {
-    line.split(' ').find_map(|word| word.strip_prefix("id=")?.parse().ok())
+    line.rsplit(' ').find_map(|word| word.strip_prefix("id=")?.parse().ok())
 }
 
 /// Text that comes line by line.
@@ -146,6 +146,21 @@ impl Watching {
         kill(Pid::from_raw(self.child.id().try_into().expect("a pid")), signal).expect("it runs");
     }
 
+    /// Waits until it has told nothing for longer than it waits between two comparisons.
+    #[track_caller]
+    fn quiet(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let (mut seen, mut since) = (0, Instant::now());
+        while since.elapsed() < Duration::from_millis(1500) {
+            assert!(Instant::now() < deadline, "it goes on");
+            let now = self.out().lines.lock().expect("no panic").len();
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Stops it, and waits until it is.
     fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
@@ -171,7 +186,8 @@ impl Watching {
         self.signal(Signal::SIGINT);
         let status = self.ended();
         let (out, err) = (self.out.take().expect("runs").finish(), self.err.take().expect("runs").finish());
-        assert_eq!(status.code(), Some(0), "{err:#?}");
+        // In a namespace without pods, what pods are is not all known.
+        assert!(matches!(status.code(), Some(0 | 3)), "{err:#?}");
         (out, err)
     }
 
@@ -487,7 +503,7 @@ fn a_flow_that_ends_without_an_event_is_told_by_the_next_comparison() {
     assert!(end.starts_with("destroyed  no answer    udp    this node 127.0.0.1:"), "{end}");
     assert!(end.contains(" → this node 127.1.0.0:9") && end.ends_with("  [resynced]"), "{end}");
     assert_eq!(told.iter().filter(|line| line.contains("[resynced]")).count(), 2, "{told:#?}");
-    assert!(err[0].contains("nf_conntrack_events is 2"), "{err:#?}");
+    assert!(err.iter().any(|line| line.contains("nf_conntrack_events is 2")), "{err:#?}");
     assert!(err.last().expect("a summary").starts_with("podnet: 1 new, 1 updated, 1 destroyed (2 of them resynced)"));
 }
 
@@ -497,13 +513,13 @@ fn it_ends_by_either_signal_by_a_limit_and_when_nobody_reads() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut watching = bare.watch(&[]).listening();
         watching.signal(signal);
-        assert_eq!(watching.ended().code(), Some(0));
+        assert!(matches!(watching.ended().code(), Some(0 | 3)));
         let err = watching.err.take().expect("runs").finish();
         assert_eq!(err.last().expect("a summary"), "podnet: 0 new, 0 updated, 0 destroyed; no event was lost");
     }
     let mut watching = bare.watch(&["--limit", "3"]).listening();
     bare.flows(0, 10, 10);
-    assert_eq!(watching.ended().code(), Some(0));
+    assert!(matches!(watching.ended().code(), Some(0 | 3)));
     assert_eq!(watching.out.take().expect("runs").finish().len(), 3);
     // Nothing happens, and nothing is written: that the reader went away is seen all the same.
     let path = bare.path();
@@ -534,6 +550,42 @@ fn what_cannot_be_watched_is_said() {
     }
 }
 
+#[test]
+fn events_bear_the_names_of_pods_and_of_services_that_came_later() {
+    let lab = Lab::up(&[]);
+    let state = lab.state();
+    let busybox = pod(&state, "busybox0-rw89s").netns.clone();
+    let ask = |to: &str| {
+        let to: SocketAddr = to.parse().expect("an address");
+        within(&busybox, move || ask_tcp(to)).0.port()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_podnet"));
+    command.args([&format!("--lab={}/", lab.name), "conntrack", "--watch", "nginx-65899c769f-wxdx6"]);
+    let mut watching = Watching::start(command).listening();
+    // Not the pod's.
+    ask("10.200.1.2:7");
+    let port = ask("10.200.0.4:7");
+    let told = format!(
+        "worker-0  new        half open    tcp    default/busybox0-rw89s 10.200.0.3:{port} → \
+         default/nginx-65899c769f-wxdx6 10.200.0.4:7"
+    );
+    wait_until("the pod's flow", || watching.out().any(|line| line.ends_with(&told)));
+    let add = ["lab", "service", "add", "late", "--port", "1007", "--endpoint", "10.200.0.4:7", "--cluster-ip"];
+    succeeded(podnet(&[add.as_slice(), &["10.32.0.60", "--name", &lab.name]].concat()));
+    wait_until("the service's name", || {
+        let port = ask("10.32.0.60:1007");
+        let told = format!("10.200.0.3:{port} → default/late 10.32.0.60:1007 → default/nginx");
+        thread::sleep(Duration::from_millis(100));
+        watching.out().any(|line| line.contains(&told))
+    });
+    watching.signal(Signal::SIGINT);
+    assert_eq!(watching.ended().code(), Some(0), "all is known there");
+    let out = watching.out.take().expect("runs").finish();
+    assert!(!out.iter().any(|line| line.contains("10.200.1.2")), "{out:#?}");
+    let err = watching.err.take().expect("runs").finish();
+    assert_eq!(err.len(), 3, "what events tell on each worker, and the last words: {err:#?}");
+}
+
 /// Flows that come and go as fast as they can be made, for a watch with a short queue.
 #[test]
 fn in_a_storm_it_says_what_it_lost_and_is_right_in_the_end() {
@@ -561,12 +613,12 @@ fn in_a_storm_it_says_what_it_lost_and_is_right_in_the_end() {
     bare.run(&format!("conntrack -R {path}"));
     bare.flows(0, 1, 1);
     // It catches up, and then what was told of the table is the table.
-    wait_until("the last flow", || watching.out().any(|line| line.contains("\"127.1.0.0\"")));
+    watching.quiet();
     let memory = std::fs::read_to_string(format!("/proc/{}/status", watching.child.id())).expect("it runs");
     let most = memory.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("told").trim().to_owned();
     let actual = bare.ids();
     // One more comparison may be due.
-    thread::sleep(Duration::from_millis(1500));
+    watching.quiet();
     let events = watching.stop_json();
     assert_eq!(actual.len(), 20_001);
     let told = alive(&events);
