@@ -96,6 +96,8 @@ pub enum Code {
     NotRecorded,
     /// A list that a limit ended.
     Limited,
+    /// Clients that may be nodes with pods behind them.
+    BehindOtherNode,
     /// Flows of a node's addresses, which its hostNetwork pods share.
     HostNetworkFlows,
 }

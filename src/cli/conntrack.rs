@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::run::{self, Node};
 use crate::analyze::answer::Answer;
 use crate::analyze::flows::answer::{Rest, flows};
+use crate::analyze::flows::expected::expectations;
 use crate::analyze::flows::query::{self, FlowsError, FlowsQuery, NatWanted, SortKey};
 use crate::analyze::flows::types::L4;
 use crate::model::node::NodeInfo;
@@ -128,12 +129,16 @@ pub enum NetnsArg {
 
 /// Flows with their NAT undone.
 pub fn run(global: &Global, args: &ConntrackArgs) -> Result<u8, Failure> {
-    if args.stale || args.stats || args.expectations {
+    if args.stale || args.stats {
         return Err(Failure::new("this question is not answered yet"));
     }
     let query = query(global, args)?;
     if args.watch {
         return conntrack_watch::run(global, &args.watching, &query);
+    }
+    if args.expectations {
+        let ask = |nodes: &[&dyn NodeView]| expectations(nodes, &query).map_err(|error| failure(error, nodes));
+        return run::answer(global, "conntrack-expectations", ask, render::conntrack::expectations);
     }
     let mut progress = run::progress(global, "reading flows");
     let nodes = run::open(global)?;

@@ -9,6 +9,7 @@ use super::output;
 use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
 use crate::analyze::flows::answer::Flows;
+use crate::analyze::flows::expected::Expectations;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
@@ -42,6 +43,7 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("conntrack", schema::of_answer::<Flows>("conntrack")),
+        ("conntrack-expectations", schema::of_answer::<Expectations>("conntrack-expectations")),
         ("cni", schema::of_answer::<CniAnswer>("cni")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),

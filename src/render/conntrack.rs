@@ -7,11 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::analyze::answer::Answer;
 use crate::analyze::flows::answer::{Counts, Rest};
+use crate::analyze::flows::expected::{Expectations, Expected};
 use crate::analyze::flows::query::WhoAsked;
 use crate::analyze::flows::state::StateWord;
-use crate::analyze::flows::types::{Asked, AskedFront, FlowRow, NatKind, Party, ServiceHere, Who, WouldMatch};
+use crate::analyze::flows::types::{Asked, AskedFront, FlowRow, L4, NatKind, Party, ServiceHere, Who, WouldMatch};
+use crate::model::flow::expectation::Expectation;
 use crate::model::flow::{BothWays, Counted};
 use crate::render::style::{Style, escape};
+use crate::render::table::Table;
 use crate::render::words;
 
 /// On how many rows the columns' widths are measured: rows after them are written as they come.
@@ -333,4 +336,35 @@ pub fn who(
         writeln!(out, "{}", words::finding(finding, style))?;
     }
     Ok(())
+}
+
+/// What helpers expect, a row each.
+pub fn expectations(answer: &Answer<Expectations>, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let all = &answer.data.expectations;
+    if all.is_empty() {
+        return writeln!(out, "nothing is expected");
+    }
+    let many = answer.nodes.len() > 1;
+    let mut headings = vec!["PROTO", "EXPECTED FROM", "TO", "ANNOUNCED BY", "HELPER", "LEFT"];
+    if many {
+        headings.insert(0, "NODE");
+    }
+    let mut table = Table::new(&headings);
+    for Expected { node, expectation } in all {
+        let Expectation { master, tuple, mask, timeout_s, helper, .. } = expectation;
+        let from = if mask.src.is_unspecified() { "anywhere".to_owned() } else { tuple.src.to_string() };
+        let mut cells = vec![
+            L4(tuple.protocol).to_string(),
+            from,
+            place(tuple.dst, tuple.dst_port()),
+            format!("{} to {}", place(master.src, master.src_port()), place(master.dst, master.dst_port())),
+            words::or_absent(helper.as_ref()),
+            span(u64::from(*timeout_s) * 1000),
+        ];
+        if many {
+            cells.insert(0, words::or_absent(node.as_deref()));
+        }
+        table.row(cells);
+    }
+    table.write(style, out)
 }

@@ -2,6 +2,8 @@
 //!
 //! May import wire's message framing and nothing else of the crate. It knows no protocol above netlink.
 
+mod ahead;
+
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,6 +25,9 @@ const BUFFER: usize = 64 * 1024;
 const BUFFER_LIMIT: usize = 4 * 1024 * 1024;
 /// How long the kernel may take for one datagram: it answers while it holds the rtnl lock.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many datagrams of a dump are read before a thread is worth its while: most dumps have one or two.
+const ALONE: usize = 3;
 
 /// `NETLINK_ROUTE`
 pub const ROUTE: isize = 0;
@@ -148,7 +153,11 @@ impl NetlinkSocket {
         }
     }
 
-    /// Asks for all, once: each message of the dump is handed to `each`.
+    /// Asks for all, once: each message of the dump is handed to `each`. Likewise for a request for several things
+    /// which wants to be acknowledged (`NLM_F_ACK`): that ends the answer.
+    ///
+    /// A dump that goes on is read by a thread of its own while `each` is busy with what came before: the kernel
+    /// makes each datagram as it is asked for, in time that would be waited for otherwise.
     ///
     /// On [`NetlinkError::Disturbed`] the dump has been read to its end all the same, so that
     /// what `each` saw is the best that this attempt could give.
@@ -167,51 +176,119 @@ impl NetlinkSocket {
         each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, NetlinkError> {
         let sequence = self.send(request)?;
-        let mut disturbed = None;
-        loop {
-            let length = match self.receive() {
-                Ok(Some(length)) => length,
-                Ok(None) => {
-                    disturbed = Some(Disturbance::Truncated);
-                    continue;
-                }
-                Err(NetlinkError::Disturbed(why)) => {
-                    disturbed = Some(why);
-                    continue;
-                }
-                // After lost messages the end may be lost too: then the loss is what to tell.
-                Err(NetlinkError::Timeout(_)) if disturbed.is_some() => break,
-                Err(other) => return Err(other),
-            };
-            match self.walk(length, sequence, &mut disturbed, each)? {
+        let mut dump = Dump { sequence, port: self.port, disturbed: None };
+        for _ in 0..ALONE {
+            let received = self.receive();
+            match dump.take(received, &self.buffer, each)? {
                 Walked::On => {}
-                Walked::End => break,
+                Walked::End => return dump.outcome(),
                 Walked::Broken => return Ok(ControlFlow::Break(())),
             }
         }
-        disturbed.map_or(Ok(ControlFlow::Continue(())), |why| Err(NetlinkError::Disturbed(why)))
+        match ahead::read(&self.socket, self.timeout, &mut self.buffer, &mut dump, each)? {
+            ControlFlow::Continue(()) => dump.outcome(),
+            broken @ ControlFlow::Break(()) => Ok(broken),
+        }
+    }
+
+    fn send(&mut self, request: &Request) -> Result<u32, NetlinkError> {
+        // 0 is what notifications bear.
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        let bytes = request.bytes(self.sequence, self.port);
+        let sent = self
+            .socket
+            .send(&bytes, 0)
+            .map_err(|source| NetlinkError::Io { operation: "sending a netlink request", source })?;
+        if sent == bytes.len() {
+            return Ok(self.sequence);
+        }
+        let source = io::Error::new(io::ErrorKind::WriteZero, "the request was sent in part");
+        Err(NetlinkError::Io { operation: "sending a netlink request", source })
+    }
+
+    /// Reads one datagram that came from the kernel. `None`: it was longer than the buffer, which has grown.
+    fn receive(&mut self) -> Result<Option<usize>, NetlinkError> {
+        receive(&self.socket, self.timeout, &mut self.buffer)
+    }
+}
+
+/// Reads one datagram that came from the kernel. `None`: it was longer than the buffer, which has grown.
+fn receive(socket: &Socket, timeout: Duration, buffer: &mut Vec<u8>) -> Result<Option<usize>, NetlinkError> {
+    loop {
+        let mut space: &mut [u8] = buffer;
+        match socket.recv_from(&mut space, libc::MSG_TRUNC) {
+            Ok((_, sender)) if sender.port_number() != 0 => {}
+            Ok((length, _)) if length > buffer.len() => {
+                buffer.resize(length.next_multiple_of(BUFFER).min(BUFFER_LIMIT), 0);
+                return Ok(None);
+            }
+            Ok((length, _)) => return Ok(Some(length)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EAGAIN) => return Err(NetlinkError::Timeout(timeout)),
+                Some(libc::ENOBUFS) => return Err(NetlinkError::Disturbed(Disturbance::Overrun)),
+                _ => return Err(NetlinkError::Io { operation: "reading a netlink answer", source: error }),
+            },
+        }
+    }
+}
+
+/// A dump that is being read.
+#[derive(Debug)]
+struct Dump {
+    /// What its messages bear.
+    sequence: u32,
+    port: u32,
+    disturbed: Option<Disturbance>,
+}
+
+impl Dump {
+    /// Takes what came of one reading.
+    fn take(
+        &mut self,
+        received: Result<Option<usize>, NetlinkError>,
+        buffer: &[u8],
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<Walked, NetlinkError> {
+        match received {
+            Ok(Some(length)) => self.walk(buffer.get(..length).unwrap_or_default(), each),
+            Ok(None) => {
+                self.disturbed = Some(Disturbance::Truncated);
+                Ok(Walked::On)
+            }
+            Err(NetlinkError::Disturbed(why)) => {
+                self.disturbed = Some(why);
+                Ok(Walked::On)
+            }
+            // After lost messages the end may be lost too: then the loss is what to tell.
+            Err(NetlinkError::Timeout(_)) if self.disturbed.is_some() => Ok(Walked::End),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether a message is of this dump.
+    fn has(&self, message: &Message<'_>) -> bool {
+        message.sequence == self.sequence && message.port == self.port
     }
 
     /// Hands one datagram's messages on.
     fn walk(
-        &self,
-        length: usize,
-        sequence: u32,
-        disturbed: &mut Option<Disturbance>,
+        &mut self,
+        datagram: &[u8],
         each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
     ) -> Result<Walked, NetlinkError> {
-        for message in frame::messages(self.buffer.get(..length).unwrap_or_default()) {
+        for message in frame::messages(datagram) {
             let message = message?;
-            if message.sequence != sequence || message.port != self.port {
+            if !self.has(&message) {
                 continue;
             }
             if message.flags & FLAG_DUMP_INTERRUPTED != 0 {
-                disturbed.get_or_insert(Disturbance::Changed);
+                self.disturbed.get_or_insert(Disturbance::Changed);
             }
             let refusal = match message.kind {
                 frame::NOOP => continue,
                 frame::OVERRUN => {
-                    *disturbed = Some(Disturbance::Overrun);
+                    self.disturbed = Some(Disturbance::Overrun);
                     continue;
                 }
                 frame::DONE => answer::done(&message),
@@ -232,40 +309,8 @@ impl NetlinkSocket {
         Ok(Walked::On)
     }
 
-    fn send(&mut self, request: &Request) -> Result<u32, NetlinkError> {
-        // 0 is what notifications bear.
-        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
-        let bytes = request.bytes(self.sequence, self.port);
-        let sent = self
-            .socket
-            .send(&bytes, 0)
-            .map_err(|source| NetlinkError::Io { operation: "sending a netlink request", source })?;
-        if sent == bytes.len() {
-            return Ok(self.sequence);
-        }
-        let source = io::Error::new(io::ErrorKind::WriteZero, "the request was sent in part");
-        Err(NetlinkError::Io { operation: "sending a netlink request", source })
-    }
-
-    /// Reads one datagram that came from the kernel. `None`: it was longer than the buffer, which has grown.
-    fn receive(&mut self) -> Result<Option<usize>, NetlinkError> {
-        loop {
-            let mut space: &mut [u8] = &mut self.buffer;
-            match self.socket.recv_from(&mut space, libc::MSG_TRUNC) {
-                Ok((_, sender)) if sender.port_number() != 0 => {}
-                Ok((length, _)) if length > self.buffer.len() => {
-                    self.buffer.resize(length.next_multiple_of(BUFFER).min(BUFFER_LIMIT), 0);
-                    return Ok(None);
-                }
-                Ok((length, _)) => return Ok(Some(length)),
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR) => {}
-                    Some(libc::EAGAIN) => return Err(NetlinkError::Timeout(self.timeout)),
-                    Some(libc::ENOBUFS) => return Err(NetlinkError::Disturbed(Disturbance::Overrun)),
-                    _ => return Err(NetlinkError::Io { operation: "reading a netlink answer", source: error }),
-                },
-            }
-        }
+    fn outcome(self) -> Result<ControlFlow<()>, NetlinkError> {
+        self.disturbed.map_or(Ok(ControlFlow::Continue(())), |why| Err(NetlinkError::Disturbed(why)))
     }
 }
 
@@ -293,6 +338,45 @@ mod tests {
         let lost = seen;
         socket.dump(&request, &mut |_| seen += 1).unwrap();
         assert!(seen > lost);
+    }
+
+    /// Asks, and reads all of the answer in a thread.
+    fn dump_ahead(socket: &mut NetlinkSocket, request: &Request) -> (Vec<Vec<u8>>, Result<(), NetlinkError>) {
+        let sequence = socket.send(request).unwrap();
+        let mut dump = Dump { sequence, port: socket.port, disturbed: None };
+        let mut seen = Vec::new();
+        let mut each = |message: &Message<'_>| {
+            seen.push(message.payload.to_vec());
+            ControlFlow::Continue(())
+        };
+        let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut each);
+        (seen, read.and_then(|_| dump.outcome()).map(|_| ()))
+    }
+
+    #[test]
+    fn a_dump_that_is_read_ahead_is_the_same_and_fits_the_next_time() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        let request = Request::dump(GETRULE, &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let mut plain = Vec::new();
+        socket.dump(&request, &mut |message| plain.push(message.payload.to_vec())).unwrap();
+        assert!(plain.len() >= 3);
+        socket.buffer.truncate(60);
+        let (_, outcome) = dump_ahead(&mut socket, &request);
+        assert!(matches!(outcome, Err(NetlinkError::Disturbed(Disturbance::Truncated))), "{outcome:?}");
+        let (seen, outcome) = dump_ahead(&mut socket, &request);
+        outcome.unwrap();
+        assert_eq!(seen, plain);
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_from_ahead_too() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        let (_, outcome) = dump_ahead(&mut socket, &Request::dump(GETRULE, &[2, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]));
+        assert!(matches!(outcome, Err(NetlinkError::Refused(_))), "{outcome:?}");
+        socket.set_timeout(Duration::from_millis(10)).unwrap();
+        let mut dump = Dump { sequence: 1, port: socket.port, disturbed: None };
+        let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(read, Err(NetlinkError::Timeout(_))), "{read:?}");
     }
 
     #[test]

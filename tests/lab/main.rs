@@ -7,6 +7,7 @@ mod harness;
 mod adversary;
 mod crash;
 mod flows;
+mod foreign;
 mod golden;
 mod naming;
 mod network;

@@ -9,6 +9,7 @@ mod cluster;
 mod cost;
 mod doubt;
 mod file;
+mod foreign;
 mod odd;
 mod oracle;
 mod recorded;

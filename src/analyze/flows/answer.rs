@@ -3,7 +3,7 @@
 //! May import model and its siblings only.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::join::Joined;
 use super::query::{FlowsError, FlowsQuery, SortKey, Wanted, WhoAsked};
 use super::reader::Reader;
-use super::types::{FlowRow, NatKind};
+use super::types::{FlowRow, NatKind, Who};
 use crate::analyze::answer::{Answer, Gathered, node_label};
 use crate::analyze::finding::{Code, Finding};
 use crate::analyze::naming::{NetnsNames, PodHead};
@@ -28,6 +28,9 @@ use crate::model::view::NodeView;
 
 /// How many flows are kept where they are sorted and no limit is given.
 pub const SORTED: usize = 1000;
+
+/// How many addresses a sentence names.
+const FEW: usize = 4;
 
 /// Flows with their NAT undone.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -117,7 +120,14 @@ pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Res
     let mut gathered = Gathered::default();
     let wanted = Wanted::of(nodes, query, &mut gathered)?;
     let places = places(nodes, query, &wanted)?;
-    let mut telling = Telling { each, told: Counts::default(), counted: false, dated: false, refers_to_rules: false };
+    let mut telling = Telling {
+        each,
+        told: Counts::default(),
+        counted: false,
+        dated: false,
+        refers_to_rules: false,
+        neighbours: BTreeSet::new(),
+    };
     let mut readers: Vec<Reader<'_>> =
         places.iter().map(|(at, netns)| Reader::new(nodes, *at, *netns, &mut gathered)).collect();
     let limited = if let ([(at, netns)], [reader]) = (places.as_slice(), readers.as_mut_slice()) {
@@ -187,6 +197,8 @@ struct Telling<'e> {
     counted: bool,
     dated: bool,
     refers_to_rules: bool,
+    /// Clients that are other machines beside this node, the first few.
+    neighbours: BTreeSet<IpAddr>,
 }
 
 impl Telling<'_> {
@@ -195,6 +207,12 @@ impl Telling<'_> {
         self.counted |= row.counted.is_some();
         self.dated |= row.began_at.is_some();
         self.refers_to_rules |= row.source_rule.is_some();
+        if matches!(row.client.who, Who::Elsewhere { neighbour: true })
+            && row.client.behind.is_none()
+            && self.neighbours.len() <= FEW
+        {
+            self.neighbours.insert(row.client.address);
+        }
         (self.each)(row)
     }
 
@@ -220,6 +238,18 @@ impl Telling<'_> {
         if self.told.all > 0 && !self.counted {
             let text = "bytes and packets are not recorded: nf_conntrack_acct was 0 when these flows began";
             note(Code::NotRecorded, text.to_owned());
+        }
+        if !self.neighbours.is_empty() {
+            let mut names: Vec<String> = self.neighbours.iter().take(FEW).map(ToString::to_string).collect();
+            if self.neighbours.len() > FEW {
+                names.push("others".to_owned());
+            }
+            let text = format!(
+                "{} are on a network of this node's and not its own: where one is a node, a pod may be behind it, which this \
+                 node cannot see; give that node too (--from, --lab)",
+                names.join(", ")
+            );
+            note(Code::BehindOtherNode, text);
         }
         if limited {
             let text = match query.limit {

@@ -4,6 +4,7 @@
 //! `--sort` or a join over several nodes collects, which is bounded.
 
 pub mod answer;
+pub mod expected;
 mod join;
 pub mod query;
 pub mod reader;

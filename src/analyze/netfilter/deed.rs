@@ -17,6 +17,10 @@ pub enum Deed {
     Accept,
     /// Ends the packet: drop, reject.
     Drop,
+    /// Ends this base chain; a socket of this node gets the packet, whatever its address.
+    Socket,
+    /// The packet belongs to no flow: nothing translates it. The next rule is asked.
+    Notrack,
     /// Hands the packet to a program, which may do anything.
     Queue,
     /// Back to the calling chain.

@@ -31,7 +31,7 @@ pub(super) fn read(exprs: &[Expr], packet: &Packet, sets: &dyn Sets) -> Reading 
         packet,
         sets,
         registers: BTreeMap::new(),
-        reading: Reading { when: Vec::new(), marks: Vec::new(), deed: Deed::Nothing },
+        reading: Reading { when: Vec::new(), marks: Vec::new(), untracks: false, deed: Deed::Nothing },
     };
     for expr in exprs {
         machine.step(expr);
@@ -120,8 +120,9 @@ impl Machine<'_> {
             Expr::Queue { .. } => self.reading.deed = Deed::Queue,
             Expr::Tproxy { .. } => {
                 self.reading.marks.push(MarkChange::Unknown);
-                self.reading.deed = Deed::Accept;
+                self.reading.deed = Deed::Socket;
             }
+            Expr::Notrack => self.reading.untracks = true,
             Expr::Limit(_) => self.when(Condition::is(Ask::Other { text: "limit rate".to_owned() })),
             Expr::Quota(_) => self.when(Condition::is(Ask::Other { text: "quota".to_owned() })),
             Expr::Dynset { set, op: 0 | 1, .. } => {
@@ -144,9 +145,10 @@ impl Machine<'_> {
             | Expr::CtSet { .. }
             | Expr::Counter(_)
             | Expr::Log { .. }
-            | Expr::Notrack
             | Expr::Dynset { .. }
             | Expr::Exthdr { .. } => {}
+            Expr::PayloadSet { base, offset, length, .. }
+                if field::is_of_no_flow(*base, *offset, *length, self.packet.family) => {}
             Expr::PayloadSet { .. } => {
                 self.reading.deed = Deed::Undecoded("it writes to the packet, which podnet does not follow".to_owned());
             }

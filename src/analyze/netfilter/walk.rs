@@ -75,6 +75,8 @@ pub struct Walk<'w> {
     pub left_out: BTreeSet<ChainRef>,
     /// What could not be read or told.
     pub issues: Vec<Issue>,
+    /// Whether more rules may act than are told.
+    pub crowded: bool,
 }
 
 struct Frame {
@@ -143,6 +145,7 @@ impl<'w> Walk<'w> {
             touches: Vec::new(),
             left_out: BTreeSet::new(),
             issues: Vec::new(),
+            crowded: false,
         }
     }
 
@@ -220,6 +223,9 @@ impl<'w> Walk<'w> {
             };
             packet.mark = if open.is_empty() { changed } else { packet.mark.or(changed) };
         }
+        if reading.untracks {
+            self.act(state, packet, open.clone(), Deed::Notrack);
+        }
         self.act(state, packet, open, reading.deed)
     }
 
@@ -230,7 +236,7 @@ impl<'w> Walk<'w> {
         }
         let is_certain = open.is_empty();
         match deed {
-            Deed::Accept | Deed::Drop => stop(state, open),
+            Deed::Accept | Deed::Drop | Deed::Socket => stop(state, open),
             Deed::Return => {
                 if is_certain {
                     return Next::Leave;
@@ -265,7 +271,7 @@ impl<'w> Walk<'w> {
             }
             Deed::Translate(_) if is_certain => Next::Leave,
             // Where a translation may have acted no later rule acts: that the first of them counts is told once.
-            Deed::Nothing | Deed::Translate(_) => Next::Rule,
+            Deed::Nothing | Deed::Notrack | Deed::Translate(_) => Next::Rule,
             Deed::Choose(branches) => {
                 if let Some(frame) = state.stack.last_mut() {
                     frame.pending = branches
@@ -315,6 +321,7 @@ impl<'w> Walk<'w> {
 
     fn tell(&mut self, state: &State, open: &[Clause], deed: Deed) {
         if self.touches.len() == MOST_TOUCHES {
+            self.crowded = true;
             return self.unknown(format!("more than {MOST_TOUCHES} rules may act"));
         }
         let path = state.stack.iter().filter_map(|frame| {

@@ -174,7 +174,7 @@ impl Reader<'_, '_> {
         let elements = self.source.elements(&self.source.set(map));
         let mut goals: Vec<(Goal, u32)> = Vec::new();
         let mut numbers = 0;
-        for element in &elements.value {
+        for element in elements.iter() {
             let number = super::step::host_number(&element.key.0);
             let Some(_) = number.filter(|number| (offset..offset.saturating_add(modulus)).contains(number)) else {
                 said.whole = false;
@@ -224,7 +224,7 @@ impl Reader<'_, '_> {
             [When::Source { net, not: true }] => Some(vec![*net]),
             [When::SourceSet { set, not: true }] => {
                 let elements = self.source.elements(&self.source.set(set));
-                Some(super::interval::networks(self.source.table.family, &elements.value))
+                Some(super::interval::networks(self.source.table.family, &elements))
             }
             _ => None,
         }

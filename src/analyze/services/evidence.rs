@@ -80,7 +80,7 @@ impl Contents for Known<'_, '_> {
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {
-        self.0.elements(&self.0.set(name))
+        self.0.elements(&self.0.set(name)).section()
     }
 }
 
@@ -88,7 +88,7 @@ impl Known<'_, '_> {
     /// A set without a name is of addresses, or a map from a number that was drawn.
     fn anonymous(&self, name: &ByteText, address: Kind) -> Set {
         let elements = self.0.elements(&self.0.set(name));
-        let mut set = match elements.value.first().and_then(|element| element.data.as_ref()) {
+        let mut set = match elements.first().and_then(|element| element.data.as_ref()) {
             None => self.plain(name, &[address]),
             Some(data) => {
                 let mut map = self.plain(name, &[Kind::Integer]);
@@ -105,7 +105,7 @@ impl Known<'_, '_> {
             }
         };
         set.flags |= Set::ANONYMOUS | Set::CONSTANT;
-        if elements.value.iter().any(|element| element.interval_end || element.key_end.is_some()) {
+        if elements.iter().any(|element| element.interval_end || element.key_end.is_some()) {
             set.flags |= Set::INTERVAL;
         }
         set

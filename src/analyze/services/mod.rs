@@ -11,6 +11,7 @@ mod doubt;
 mod evidence;
 mod exact;
 mod finish;
+mod foreign;
 mod index;
 mod interval;
 mod iptables;
@@ -89,13 +90,7 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
     };
     let is_whole = matches!(asked, Asked::All | Asked::Pod(_));
     let words = if matches!(asked, Asked::All) && !query.words { Words::Left } else { Words::Told };
-    let mut data = Services {
-        proxies: Vec::new(),
-        pod: pod.clone(),
-        services: Vec::new(),
-        leftovers: Vec::new(),
-        findings: Vec::new(),
-    };
+    let mut data = Services { pod: pod.clone(), ..Services::default() };
     for (at, node) in indexed.iter().enumerate() {
         let label = node_label(nodes, node.node);
         let wanted: Vec<_> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| group).collect();
@@ -125,6 +120,9 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         }
         if let Some(pod) = pod.as_ref() {
             ports.retain(|port| has_endpoint(port, pod));
+        }
+        if !query.endpoints_only {
+            data.foreign.extend(foreign::find(node.node, label.as_ref(), &node.sets, &ports, &mut gathered));
         }
         data.services.append(&mut ports);
         let masquerading = if query.endpoints_only { Vec::new() } else { masquerading(&node.sets) };

@@ -76,7 +76,7 @@ pub(super) fn begin(source: &Source<'_>, wanted: Wanted) -> Begun {
 fn cluster_ips(source: &Source<'_>, wanted: Wanted) -> BTreeSet<IpAddr> {
     let set = source.set(&CLUSTER_IPS.into());
     match wanted {
-        Wanted::All => addresses(source.table.family, &source.elements(&set).value).into_iter().collect(),
+        Wanted::All => addresses(source.table.family, &source.elements(&set)).into_iter().collect(),
         Wanted::Address(address, _) => {
             source.element(&set, &address_key(address)).map(|_| address).into_iter().collect()
         }
@@ -94,7 +94,7 @@ impl Maps<'_, '_> {
     /// The elements of a map that the question needs.
     fn elements(&self, set: &SetRef, key: impl Fn(Protocol) -> Option<Bytes>) -> Vec<Element> {
         if self.wanted == Wanted::All {
-            return self.source.elements(set).value.clone();
+            return self.source.elements(set).to_vec();
         }
         let keys = Protocol::ALL.into_iter().filter_map(key);
         keys.filter_map(|key| self.source.element(set, &key)).collect()
@@ -241,7 +241,7 @@ fn node_ports_on(source: &Source<'_>, when: &[When]) -> NodePortOn {
             When::Destination { net, not: true } => on.except.push(*net),
             When::DestinationSet { set, not: false } => {
                 let elements = source.elements(&source.set(set));
-                on.only.extend(super::interval::networks(family, &elements.value));
+                on.only.extend(super::interval::networks(family, &elements));
             }
             _ => {}
         }

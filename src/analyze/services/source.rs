@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::step::{Step, Then};
@@ -33,11 +34,24 @@ pub(super) struct Source<'a> {
 /// 110,000 rules.
 struct Whole {
     chains: Section<Vec<Chain>>,
-    batch: RefCell<BTreeMap<ByteText, Place>>,
+    batch: RefCell<Batch>,
+    /// Sets that were asked for one key after the other, all of their elements.
+    sets: RefCell<BTreeMap<ByteText, Keyed>>,
+}
+
+/// What was read for some services.
+#[derive(Default)]
+struct Batch {
+    chains: BTreeMap<ByteText, Place<Rule>>,
+    /// The maps that their rules draw from.
+    maps: BTreeMap<ByteText, Place<Element>>,
 }
 
 /// What was read along with others, and its place there.
-type Place = (Section<Vec<Vec<Rule>>>, usize);
+type Place<T> = (Section<Vec<Vec<T>>>, usize);
+
+/// The elements of a set, and whether a key falls to an element only by being its key.
+type Keyed = (Section<Vec<Element>>, bool);
 
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
@@ -88,6 +102,33 @@ impl Held {
     }
 }
 
+/// The elements of a set.
+pub(super) enum Elements {
+    One(Section<Vec<Element>>),
+    Batch(Section<Vec<Vec<Element>>>, usize),
+}
+
+impl Deref for Elements {
+    type Target = [Element];
+
+    fn deref(&self) -> &[Element] {
+        match self {
+            Self::One(section) => &section.value,
+            Self::Batch(section, at) => section.value.get(*at).map(Vec::as_slice).unwrap_or_default(),
+        }
+    }
+}
+
+impl Elements {
+    /// As they are handed to those who write rules.
+    pub(super) fn section(self) -> Section<Vec<Element>> {
+        match self {
+            Self::One(section) => section,
+            Self::Batch(ref section, _) => Read { value: self.to_vec(), issues: section.issues.clone() }.section(),
+        }
+    }
+}
+
 impl<'a> Source<'a> {
     /// A table of which chains are read as they are asked for.
     pub(super) fn new(view: &'a dyn NetfilterView, netns: NetnsId, table: TableRef) -> Self {
@@ -98,31 +139,44 @@ impl<'a> Source<'a> {
     pub(super) fn read_whole(&mut self) {
         let chains = self.view.chains(self.netns, &self.table);
         self.note(&chains);
-        self.whole = Some(Whole { chains, batch: RefCell::default() });
+        self.whole = Some(Whole { chains, batch: RefCell::default(), sets: RefCell::default() });
     }
 
-    /// Reads the chains of some services together, those that they lead to included, and lets go of those read
-    /// so before. Of use only where the whole table is asked about.
+    /// Reads the chains of some services together, with those that they lead to and the maps that they draw from,
+    /// and lets go of what was read so before. Of use only where the whole table is asked about.
     pub(super) fn read_batch(&self, starts: BTreeSet<ByteText>) {
         let Some(whole) = &self.whole else { return };
-        whole.batch.borrow_mut().clear();
+        let (mut batch, mut maps) = (Batch::default(), BTreeSet::new());
         let mut next = starts;
         loop {
             let names: Vec<ByteText> = next.into_iter().filter(|name| whole.has(name)).collect();
             if names.is_empty() {
-                return;
+                break;
             }
             let read = self.view.rules_in(self.netns, &self.table, &names);
             self.note(&read);
-            let mut batch = whole.batch.borrow_mut();
-            batch.extend(names.into_iter().enumerate().map(|(at, name)| (name, (Arc::clone(&read), at))));
-            let targets = read.value.iter().flatten().filter_map(|rule| self.leads_to(rule));
-            next = targets.filter(|name| !batch.contains_key(name)).collect();
+            batch.chains.extend(placed(names, &read));
+            let mut targets = BTreeSet::new();
+            for rule in read.value.iter().flatten() {
+                match self.leads_to(rule) {
+                    Some(To::Chain(chain)) => drop(targets.insert(chain)),
+                    Some(To::Map(map)) => drop(maps.insert(map)),
+                    None => {}
+                }
+            }
+            next = targets.into_iter().filter(|name| !batch.chains.contains_key(name)).collect();
         }
+        if !maps.is_empty() {
+            let names: Vec<ByteText> = maps.into_iter().collect();
+            let read = self.view.elements_in(self.netns, &self.table, &names);
+            self.note(&read);
+            batch.maps.extend(placed(names, &read));
+        }
+        whole.batch.replace(batch);
     }
 
-    /// The chain of a service that a rule leads to.
-    fn leads_to(&self, rule: &Rule) -> Option<ByteText> {
+    /// The chain of a service, or the map, that a rule leads to.
+    fn leads_to(&self, rule: &Rule) -> Option<To> {
         let chain = match &rule.body {
             Body::Xt(xt) => match &xt.target.does {
                 Target::Jump(chain) | Target::Goto(chain) => chain.clone(),
@@ -130,10 +184,11 @@ impl<'a> Source<'a> {
             },
             Body::Nft(_) => match Step::of(rule, self.table.family).then {
                 Then::To(chain) => chain,
+                Then::Draw { map, .. } => return Some(To::Map(map)),
                 _ => return None,
             },
         };
-        chain.as_str().and_then(ChainName::parse).map(|_| chain)
+        chain.as_str().and_then(ChainName::parse).map(|_| To::Chain(chain))
     }
 
     fn note<T>(&self, read: &Read<T>) {
@@ -154,7 +209,7 @@ impl<'a> Source<'a> {
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
         let id = Arc::new(self.table.chain(name.clone()));
         if let Some(whole) = &self.whole {
-            if let Some((section, at)) = whole.batch.borrow().get(name) {
+            if let Some((section, at)) = whole.batch.borrow().chains.get(name) {
                 return Some(Held { from: From::Batch(Arc::clone(section), *at), id });
             }
             if !whole.has(name) {
@@ -177,7 +232,16 @@ impl<'a> Source<'a> {
     }
 
     /// All elements of a set.
-    pub(super) fn elements(&self, set: &SetRef) -> Section<Vec<Element>> {
+    pub(super) fn elements(&self, set: &SetRef) -> Elements {
+        if let Some(whole) = &self.whole
+            && let Some((section, at)) = whole.batch.borrow().maps.get(&set.name)
+        {
+            return Elements::Batch(Arc::clone(section), *at);
+        }
+        Elements::One(self.all_of(set))
+    }
+
+    fn all_of(&self, set: &SetRef) -> Section<Vec<Element>> {
         let section = self.view.elements(self.netns, set);
         self.note(&section);
         section
@@ -185,6 +249,18 @@ impl<'a> Source<'a> {
 
     /// The element that a key falls to.
     pub(super) fn element(&self, set: &SetRef, key: &Bytes) -> Option<Element> {
+        if let Some(whole) = &self.whole {
+            let mut sets = whole.sets.borrow_mut();
+            let (section, is_plain) = sets.entry(set.name.clone()).or_insert_with(|| {
+                let section = self.all_of(set);
+                let is_plain = section.value.iter().all(is_plain);
+                (section, is_plain)
+            });
+            if *is_plain {
+                let at = section.value.binary_search_by(|element| element.key.cmp(key));
+                return at.ok().and_then(|at| section.value.get(at)).cloned();
+            }
+        }
         let section = self.view.element(self.netns, set, key);
         self.note(&section);
         section.value.clone()
@@ -211,4 +287,20 @@ impl<'a> Source<'a> {
             issues.push(issue);
         }
     }
+}
+
+/// Where a rule leads.
+enum To {
+    Chain(ByteText),
+    Map(ByteText),
+}
+
+/// Each of what was read together, by name.
+fn placed<T>(names: Vec<ByteText>, read: &Section<Vec<Vec<T>>>) -> impl Iterator<Item = (ByteText, Place<T>)> {
+    names.into_iter().enumerate().map(|(at, name)| (name, (Arc::clone(read), at)))
+}
+
+/// Whether only its own key falls to an element.
+fn is_plain(element: &Element) -> bool {
+    !element.catch_all && !element.interval_end && element.key_end.is_none()
 }

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::collect::handle::NetnsHandle;
-use crate::collect::netfilter::LegacyMemory;
+use crate::collect::netfilter::{LegacyMemory, SetMemory};
 use crate::model::ids::{NetnsId, Nsid};
 use crate::sys::netlink::{NETFILTER, NetlinkError, NetlinkSocket, ROUTE};
 use crate::sys::netns::{self, NsThread};
@@ -35,13 +35,16 @@ impl Kernel {
 
     /// A reader of one namespace. Nothing is opened before the first question.
     pub fn open(&self, netns: &NetnsHandle) -> Namespace {
-        let [route, netfilter] = [ROUTE, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
+        let [route, netfilter, beside] =
+            [ROUTE, NETFILTER, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
         Namespace {
             thread: Arc::clone(&self.thread),
             netns: netns.clone(),
             route,
             netfilter,
+            beside,
             legacy: LegacyMemory::default(),
+            sets: SetMemory::default(),
         }
     }
 
@@ -63,7 +66,10 @@ pub struct Namespace {
     netns: NetnsHandle,
     route: Line,
     netfilter: Line,
+    /// A second nfnetlink socket, for what two threads read at once: the kernel makes one dump at a time a socket.
+    beside: Line,
     pub(in crate::collect) legacy: LegacyMemory,
+    pub(in crate::collect) sets: SetMemory,
 }
 
 /// One socket of the namespace, which the first question opens.
@@ -113,6 +119,7 @@ impl Namespace {
     pub fn close(&self) {
         *self.route.slot() = None;
         *self.netfilter.slot() = None;
+        *self.beside.slot() = None;
     }
 
     /// A socket for nfnetlink that is the caller's own, for dumps that run at the same time or end early.
@@ -136,6 +143,14 @@ impl Namespace {
         exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
     ) -> Result<T, NetlinkError> {
         self.with_line(&self.netfilter, exchange)
+    }
+
+    /// The same on a second socket, while the first is in use.
+    pub(in crate::collect) fn beside_netfilter<T>(
+        &self,
+        exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
+    ) -> Result<T, NetlinkError> {
+        self.with_line(&self.beside, exchange)
     }
 
     fn with_line<T>(

@@ -92,6 +92,10 @@ impl NetfilterView for LiveNode {
         self.memory.netfilter.elements.get(key, read)
     }
 
+    fn elements_in(&self, netns: NetnsId, table: &TableRef, sets: &[ByteText]) -> Section<Vec<Vec<Element>>> {
+        self.within(netns, "the elements of sets", |namespace| namespace.elements_in(table, sets)).section()
+    }
+
     fn element(&self, netns: NetnsId, set: &SetRef, element: &Bytes) -> Section<Option<Element>> {
         let key = (netns, set.clone(), element.clone());
         let read = || self.within(netns, "an element of a set", |namespace| namespace.element(set, element));

@@ -5,11 +5,13 @@
 mod ipset;
 mod ipvs;
 mod legacy;
+mod nf_elements;
 mod nf_tables;
 mod recent;
 mod set_names;
 
 pub(in crate::collect) use legacy::LegacyMemory;
+pub(in crate::collect) use nf_elements::SetMemory;
 
 use crate::collect::kernel::Namespace;
 use crate::model::issue::Read;

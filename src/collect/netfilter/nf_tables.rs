@@ -9,9 +9,9 @@ use crate::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
 use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::rule::Rule;
-use crate::model::netfilter::set::{Element, Set, SetRef};
+use crate::model::netfilter::set::Set;
 use crate::model::netfilter::table::{Family, Table, TableRef};
-use crate::model::text::{ByteText, Bytes};
+use crate::model::text::ByteText;
 use crate::sys::netlink::{Disturbance, NetlinkError, NetlinkSocket};
 use crate::wire::netlink::attr::AttrError;
 use crate::wire::netlink::request::Request;
@@ -94,37 +94,6 @@ impl Namespace {
         })
     }
 
-    /// The elements of a set, by key.
-    pub fn elements(&self, set: &SetRef) -> Read<Vec<Element>> {
-        self.nf_read("the elements of a set", |socket, found: &mut Vec<Element>, complaints| {
-            dump(socket, &request::elements(set), nf::NEWSETELEM, &mut |message| {
-                nf::element::elements(message, found, complaints);
-            })?;
-            found.sort_by(|one, other| key(one).cmp(&key(other)));
-            Ok(())
-        })
-    }
-
-    /// The element that a key falls to.
-    pub fn element(&self, set: &SetRef, key: &Bytes) -> Read<Option<Element>> {
-        self.nf_read("an element of a set", |socket, found, complaints| {
-            // The kernel looks among the keys first and then takes the catch-all; asked for a key, it does not.
-            for question in [request::element(set, &key.0), request::catch_all(set)] {
-                let reply = match socket.ask(&question) {
-                    Err(NetlinkError::Refused(refusal)) if refusal.errno == libc::ENOENT => continue,
-                    reply => reply?,
-                };
-                let mut elements = Vec::new();
-                if let Some(reply) = reply {
-                    nf::element::elements(&reply.payload, &mut elements, complaints);
-                }
-                *found = elements.into_iter().next();
-                return Ok(());
-            }
-            Ok(())
-        })
-    }
-
     /// The named objects of a table.
     pub fn objects(&self, table: &TableRef) -> Read<Vec<Object>> {
         self.nf_read("objects", |socket, found: &mut Vec<Object>, complaints| {
@@ -164,7 +133,7 @@ impl Namespace {
 
     /// Reads until the generation is the same before and after. What is not there gives nothing, as does a
     /// kernel without nf_tables.
-    fn nf_read<T: Default>(
+    pub(super) fn nf_read<T: Default>(
         &self,
         what: &str,
         read: impl Fn(&mut NetlinkSocket, &mut T, &mut Vec<AttrError>) -> Outcome,
@@ -194,7 +163,7 @@ impl Namespace {
 }
 
 /// The ruleset's generation; `None` where the kernel has no nf_tables.
-fn generation(socket: &mut NetlinkSocket) -> Result<Option<u32>, NetlinkError> {
+pub(super) fn generation(socket: &mut NetlinkSocket) -> Result<Option<u32>, NetlinkError> {
     match socket.ask(&request::generation()) {
         // nfnetlink refuses so what it has no subsystem for.
         Err(NetlinkError::Refused(refusal)) if matches!(refusal.errno, libc::EINVAL | libc::EOPNOTSUPP) => Ok(None),
@@ -202,7 +171,7 @@ fn generation(socket: &mut NetlinkSocket) -> Result<Option<u32>, NetlinkError> {
     }
 }
 
-fn dump(socket: &mut NetlinkSocket, request: &Request, wanted: u16, each: &mut dyn FnMut(&[u8])) -> Outcome {
+pub(super) fn dump(socket: &mut NetlinkSocket, request: &Request, wanted: u16, each: &mut dyn FnMut(&[u8])) -> Outcome {
     socket.dump(request, &mut |message| {
         if message.kind == wanted {
             each(message.payload);
@@ -248,9 +217,4 @@ fn rules(
     // Most chains have a rule or two, and there are tens of thousands.
     rules.shrink_to_fit();
     Ok(rules)
-}
-
-/// By key, then end; of equal keys the one that closes an interval first.
-fn key(element: &Element) -> (&Bytes, &Option<Bytes>, bool) {
-    (&element.key, &element.key_end, !element.interval_end)
 }

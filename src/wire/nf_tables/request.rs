@@ -6,6 +6,7 @@ use super::{GETCHAIN, GETGEN, GETOBJ, GETRULE, GETSET, GETSETELEM, GETTABLE, ele
 use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::set::SetRef;
 use crate::model::netfilter::table::{Family, TableRef};
+use crate::wire::netlink::frame::{FLAG_ACK, FLAG_REQUEST};
 use crate::wire::netlink::request::Request;
 
 /// All families. `NFPROTO_UNSPEC`
@@ -85,25 +86,42 @@ pub fn elements(set: &SetRef) -> Request {
 
 /// The element that a key falls to. The catch-all is not among those it finds.
 pub fn element(set: &SetRef, key: &[u8]) -> Request {
-    let mut value = u16::try_from(key.len() + 4).unwrap_or(u16::MAX).to_ne_bytes().to_vec();
-    value.extend_from_slice(&nfta::DATA_VALUE.to_ne_bytes());
-    value.extend_from_slice(key);
-    value.resize(value.len().next_multiple_of(4), 0);
-    one(set, &nest(nfta::SET_ELEM_KEY, &value))
+    of_set(Request::get(GETSETELEM, &fixed(number(set.table.family))), set)
+        .attr(LIST, &nest(nfta::LIST_ELEM, &of_key(key)))
 }
 
 /// The catch-all of a set.
 pub fn catch_all(set: &SetRef) -> Request {
+    of_set(Request::get(GETSETELEM, &fixed(number(set.table.family))), set)
+        .attr(LIST, &nest(nfta::LIST_ELEM, &of_catch_all()))
+}
+
+/// The elements of which the keys are the first numbers in four bytes of the machine's order, and then the
+/// catch-all. Each comes in a message of its own up to the first that is not there, for which the kernel refuses;
+/// where none is missing it acknowledges.
+pub fn numbered(set: &SetRef, count: u32) -> Request {
+    let keys = (0..count).map(|number| of_key(&number.to_ne_bytes()));
+    let list: Vec<u8> = keys.chain([of_catch_all()]).flat_map(|one| nest(nfta::LIST_ELEM, &one)).collect();
+    let family = fixed(number(set.table.family));
+    of_set(Request::with_flags(GETSETELEM, FLAG_REQUEST | FLAG_ACK, &family), set).attr(LIST, &list)
+}
+
+/// `NFTA_SET_ELEM_LIST_ELEMENTS` with `NLA_F_NESTED`.
+const LIST: u16 = nfta::SET_ELEM_LIST_ELEMENTS | 0x8000;
+
+fn of_key(key: &[u8]) -> Vec<u8> {
+    let mut value = u16::try_from(key.len() + 4).unwrap_or(u16::MAX).to_ne_bytes().to_vec();
+    value.extend_from_slice(&nfta::DATA_VALUE.to_ne_bytes());
+    value.extend_from_slice(key);
+    value.resize(value.len().next_multiple_of(4), 0);
+    nest(nfta::SET_ELEM_KEY, &value)
+}
+
+fn of_catch_all() -> Vec<u8> {
     let mut flags = 8u16.to_ne_bytes().to_vec();
     flags.extend_from_slice(&nfta::SET_ELEM_FLAGS.to_ne_bytes());
     flags.extend_from_slice(&element::CATCH_ALL.to_be_bytes());
-    one(set, &flags)
-}
-
-fn one(set: &SetRef, attrs: &[u8]) -> Request {
-    const NESTED: u16 = 0x8000;
-    of_set(Request::get(GETSETELEM, &fixed(number(set.table.family))), set)
-        .attr(nfta::SET_ELEM_LIST_ELEMENTS | NESTED, &nest(nfta::LIST_ELEM, attrs))
+    flags
 }
 
 /// The named objects of a table.

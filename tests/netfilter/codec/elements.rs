@@ -4,9 +4,9 @@ use podnet::collect::kernel::Namespace;
 use podnet::model::netfilter::expr::Expr;
 use podnet::model::netfilter::set::{Element, Set};
 use podnet::model::netfilter::table::{Counters, Family, TableRef};
-use podnet::model::text::Bytes;
+use podnet::model::text::{ByteText, Bytes};
 
-use super::{corpus, nft, open};
+use super::{corpus, nft, open, with_rules};
 
 /// A key of these parts, each padded to four bytes.
 pub fn key(parts: &[&[u8]]) -> Bytes {
@@ -110,4 +110,71 @@ fn elements_keep_their_time_and_their_counters() {
     assert_eq!(elements[0].comment.as_ref().unwrap(), &"web");
     let (ranges, _) = set(&namespace, &t4, "ranges");
     assert_eq!(ranges.fields, [4, 2]);
+}
+
+/// Maps from a number that is drawn, as kube-proxy writes them and as nobody would.
+fn drawn() -> String {
+    let many: Vec<String> = (0..65).map(|number| format!("{number} : accept")).collect();
+    let maps = [
+        "meta l4proto tcp dnat ip to numgen random mod 3 map { 0 : 10.0.0.1 . 80, 1 : 10.0.0.2 . 80, 2 : 10.0.0.3 . 80 }",
+        "numgen random mod 2 vmap { 0 : goto other, 1 : goto other }",
+        "numgen random mod 2 offset 100 vmap { 100 : goto other, 101 : goto other }",
+        "numgen random mod 3 vmap { 0 : accept, 2 : drop }",
+        "numgen random mod 3 vmap { 0 : accept, 1 : drop, * : return }",
+        "numgen random mod 2 vmap { * : return }",
+        "numgen random mod 9 vmap { 0-3 : accept, 4-8 : drop }",
+        "ct mark { 0, 1, 2 } drop",
+        "ip daddr { 0.0.0.0, 1.0.0.0, 2.0.0.0 } drop",
+        "ip daddr . tcp dport vmap { 10.0.0.1 . 80 : accept }",
+        &format!("numgen random mod 65 vmap {{ {} }}", many.join(", ")),
+    ];
+    let open = "map open { type mark : verdict; size 2; flags timeout; elements = { 0 : accept, 1 : drop } }";
+    format!("table ip drawn {{ \n{open}\nchain other {{ }}\nchain draws {{\n{}\n}}\n}}", maps.join("\n"))
+}
+
+#[test]
+fn sets_that_are_read_together_are_the_same_as_one_by_one() {
+    let netns = corpus();
+    nft(&netns, &["-f", "-"], &drawn());
+    let namespace = open(&netns);
+    let mut lengths = Vec::new();
+    for table in namespace.tables().value {
+        let mut names: Vec<ByteText> = namespace.sets(&table.id).value.into_iter().map(|set| set.id.name).collect();
+        names.extend(["none".into(), names.first().cloned().unwrap_or_default()]);
+        let together = namespace.elements_in(&table.id, &names);
+        assert_eq!(together.issues, []);
+        assert_eq!(together.value.len(), names.len());
+        for (name, elements) in names.iter().zip(&together.value) {
+            let mut alone = namespace.elements(&table.id.set(name.clone()));
+            assert_eq!(alone.issues, []);
+            // Time passes between two looks.
+            let mut elements = elements.clone();
+            elements.iter_mut().chain(&mut alone.value).for_each(|element| element.expires_ms = None);
+            assert_eq!(elements, alone.value, "{name} of {:?}", table.id);
+            if table.id.name == *"drawn" && name != "none" {
+                lengths.push(elements.len());
+            }
+        }
+    }
+    lengths.sort_unstable();
+    // The first one is there twice; of two intervals side by side there are three elements.
+    assert_eq!(lengths, [1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 65]);
+}
+
+#[test]
+fn sets_that_are_read_together_are_of_one_generation() {
+    let netns = with_rules("add table ip t; add chain ip t c");
+    let namespace = open(&netns);
+    let table = TableRef::nf(Family::Ip, "t");
+    // The same name stands for maps of other sizes, one after the other.
+    for size in [3, 2, 5, 1, 4] {
+        let choices: Vec<String> = (0..size).map(|number| format!("{number} : accept")).collect();
+        let rule =
+            format!("flush chain ip t c; add rule ip t c numgen random mod {size} vmap {{ {} }}", choices.join(", "));
+        nft(&netns, &["-f", "-"], &rule);
+        let names: Vec<ByteText> = namespace.sets(&table).value.into_iter().map(|set| set.id.name).collect();
+        let together = namespace.elements_in(&table, &names);
+        assert_eq!(together.issues, []);
+        assert_eq!(together.value.iter().map(Vec::len).collect::<Vec<_>>(), [size]);
+    }
 }
