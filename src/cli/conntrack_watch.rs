@@ -186,12 +186,7 @@ impl Watch<'_> {
     }
 
     /// Joins the groups: before any dump, so that nothing is missed between the two.
-    fn listen(
-        &mut self,
-        nodes: &[Node],
-        places: &[(usize, NetnsId)],
-        wanted: &Wanted<'_>,
-    ) -> Result<(), Failure> {
+    fn listen(&mut self, nodes: &[Node], places: &[(usize, NetnsId)], wanted: &Wanted<'_>) -> Result<(), Failure> {
         self.sockets.clear();
         self.filters.clone_from(&wanted.filters);
         for (at, netns) in places {

@@ -10,6 +10,7 @@ use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
 use crate::analyze::flows::answer::Flows;
 use crate::analyze::flows::expected::Expectations;
+use crate::analyze::flows::watch::WatchLine;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
@@ -44,6 +45,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("conntrack", schema::of_answer::<Flows>("conntrack")),
         ("conntrack-expectations", schema::of_answer::<Expectations>("conntrack-expectations")),
+        ("conntrack-watch", schema::of_lines::<WatchLine>("conntrack-watch")),
         ("cni", schema::of_answer::<CniAnswer>("cni")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),

@@ -5,8 +5,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use super::conntrack::{asked, party, span};
 use super::json::schema_id;
 use super::style::{Style, escape};
@@ -20,15 +18,11 @@ use crate::model::node::NodeInfo;
 
 /// The first line of the JSON stream.
 pub fn head(nodes: Vec<NodeInfo>, issues: Vec<Issue>, out: &mut dyn Write) -> io::Result<()> {
-    json(&WatchHead { schema: schema_id("conntrack-watch"), nodes, issues }, out)
+    line(&WatchLine::Head(WatchHead { schema: schema_id("conntrack-watch"), nodes, issues }), out)
 }
 
 /// A line of the JSON stream.
 pub fn line(line: &WatchLine, out: &mut dyn Write) -> io::Result<()> {
-    json(line, out)
-}
-
-fn json<T: Serialize>(line: &T, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }
@@ -99,7 +93,9 @@ pub fn note(note: &WatchNote) -> Option<String> {
     match note {
         WatchNote::Overrun { lost } => {
             let lost = lost.map_or_else(|| "events".to_owned(), |lost| count(lost, "event", "events"));
-            Some(format!("the kernel dropped {lost}, for they came faster than they were read; comparing with a fresh dump"))
+            Some(format!(
+                "the kernel dropped {lost}, for they came faster than they were read; comparing with a fresh dump"
+            ))
         }
         WatchNote::Compared { why, began, changed, ended, not_remembered } => {
             let mut said = Vec::new();
@@ -131,7 +127,12 @@ fn summary(totals: &WatchTotals) -> String {
     match (overruns, lost) {
         (0, _) => text.push_str("; no event was lost"),
         (_, Some(lost)) => {
-            let _ = write!(text, "; {} lost in {}", count(*lost, "event", "events"), count(*overruns, "overrun", "overruns"));
+            let _ = write!(
+                text,
+                "; {} lost in {}",
+                count(*lost, "event", "events"),
+                count(*overruns, "overrun", "overruns")
+            );
         }
         (_, None) => {
             let _ = write!(text, "; events were lost in {}", count(*overruns, "overrun", "overruns"));

@@ -218,13 +218,7 @@ fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Vec<Received
     // SAFETY: each header points to one address and one part of the buffer, of the lengths that it names; all of
     // them outlive the call, and nothing else refers to them meanwhile.
     let read = unsafe {
-        libc::recvmmsg(
-            socket.as_raw_fd(),
-            headers.as_mut_ptr(),
-            count,
-            libc::MSG_DONTWAIT,
-            std::ptr::null_mut(),
-        )
+        libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT, std::ptr::null_mut())
     };
     let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
     let received = headers.iter().zip(&senders).take(read).map(|(header, sender)| {

@@ -375,7 +375,9 @@ mod tests {
         assert!(matches!(outcome, Err(NetlinkError::Refused(_))), "{outcome:?}");
         socket.set_timeout(Duration::from_millis(10)).unwrap();
         let mut dump = Dump { sequence: 1, port: socket.port, disturbed: None };
-        let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut |_| ControlFlow::Continue(()));
+        let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut |_| {
+            ControlFlow::Continue(())
+        });
         assert!(matches!(read, Err(NetlinkError::Timeout(_))), "{read:?}");
     }
 

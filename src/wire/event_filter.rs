@@ -106,11 +106,7 @@ impl Part {
 
     /// Puts the offset of an attribute into the index register.
     fn seek(&mut self, [outer, middle, inner]: [u32; 3]) {
-        self.instructions.extend([
-            Instruction::index(outer),
-            Instruction::number(ATTRIBUTES_AT),
-            Instruction::find(),
-        ]);
+        self.instructions.extend([Instruction::index(outer), Instruction::number(ATTRIBUTES_AT), Instruction::find()]);
         self.must_be_there();
         for kind in [middle, inner] {
             self.instructions.extend([Instruction::index(kind), Instruction::find_within()]);

@@ -181,8 +181,7 @@ fn a_call_through_a_cluster_ip_is_told_as_it_went() {
             assert_row(&row(&lab, "worker-0", port), &expected, proxy);
             // To itself.
             let port = send(&lab, NGINX, ask, "10.32.0.60:1007");
-            let itself =
-                Expected { client: AT_NGINX, seen_as: "node 10.200.0.1", nat: "hairpin", ..expected };
+            let itself = Expected { client: AT_NGINX, seen_as: "node 10.200.0.1", nat: "hairpin", ..expected };
             assert_row(&row(&lab, "worker-0", port), &itself, proxy);
             // To the other worker, which sees the node.
             let port = send(&lab, BUSYBOX, ask, "10.32.0.61:1007");
@@ -256,11 +255,7 @@ fn a_call_to_a_node_port_is_told_with_whom_the_endpoint_saw() {
         assert_row(&row(&lab, "worker-0", seen), &goes_on, proxy);
         // In at the worker that has it: the bridge's address is what a masquerade takes there.
         let port = send(&lab, "outside", http, "10.240.0.20:31088");
-        let here = Expected {
-            served_by: AT_NGINX,
-            seen_as: "node 10.200.0.1",
-            ..expected
-        };
+        let here = Expected { served_by: AT_NGINX, seen_as: "node 10.200.0.1", ..expected };
         assert_row(&row(&lab, "worker-0", port), &here, proxy);
         // The endpoint sees who asks.
         let port = send(&lab, "outside", tcp, "10.240.0.20:30008");
@@ -285,15 +280,8 @@ fn a_call_to_the_outside_is_masqueraded_or_not() {
         for (protocol, ask) in [("tcp", tcp as Ask), ("udp", udp)] {
             for (to, served_by) in [("198.51.100.10:7", OUTSIDE), ("10.200.1.2:7", "elsewhere 10.200.1.2")] {
                 let port = send(&lab, BUSYBOX, ask, to);
-                let expected = Expected {
-                    protocol,
-                    client: FROM_BUSYBOX,
-                    service: None,
-                    served_by,
-                    port: 7,
-                    seen_as,
-                    nat,
-                };
+                let expected =
+                    Expected { protocol, client: FROM_BUSYBOX, service: None, served_by, port: 7, seen_as, nat };
                 assert_row(&row(&lab, "worker-0", port), &expected, to);
             }
         }
@@ -375,10 +363,7 @@ fn a_call_over_ipv6_is_told_like_any_other() {
                 "nft add rule ip6 pnt passing ct state new counter",
             ],
         ),
-        (
-            BUSYBOX,
-            &["ip -6 address add fd00:200::3/64 dev eth0 nodad", "ip -6 route add default via fd00:200::1"],
-        ),
+        (BUSYBOX, &["ip -6 address add fd00:200::3/64 dev eth0 nodad", "ip -6 route add default via fd00:200::1"]),
         (FAR, &["ip -6 address add fd00:200:1::2/64 dev eth0 nodad", "ip -6 route add default via fd00:200:1::1"]),
     ] {
         for command in commands {

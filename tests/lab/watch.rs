@@ -244,7 +244,11 @@ fn alive(events: &[Value]) -> BTreeSet<u64> {
     let mut alive = BTreeSet::new();
     for event in events.iter().filter(|event| event["flow"].is_object()) {
         let id = event["flow"]["id"].as_u64().expect("an id");
-        if event["event"] == "destroyed" { alive.remove(&id) } else { alive.insert(id) };
+        if event["event"] == "destroyed" {
+            alive.remove(&id)
+        } else {
+            alive.insert(id)
+        };
     }
     alive
 }
@@ -346,9 +350,7 @@ fn only_what_is_asked_for_is_told() {
             ["--from-addr", from, _, protocol] => client == Some(from) && flow["protocol"] == protocol,
             // As it ends a flow still bears its mark.
             ["--mark", _] => flow["mark"] == 7,
-            ["--state", state] => {
-                flow["state"] == state || (event["event"] == "destroyed" && event["before"] == state)
-            }
+            ["--state", state] => flow["state"] == state || (event["event"] == "destroyed" && event["before"] == state),
             ["--zone", _] => false,
             _ => panic!("{words:?}"),
         }
@@ -401,13 +403,16 @@ fn the_kernel_queues_only_what_a_filter_may_accept() {
         vec![FlowFilter { original: tuple(None, address("127.0.0.3"), None, None), ..none.clone() }],
         vec![FlowFilter { reply: tuple(address("127.1.0.1"), None, Some(9), None), ..none.clone() }],
         vec![FlowFilter { original: tuple(None, None, None, Some(9)), ..none.clone() }],
-        vec![FlowFilter { original: tuple(address("2001:db8::1"), address("2001:db8::1"), None, None), ..none.clone() }],
+        vec![FlowFilter {
+            original: tuple(address("2001:db8::1"), address("2001:db8::1"), None, None),
+            ..none.clone()
+        }],
         vec![FlowFilter { original: tuple(address("2001:db8::2"), None, None, None), ..none.clone() }],
         FlowFilter::places_of("127.0.0.2".parse().expect("an address")).to_vec(),
-        [FlowFilter::places_of("127.0.0.3".parse().expect("an address")).as_slice(), &[FlowFilter {
-            protocol: Some(6),
-            ..none.clone()
-        }]]
+        [
+            FlowFilter::places_of("127.0.0.3".parse().expect("an address")).as_slice(),
+            &[FlowFilter { protocol: Some(6), ..none.clone() }],
+        ]
         .concat(),
     ];
     let open = |filters: &[FlowFilter]| {
