@@ -12,7 +12,8 @@ use podnet::model::view::NodeView;
 use podnet::render;
 use podnet::render::style::Style;
 
-use crate::asked::{feed, live, worker};
+use crate::asked::worker;
+use crate::restored::{feed, live};
 use crate::testbed::Netns;
 
 const WIDE: Style = Style { wide: true, ..Style::PLAIN };
