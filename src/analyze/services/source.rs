@@ -3,21 +3,20 @@
 //! May import model only.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::step::{Step, Then};
+use super::step::Step;
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Level, Read, Section};
 use crate::model::kube_proxy::ChainName;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
-use crate::model::netfilter::rule::{Body, Rule};
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::TableRef;
 use crate::model::netfilter::view::NetfilterView;
-use crate::model::netfilter::xt::targets::Target;
 use crate::model::text::{ByteText, Bytes};
 
 /// One table.
@@ -34,15 +33,27 @@ pub(super) struct Source<'a> {
 struct Whole {
     chains: Section<Vec<Chain>>,
     names: HashSet<ByteText>,
-    batch: RefCell<HashMap<ByteText, Place>>,
+    batch: RefCell<Option<Batch>>,
 }
 
-/// What was read along with others, and its place there.
-type Place = (Section<Vec<Vec<Rule>>>, usize);
+/// Chains that were read together, by name.
+type Batch = Section<Vec<(ByteText, Vec<Rule>)>>;
 
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
         self.names.contains(name)
+    }
+
+    fn those_there(&self, names: BTreeSet<ByteText>) -> Vec<ByteText> {
+        names.into_iter().filter(|name| self.has(name)).collect()
+    }
+
+    /// A chain of those that are held.
+    fn held(&self, name: &ByteText) -> Option<From> {
+        let batch = self.batch.borrow();
+        let batch = batch.as_ref()?;
+        let at = batch.value.binary_search_by(|(held, _)| held.cmp(name)).ok()?;
+        Some(From::Batch(Arc::clone(batch), at))
     }
 }
 
@@ -57,14 +68,14 @@ pub(super) struct Held {
 #[derive(Clone)]
 enum From {
     One(Section<Option<Rules>>),
-    Batch(Section<Vec<Vec<Rule>>>, usize),
+    Batch(Batch, usize),
 }
 
 impl Held {
     fn rules(&self) -> &[Rule] {
         match &self.from {
             From::One(section) => section.value.as_ref().map(|held| held.rules.as_slice()),
-            From::Batch(section, at) => section.value.get(*at).map(Vec::as_slice),
+            From::Batch(section, at) => section.value.get(*at).map(|(_, rules)| rules.as_slice()),
         }
         .unwrap_or_default()
     }
@@ -89,6 +100,11 @@ impl Held {
     }
 }
 
+/// Whether a chain is one of a service's: what others do is read when it is asked for.
+fn is_of_a_service(chain: &ByteText) -> bool {
+    chain.as_str().and_then(ChainName::parse).is_some()
+}
+
 impl<'a> Source<'a> {
     /// A table of which chains are read as they are asked for.
     pub(super) fn new(view: &'a dyn NetfilterView, netns: NetnsId, table: TableRef) -> Self {
@@ -106,36 +122,19 @@ impl<'a> Source<'a> {
     /// Reads the chains of some services together, those that they lead to included, and lets go of those read
     /// so before. Of use only where the whole table is asked about.
     pub(super) fn read_batch(&self, starts: BTreeSet<ByteText>) {
-        let Some(whole) = &self.whole else { return };
-        whole.batch.borrow_mut().clear();
-        let mut next = starts;
-        loop {
-            let names: Vec<ByteText> = next.into_iter().filter(|name| whole.has(name)).collect();
-            if names.is_empty() {
-                return;
-            }
-            let read = self.view.rules_in(self.netns, &self.table, &names);
+        if let Some(whole) = &self.whole {
+            let starts = whole.those_there(starts);
+            let read = self.view.rules_from(self.netns, &self.table, &starts, is_of_a_service);
             self.note(&read);
-            let mut batch = whole.batch.borrow_mut();
-            batch.extend(names.into_iter().enumerate().map(|(at, name)| (name, (Arc::clone(&read), at))));
-            let targets = read.value.iter().flatten().filter_map(|rule| self.leads_to(rule));
-            next = targets.filter(|name| !batch.contains_key(name)).collect();
+            whole.batch.replace(Some(read));
         }
     }
 
-    /// The chain of a service that a rule leads to.
-    fn leads_to(&self, rule: &Rule) -> Option<ByteText> {
-        let chain = match &rule.body {
-            Body::Xt(xt) => match &xt.target.does {
-                Target::Jump(chain) | Target::Goto(chain) => chain.clone(),
-                _ => return None,
-            },
-            Body::Nft(_) => match Step::of(rule, self.table.family).then {
-                Then::To(chain) => chain,
-                _ => return None,
-            },
-        };
-        chain.as_str().and_then(ChainName::parse).map(|_| chain)
+    /// Says which are read next.
+    pub(super) fn expect_batch(&self, starts: BTreeSet<ByteText>) {
+        if let Some(whole) = &self.whole {
+            self.view.expect_rules_from(self.netns, &self.table, &whole.those_there(starts), is_of_a_service);
+        }
     }
 
     fn note<T>(&self, read: &Read<T>) {
@@ -156,8 +155,8 @@ impl<'a> Source<'a> {
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
         let id = Arc::new(self.table.chain(name.clone()));
         if let Some(whole) = &self.whole {
-            if let Some((section, at)) = whole.batch.borrow().get(name) {
-                return Some(Held { from: From::Batch(Arc::clone(section), *at), id });
+            if let Some(from) = whole.held(name) {
+                return Some(Held { from, id });
             }
             if !whole.has(name) {
                 return None;
