@@ -88,6 +88,26 @@ pub enum Code {
     Leftover,
     /// A service whose name the rules do not tell.
     NameUnknown,
+    /// A list that was not read at one instant.
+    NotOneInstant,
+    /// Rules as they are now, of which a flow remembers none.
+    WouldMatchNow,
+    /// What the kernel was not told to record.
+    NotRecorded,
+    /// A list that a limit ended.
+    Limited,
+    /// Clients that may be nodes with pods behind them.
+    BehindOtherNode,
+    /// Flows of a node's addresses, which its hostNetwork pods share.
+    HostNetworkFlows,
+    /// A table of flows that is full, or nearly so.
+    TableFull,
+    /// A counter of the table of flows that tells of something lost.
+    Lost,
+    /// Ports of a masquerade address that are nearly all taken.
+    PortsTaken,
+    /// What an answer does not tell apart.
+    NotToldApart,
 }
 
 impl Finding {

@@ -7,6 +7,7 @@ pub mod cni;
 mod cni_words;
 pub mod fib;
 pub mod finding;
+pub mod flows;
 pub mod identity;
 pub mod naming;
 pub mod nat;

@@ -126,6 +126,8 @@ pub enum Command {
     Services(super::services::ServicesArgs),
     /// Masquerade, SNAT and hostPort rules that can touch a pod, in words
     Nat(super::nat::NatArgs),
+    /// Flows with their NAT undone: who asked for what, who served it, and as whom it was seen
+    Conntrack(Box<super::conntrack::ConntrackArgs>),
     /// A pod's whole road to the wire, with the evidence for each step
     Trace(super::trace::TraceArgs),
     /// Run a program of the node in a pod's network namespace
@@ -143,7 +145,7 @@ pub enum Command {
 }
 
 /// Reads `500ms`, `2s`, `1.5s`, `1m`: more than nothing, at most an hour.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time such as 500ms, 2s or 1m");
     let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

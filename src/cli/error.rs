@@ -45,6 +45,11 @@ impl Failure {
         })
     }
 
+    /// What went wrong, in words.
+    pub fn words(&self) -> String {
+        self.error.to_string()
+    }
+
     /// Writes it to stderr.
     pub fn tell(&self) {
         tell_issues(&self.issues);

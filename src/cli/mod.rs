@@ -8,6 +8,10 @@ pub mod bridge;
 pub mod check;
 pub mod cni;
 pub mod completions;
+pub mod conntrack;
+mod conntrack_lines;
+mod conntrack_stats;
+pub mod conntrack_watch;
 pub mod enter;
 pub mod error;
 pub mod lab;
@@ -72,6 +76,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Rules(args) => rules::run(global, args),
         Command::Services(args) => services::run(global, args),
         Command::Nat(args) => nat::run(global, args),
+        Command::Conntrack(args) => conntrack::run(global, args),
         Command::Trace(args) => trace::run(global, args),
         Command::Veth(args) => veth::run(global, args),
         Command::Enter(args) => enter::run(global, args),

@@ -8,6 +8,11 @@ use super::error::Failure;
 use super::output;
 use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
+use crate::analyze::flows::answer::Flows;
+use crate::analyze::flows::expected::Expectations;
+use crate::analyze::flows::stale::types::Stale;
+use crate::analyze::flows::stats::FlowStats;
+use crate::analyze::flows::watch::WatchLine;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
@@ -40,7 +45,12 @@ pub fn run(args: &SchemaArgs) -> Result<u8, Failure> {
 /// Each command that writes JSON, with the schema of its envelope, sorted.
 pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
+        ("conntrack", schema::of_answer::<Flows>("conntrack")),
+        ("conntrack-expectations", schema::of_answer::<Expectations>("conntrack-expectations")),
+        ("conntrack-watch", schema::of_lines::<WatchLine>("conntrack-watch")),
         ("cni", schema::of_answer::<CniAnswer>("cni")),
+        ("conntrack-stale", schema::of_answer::<Stale>("conntrack-stale")),
+        ("conntrack-stats", schema::of_answer::<FlowStats>("conntrack-stats")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),
         ("nat", schema::of_answer::<Nat>("nat")),

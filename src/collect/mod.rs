@@ -3,6 +3,7 @@
 //! May import model, wire and sys. No judgement, no printing.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 pub mod cni;
+pub mod flows;
 pub mod handle;
 pub mod kernel;
 pub mod live;

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod bpf;
 pub mod cni;
+pub mod flow;
 pub mod ids;
 pub mod issue;
 pub mod kube_proxy;

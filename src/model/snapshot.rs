@@ -2,12 +2,14 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
+mod flows;
 mod mask;
 mod netfilter;
 mod redact;
 mod rules;
 mod take;
 
+pub use self::flows::{FLOWS, FlowSections};
 pub use self::netfilter::{HookSections, IpSetSections, NetfilterSections, SetSections, TableSections};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::bpf::BpfAttachment;
 use super::cni::CniState;
+use super::flow::view::FlowView;
 use super::ids::{IfIndex, NetnsId, Nsid, Pid, SandboxId};
 use super::issue::{Issue, Read, Section, Why};
 use super::link::Link;
@@ -90,6 +93,9 @@ pub struct NetnsSections {
     /// Rules, sets and lists; `None` in files of a podnet that did not read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netfilter: Option<NetfilterSections>,
+    /// Flows; `None` in files of a podnet that did not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<FlowSections>,
 }
 
 impl Snapshot {
@@ -117,6 +123,7 @@ impl Snapshot {
             all.extend(netns.sysctls.values().flat_map(|section| &section.issues));
             all.extend(netns.nsids.values().flat_map(|section| &section.issues));
             all.extend(netns.netfilter.iter().flat_map(NetfilterSections::issues));
+            all.extend(netns.flows.iter().flat_map(FlowSections::issues));
         }
         all.into_iter().cloned().collect()
     }
@@ -150,6 +157,9 @@ impl Snapshot {
             netns.nsids.values_mut().for_each(drop_hints);
             if let Some(netfilter) = &mut netns.netfilter {
                 netfilter.drop_hints();
+            }
+            if let Some(flows) = &mut netns.flows {
+                flows.drop_hints();
             }
         }
     }
@@ -280,6 +290,10 @@ impl NodeView for Snapshot {
     }
 
     fn netfilter(&self) -> &dyn NetfilterView {
+        self
+    }
+
+    fn conntrack(&self) -> &dyn FlowView {
         self
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::address::Address;
 use super::bpf::BpfAttachment;
 use super::cni::CniState;
+use super::flow::view::FlowView;
 use super::ids::{IfIndex, NetnsId, Nsid, Pid};
 use super::issue::{Read, Section};
 use super::link::Link;
@@ -82,6 +83,9 @@ pub trait NodeView {
 
     /// Netfilter's rules, sets and lists of its namespaces.
     fn netfilter(&self) -> &dyn NetfilterView;
+
+    /// The flows of its namespaces.
+    fn conntrack(&self) -> &dyn FlowView;
 
     /// CNI configuration, results cache and leases.
     fn cni(&self) -> Section<CniState>;

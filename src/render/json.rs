@@ -38,6 +38,48 @@ pub fn write<T: Serialize>(command: &str, answer: &Answer<T>, out: &mut dyn Writ
     out.write_all(b"\n")
 }
 
+/// A document whose first list is written while it is read, an element a line; what follows it in `data` is told
+/// at the end.
+pub struct Stream<'w> {
+    out: &'w mut dyn Write,
+    /// What stands before the list: nothing is written before it is known that there is an answer.
+    head: Option<String>,
+}
+
+impl<'w> Stream<'w> {
+    /// A document whose list has that name.
+    pub fn new(command: &str, nodes: &[NodeInfo], list: &str, out: &'w mut dyn Write) -> io::Result<Self> {
+        let (schema, nodes) = (schema_id(command), serde_json::to_string(nodes)?);
+        let head = format!("{{\"schema\":\"{schema}\",\n\"nodes\":{nodes},\n\"data\":{{\"{list}\":[");
+        Ok(Self { out, head: Some(head) })
+    }
+
+    /// Writes one element.
+    pub fn element(&mut self, element: &impl Serialize) -> io::Result<()> {
+        match self.head.take() {
+            Some(head) => writeln!(self.out, "{head}")?,
+            None => self.out.write_all(b",\n")?,
+        }
+        Ok(serde_json::to_writer(&mut *self.out, element)?)
+    }
+
+    /// Ends the list, and writes the rest of `data`, which must be a struct, and the issues.
+    pub fn end(mut self, rest: &impl Serialize, issues: &[Issue]) -> io::Result<()> {
+        if let Some(head) = self.head.take() {
+            self.out.write_all(head.as_bytes())?;
+        }
+        self.out.write_all(b"\n]")?;
+        let rest = serde_json::to_string(rest)?;
+        match rest.strip_prefix('{') {
+            Some("}") | None => self.out.write_all(b"}")?,
+            Some(fields) => write!(self.out, ",\n{fields}")?,
+        }
+        self.out.write_all(b",\n\"issues\":")?;
+        serde_json::to_writer(&mut *self.out, issues)?;
+        self.out.write_all(b"}\n")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,10 @@
 //! May import model and analyze's answer types only. No IO, TTY, environment or DNS; it decides nothing.
 pub mod bridge;
 pub mod cni;
+pub mod conntrack;
+pub mod conntrack_stale;
+pub mod conntrack_stats;
+pub mod conntrack_watch;
 pub mod json;
 pub mod lab;
 pub mod lab_services;

@@ -2,6 +2,7 @@
 //!
 //! May import model and analyze's answer types only.
 
+mod foreign;
 mod one;
 
 use std::io::{self, Write};
@@ -33,6 +34,7 @@ pub fn write(answer: &Answer<Services>, style: Style, out: &mut dyn Write) -> io
     if style.wide {
         one::masquerading(data, style, out)?;
     }
+    foreign::write(data, style, out)?;
     findings(data.findings.iter(), style, out)
 }
 
@@ -56,6 +58,7 @@ pub fn list(answer: &Answer<Services>, style: Style, out: &mut dyn Write) -> io:
             writeln!(out, "no rule leads to {chain}  {name}  {}", count(left.rules, "rule", "rules"))?;
         }
     }
+    foreign::write(data, style, out)?;
     // The table's last column says it already.
     findings(data.findings.iter().filter(|finding| finding.code != Code::NoEndpoints), style, out)
 }

@@ -9,14 +9,15 @@ use crate::analyze::finding::{Code, Finding};
 use crate::analyze::naming::{NetnsRef, NetnsRole};
 use crate::analyze::peer::Agreement;
 use crate::analyze::trace::{
-    BridgeStep, Gateway, HostStep, InterfaceStep, NatStep, OwnerKind, PodStep, Step, StepKind, Trace, VethStep,
-    WireStep,
+    BridgeStep, FlowsStep, Gateway, HostStep, InterfaceStep, NatStep, OwnerKind, PodStep, Step, StepKind, Trace,
+    VethStep, WireStep,
 };
 use crate::analyze::veth::ParentEnd;
 use crate::analyze::veth::plugged::{RoutedPlug, WayToPod};
 use crate::model::bpf::BpfAttachment;
 use crate::model::link::{Link, LinkKind};
 use crate::model::neigh::Neighbour;
+use crate::render::conntrack;
 use crate::render::nat::path;
 use crate::render::story::Story;
 use crate::render::style::{Style, escape};
@@ -74,7 +75,14 @@ fn tell(step: &Step, host_told: bool, style: Style, story: &mut Story) {
         StepKind::Host(host) => tell_host(host, style, story),
         StepKind::Nat(nat) => tell_nat(nat, style, story),
         StepKind::Wire(wire) => tell_wire(wire, style, story),
+        StepKind::Flows(flows) => tell_flows(flows, story),
     }
+}
+
+fn tell_flows(step: &FlowsStep, story: &mut Story) {
+    let of_node = if step.of_node { " of the whole node, whose addresses the pod shares" } else { "" };
+    let states: Vec<String> = step.states.iter().map(|(state, count)| format!("{count} {}", state.words())).collect();
+    story.step(0, "flows", conntrack::counts(&step.kinds) + of_node, states.join(", "));
 }
 
 fn tell_pod(pod: &PodStep, style: Style, story: &mut Story) {

@@ -2,9 +2,11 @@
 //!
 //! May import nothing of the crate but wire's message framing. It moves bytes and fds and knows no meaning.
 pub mod bpf;
+pub mod events;
 pub mod limits;
 pub mod netlink;
 pub mod netns;
 pub mod pidfd;
+pub mod stop;
 pub mod uts;
 pub mod xtables;

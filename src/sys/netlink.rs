@@ -2,7 +2,10 @@
 //!
 //! May import wire's message framing and nothing else of the crate. It knows no protocol above netlink.
 
+mod ahead;
+
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -22,6 +25,9 @@ const BUFFER: usize = 64 * 1024;
 const BUFFER_LIMIT: usize = 4 * 1024 * 1024;
 /// How long the kernel may take for one datagram: it answers while it holds the rtnl lock.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many datagrams of a dump are read before a thread is worth its while: most dumps have one or two.
+const ALONE: usize = 3;
 
 /// `NETLINK_ROUTE`
 pub const ROUTE: isize = 0;
@@ -89,6 +95,16 @@ pub struct NetlinkSocket {
     timeout: Duration,
 }
 
+/// How far a datagram leads.
+enum Walked {
+    /// More of the dump follows.
+    On,
+    /// The dump ends here.
+    End,
+    /// Who reads it wants no more.
+    Broken,
+}
+
 impl NetlinkSocket {
     /// Opens a socket of a protocol ([`ROUTE`], [`NETFILTER`]) in the calling thread's network namespace.
     ///
@@ -140,73 +156,39 @@ impl NetlinkSocket {
     /// Asks for all, once: each message of the dump is handed to `each`. Likewise for a request for several things
     /// which wants to be acknowledged (`NLM_F_ACK`): that ends the answer.
     ///
+    /// A dump that goes on is read by a thread of its own while `each` is busy with what came before: the kernel
+    /// makes each datagram as it is asked for, in time that would be waited for otherwise.
+    ///
     /// On [`NetlinkError::Disturbed`] the dump has been read to its end all the same, so that
     /// what `each` saw is the best that this attempt could give.
     pub fn dump(&mut self, request: &Request, each: &mut dyn FnMut(&Message<'_>)) -> Result<(), NetlinkError> {
-        let sequence = self.send(request)?;
-        let mut disturbed = None;
-        loop {
-            let length = match self.receive() {
-                Ok(Some(length)) => length,
-                Ok(None) => {
-                    disturbed = Some(Disturbance::Truncated);
-                    continue;
-                }
-                Err(NetlinkError::Disturbed(why)) => {
-                    disturbed = Some(why);
-                    continue;
-                }
-                // After lost messages the end may be lost too: then the loss is what to tell.
-                Err(NetlinkError::Timeout(_)) if disturbed.is_some() => break,
-                Err(other) => return Err(other),
-            };
-            if self.walk(length, sequence, &mut disturbed, each)? {
-                break;
-            }
-        }
-        disturbed.map_or(Ok(()), |why| Err(NetlinkError::Disturbed(why)))
+        let mut all = |message: &Message<'_>| {
+            each(message);
+            ControlFlow::Continue(())
+        };
+        self.dump_while(request, &mut all).map(|_| ())
     }
 
-    /// Hands one datagram's messages on; true at the end of the dump.
-    fn walk(
-        &self,
-        length: usize,
-        sequence: u32,
-        disturbed: &mut Option<Disturbance>,
-        each: &mut dyn FnMut(&Message<'_>),
-    ) -> Result<bool, NetlinkError> {
-        for message in frame::messages(self.buffer.get(..length).unwrap_or_default()) {
-            let message = message?;
-            if message.sequence != sequence || message.port != self.port {
-                continue;
+    /// The same until `each` breaks. Then the socket is of no more use: the rest of the dump is still to come.
+    pub fn dump_while(
+        &mut self,
+        request: &Request,
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, NetlinkError> {
+        let sequence = self.send(request)?;
+        let mut dump = Dump { sequence, port: self.port, disturbed: None };
+        for _ in 0..ALONE {
+            let received = self.receive();
+            match dump.take(received, &self.buffer, each)? {
+                Walked::On => {}
+                Walked::End => return dump.outcome(),
+                Walked::Broken => return Ok(ControlFlow::Break(())),
             }
-            if message.flags & FLAG_DUMP_INTERRUPTED != 0 {
-                disturbed.get_or_insert(Disturbance::Changed);
-            }
-            let refusal = match message.kind {
-                frame::NOOP => continue,
-                frame::OVERRUN => {
-                    *disturbed = Some(Disturbance::Overrun);
-                    continue;
-                }
-                frame::DONE => answer::done(&message),
-                frame::ERROR => {
-                    answer::refusal(&message).ok_or(FrameError::Header { at: 0, left: message.payload.len() })?
-                }
-                _ => {
-                    each(&message);
-                    continue;
-                }
-            };
-            return match refusal.errno {
-                0 => Ok(true),
-                libc::EBUSY => Err(NetlinkError::Disturbed(Disturbance::Busy)),
-                // Some dumps answer so when the thing they walk over went away: the same as a change.
-                libc::EINTR | libc::EAGAIN => Err(NetlinkError::Disturbed(Disturbance::Changed)),
-                _ => Err(NetlinkError::Refused(refusal)),
-            };
         }
-        Ok(false)
+        match ahead::read(&self.socket, self.timeout, &mut self.buffer, &mut dump, each)? {
+            ControlFlow::Continue(()) => dump.outcome(),
+            broken @ ControlFlow::Break(()) => Ok(broken),
+        }
     }
 
     fn send(&mut self, request: &Request) -> Result<u32, NetlinkError> {
@@ -226,23 +208,109 @@ impl NetlinkSocket {
 
     /// Reads one datagram that came from the kernel. `None`: it was longer than the buffer, which has grown.
     fn receive(&mut self) -> Result<Option<usize>, NetlinkError> {
-        loop {
-            let mut space: &mut [u8] = &mut self.buffer;
-            match self.socket.recv_from(&mut space, libc::MSG_TRUNC) {
-                Ok((_, sender)) if sender.port_number() != 0 => {}
-                Ok((length, _)) if length > self.buffer.len() => {
-                    self.buffer.resize(length.next_multiple_of(BUFFER).min(BUFFER_LIMIT), 0);
-                    return Ok(None);
-                }
-                Ok((length, _)) => return Ok(Some(length)),
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR) => {}
-                    Some(libc::EAGAIN) => return Err(NetlinkError::Timeout(self.timeout)),
-                    Some(libc::ENOBUFS) => return Err(NetlinkError::Disturbed(Disturbance::Overrun)),
-                    _ => return Err(NetlinkError::Io { operation: "reading a netlink answer", source: error }),
-                },
+        receive(&self.socket, self.timeout, &mut self.buffer)
+    }
+}
+
+/// Reads one datagram that came from the kernel. `None`: it was longer than the buffer, which has grown.
+fn receive(socket: &Socket, timeout: Duration, buffer: &mut Vec<u8>) -> Result<Option<usize>, NetlinkError> {
+    loop {
+        let mut space: &mut [u8] = buffer;
+        match socket.recv_from(&mut space, libc::MSG_TRUNC) {
+            Ok((_, sender)) if sender.port_number() != 0 => {}
+            Ok((length, _)) if length > buffer.len() => {
+                buffer.resize(length.next_multiple_of(BUFFER).min(BUFFER_LIMIT), 0);
+                return Ok(None);
             }
+            Ok((length, _)) => return Ok(Some(length)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EAGAIN) => return Err(NetlinkError::Timeout(timeout)),
+                Some(libc::ENOBUFS) => return Err(NetlinkError::Disturbed(Disturbance::Overrun)),
+                _ => return Err(NetlinkError::Io { operation: "reading a netlink answer", source: error }),
+            },
         }
+    }
+}
+
+/// A dump that is being read.
+#[derive(Debug)]
+struct Dump {
+    /// What its messages bear.
+    sequence: u32,
+    port: u32,
+    disturbed: Option<Disturbance>,
+}
+
+impl Dump {
+    /// Takes what came of one reading.
+    fn take(
+        &mut self,
+        received: Result<Option<usize>, NetlinkError>,
+        buffer: &[u8],
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<Walked, NetlinkError> {
+        match received {
+            Ok(Some(length)) => self.walk(buffer.get(..length).unwrap_or_default(), each),
+            Ok(None) => {
+                self.disturbed = Some(Disturbance::Truncated);
+                Ok(Walked::On)
+            }
+            Err(NetlinkError::Disturbed(why)) => {
+                self.disturbed = Some(why);
+                Ok(Walked::On)
+            }
+            // After lost messages the end may be lost too: then the loss is what to tell.
+            Err(NetlinkError::Timeout(_)) if self.disturbed.is_some() => Ok(Walked::End),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether a message is of this dump.
+    fn has(&self, message: &Message<'_>) -> bool {
+        message.sequence == self.sequence && message.port == self.port
+    }
+
+    /// Hands one datagram's messages on.
+    fn walk(
+        &mut self,
+        datagram: &[u8],
+        each: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<Walked, NetlinkError> {
+        for message in frame::messages(datagram) {
+            let message = message?;
+            if !self.has(&message) {
+                continue;
+            }
+            if message.flags & FLAG_DUMP_INTERRUPTED != 0 {
+                self.disturbed.get_or_insert(Disturbance::Changed);
+            }
+            let refusal = match message.kind {
+                frame::NOOP => continue,
+                frame::OVERRUN => {
+                    self.disturbed = Some(Disturbance::Overrun);
+                    continue;
+                }
+                frame::DONE => answer::done(&message),
+                frame::ERROR => {
+                    answer::refusal(&message).ok_or(FrameError::Header { at: 0, left: message.payload.len() })?
+                }
+                _ if each(&message).is_break() => return Ok(Walked::Broken),
+                _ => continue,
+            };
+            return match refusal.errno {
+                0 => Ok(Walked::End),
+                libc::EBUSY => Err(NetlinkError::Disturbed(Disturbance::Busy)),
+                // Some dumps answer so when the thing they walk over went away: the same as a change.
+                libc::EINTR | libc::EAGAIN => Err(NetlinkError::Disturbed(Disturbance::Changed)),
+                _ => Err(NetlinkError::Refused(refusal)),
+            };
+        }
+        Ok(Walked::On)
+    }
+
+    fn outcome(self) -> Result<ControlFlow<()>, NetlinkError> {
+        self.disturbed.map_or(Ok(ControlFlow::Continue(())), |why| Err(NetlinkError::Disturbed(why)))
     }
 }
 
@@ -270,6 +338,47 @@ mod tests {
         let lost = seen;
         socket.dump(&request, &mut |_| seen += 1).unwrap();
         assert!(seen > lost);
+    }
+
+    /// Asks, and reads all of the answer in a thread.
+    fn dump_ahead(socket: &mut NetlinkSocket, request: &Request) -> (Vec<Vec<u8>>, Result<(), NetlinkError>) {
+        let sequence = socket.send(request).unwrap();
+        let mut dump = Dump { sequence, port: socket.port, disturbed: None };
+        let mut seen = Vec::new();
+        let mut each = |message: &Message<'_>| {
+            seen.push(message.payload.to_vec());
+            ControlFlow::Continue(())
+        };
+        let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut each);
+        (seen, read.and_then(|_| dump.outcome()).map(|_| ()))
+    }
+
+    #[test]
+    fn a_dump_that_is_read_ahead_is_the_same_and_fits_the_next_time() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        let request = Request::dump(GETRULE, &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let mut plain = Vec::new();
+        socket.dump(&request, &mut |message| plain.push(message.payload.to_vec())).unwrap();
+        assert!(plain.len() >= 3);
+        socket.buffer.truncate(60);
+        let (_, outcome) = dump_ahead(&mut socket, &request);
+        assert!(matches!(outcome, Err(NetlinkError::Disturbed(Disturbance::Truncated))), "{outcome:?}");
+        let (seen, outcome) = dump_ahead(&mut socket, &request);
+        outcome.unwrap();
+        assert_eq!(seen, plain);
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_from_ahead_too() {
+        let mut socket = NetlinkSocket::open(ROUTE).unwrap();
+        let (_, outcome) = dump_ahead(&mut socket, &Request::dump(GETRULE, &[2, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]));
+        assert!(matches!(outcome, Err(NetlinkError::Refused(_))), "{outcome:?}");
+        socket.set_timeout(Duration::from_millis(10)).unwrap();
+        let mut dump = Dump { sequence: 1, port: socket.port, disturbed: None };
+        let read = ahead::read(&socket.socket, socket.timeout, &mut socket.buffer, &mut dump, &mut |_| {
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(read, Err(NetlinkError::Timeout(_))), "{read:?}");
     }
 
     #[test]

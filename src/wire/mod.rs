@@ -3,7 +3,9 @@
 //! May import model only. No IO, no sys, no panic.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 pub mod cni;
+pub mod conntrack;
 pub mod cri;
+pub mod event_filter;
 pub mod ipset;
 pub mod legacy;
 pub mod netlink;

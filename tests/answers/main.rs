@@ -3,6 +3,8 @@
 
 mod cost;
 mod faults;
+mod flow_stats;
+mod flows;
 mod identity;
 mod nat;
 mod recorded;

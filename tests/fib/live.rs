@@ -8,6 +8,7 @@ use podnet::collect::kernel::{Kernel, Namespace};
 use podnet::model::address::Address;
 use podnet::model::bpf::BpfAttachment;
 use podnet::model::cni::CniState;
+use podnet::model::flow::view::FlowView;
 use podnet::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use podnet::model::issue::{Read, Section};
 use podnet::model::link::Link;
@@ -141,6 +142,10 @@ impl NodeView for Live {
 
     fn netfilter(&self) -> &dyn NetfilterView {
         unreachable!("a route look-up asks for no rule of netfilter")
+    }
+
+    fn conntrack(&self) -> &dyn FlowView {
+        unreachable!("a route look-up asks for no flow")
     }
 
     fn cni(&self) -> Section<CniState> {

@@ -6,11 +6,17 @@ mod harness;
 
 mod adversary;
 mod crash;
+mod flows;
+mod foreign;
 mod golden;
 mod naming;
+mod nat;
 mod network;
+mod odd_services;
 mod one_reading;
 mod readers;
 mod rules;
 mod services;
+mod stale;
 mod state_file;
+mod watch;

@@ -14,26 +14,26 @@ use crate::harness::{
     worker,
 };
 
-const PROXIES: [&str; 3] = ["iptables", "iptables-legacy", "nftables"];
+pub const PROXIES: [&str; 3] = ["iptables", "iptables-legacy", "nftables"];
 
-const NGINX: &str = "default/nginx-65899c769f-wxdx6";
-const FAR: &str = "default/busybox0-g6pww";
+pub const NGINX: &str = "default/nginx-65899c769f-wxdx6";
+pub const FAR: &str = "default/busybox0-g6pww";
 
 /// How long a packet that is dropped may go unanswered before that is believed.
-const SILENCE: Duration = Duration::from_millis(400);
+pub const SILENCE: Duration = Duration::from_millis(400);
 
 impl Lab {
     #[track_caller]
-    fn with_proxy(proxy: &str) -> Self {
+    pub fn with_proxy(proxy: &str) -> Self {
         Self::up(&["--proxy", proxy, "--pods", "6"])
     }
 
     #[track_caller]
-    fn service(&self, command: &str, rest: &[&str]) -> String {
+    pub fn service(&self, command: &str, rest: &[&str]) -> String {
         stdout(&succeeded(self.try_service(command, rest)))
     }
 
-    fn try_service(&self, command: &str, rest: &[&str]) -> std::process::Output {
+    pub fn try_service(&self, command: &str, rest: &[&str]) -> std::process::Output {
         let mut arguments = vec!["lab", "service", command, "--name", &self.name];
         arguments.extend(rest);
         crate::harness::podnet(&arguments)
@@ -44,19 +44,19 @@ impl Lab {
     }
 }
 
-fn address(text: &str) -> SocketAddr {
+pub fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
 #[track_caller]
-fn asked(lab: &Lab, from: &str, ask: fn(SocketAddr) -> (SocketAddr, Said), to: &str) -> (String, String) {
+pub fn asked(lab: &Lab, from: &str, ask: fn(SocketAddr) -> (SocketAddr, Said), to: &str) -> (String, String) {
     let to = address(to);
     let (_, said) = within(&netns(lab, from), move || ask(to));
     (said.name, said.client.ip().to_string())
 }
 
 /// Where a machine's or pod's namespace is bound.
-fn netns(lab: &Lab, of: &str) -> String {
+pub fn netns(lab: &Lab, of: &str) -> String {
     let state = lab.state();
     if of == "outside" {
         state.outside.netns
@@ -69,22 +69,22 @@ fn netns(lab: &Lab, of: &str) -> String {
 
 /// How a connection fails.
 #[track_caller]
-fn failure(lab: &Lab, from: &str, to: &str) -> ErrorKind {
+pub fn failure(lab: &Lab, from: &str, to: &str) -> ErrorKind {
     let to = address(to);
     within(&netns(lab, from), move || TcpStream::connect_timeout(&to, SILENCE).expect_err("nobody answers").kind())
 }
 
 #[track_caller]
-fn assert_refused(lab: &Lab, from: &str, to: &str) {
+pub fn assert_refused(lab: &Lab, from: &str, to: &str) {
     assert_eq!(failure(lab, from, to), ErrorKind::ConnectionRefused, "{from} to {to}");
 }
 
 #[track_caller]
-fn assert_dropped(lab: &Lab, from: &str, to: &str) {
+pub fn assert_dropped(lab: &Lab, from: &str, to: &str) {
     assert_eq!(failure(lab, from, to), ErrorKind::TimedOut, "{from} to {to}");
 }
 
-fn owned(name: &str, client: &str) -> (String, String) {
+pub fn owned(name: &str, client: &str) -> (String, String) {
     (name.to_owned(), client.to_owned())
 }
 

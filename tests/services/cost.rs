@@ -6,15 +6,28 @@ use podnet::model::view::NodeView;
 use crate::watched::Watched;
 use crate::world::Rules;
 
-/// What a question asks of IPv4's tables, without what every question asks: whether the rules are hooked in.
+/// What a question asks of IPv4's tables, without what every question asks: whether the rules are hooked in,
+/// and what comes before them.
 fn asked(rules: Rules, text: Option<&str>, endpoints_only: bool) -> Vec<String> {
     let node = Watched::new(rules.node());
     let query = ServicesQuery { text: text.map(str::to_owned), endpoints_only, ..ServicesQuery::default() };
     services(&[&node as &dyn NodeView], &query).unwrap();
     let all = node.asked();
     assert!(all.contains(&"tables".to_owned()));
-    let hooked =
-        ["ip nat PREROUTING", "ip nat OUTPUT", "ip kube-proxy nat-prerouting", "ip kube-proxy nat-output", "tables"];
+    let hooked = [
+        "ip nat PREROUTING",
+        "ip nat OUTPUT",
+        "ip kube-proxy nat-prerouting",
+        "ip kube-proxy nat-output",
+        "tables",
+        // What others may have put before them.
+        "ip mangle PREROUTING",
+        "ip mangle OUTPUT",
+        "ip raw PREROUTING",
+        "ip raw OUTPUT",
+        "ip prerouting hook",
+        "ip output hook",
+    ];
     all.into_iter().filter(|what| !what.starts_with("ip6 ") && !hooked.contains(&what.as_str())).collect()
 }
 

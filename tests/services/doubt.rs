@@ -40,11 +40,9 @@ fn in_iptables_mode_each_foreign_rule_leaves_its_doubt() {
     const SERVICE: &str = "-A KUBE-SERVICES -d 10.32.0.205/32 -p tcp ";
     const FIRST: &str = "-A KUBE-SVC-CDGGSHYLG3RE2FKL -m comment --comment \"default/web:http -> 10.200.0.33:80\" ";
     const LAST: &str = "-A KUBE-SVC-CDGGSHYLG3RE2FKL -m comment --comment \"default/web:http -> 10.200.1.25:80\" ";
-    let accepts = "-A PREROUTING -d 10.32.0.205/32 -j ACCEPT";
     let translates = "-A KUBE-SERVICES -d 10.32.0.0/16 -p tcp -j DNAT --to-destination 192.0.2.9";
     let same = "-A KUBE-SERVICES -d 10.32.0.205/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-FWEJ5PXIIDWNU55J";
     let cases = [
-        (before(JUMP, accepts), "rule 1 of PREROUTING stands before KUBE-SERVICES"),
         (and(JUMP, "-i eth9"), "rule 1 of PREROUTING leads to KUBE-SERVICES under a condition"),
         (before(SERVICE, translates), "is not of a shape that kube-proxy writes"),
         (before(SERVICE, "-A KUBE-SERVICES -s 192.0.2.1/32 -j RETURN"), "is not of a shape that kube-proxy writes"),

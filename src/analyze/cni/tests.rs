@@ -98,6 +98,7 @@ fn node(runtime: Option<&str>, sandboxes: Vec<Sandbox>, state: CniState) -> Snap
         link_bpf: BTreeMap::new(),
         sysctls: BTreeMap::new(),
         nsids: BTreeMap::new(),
+        flows: None,
         netfilter: None,
     };
     let seen = Netns { id: POD_NETNS, names: Vec::new(), nsid: None, cookie: None, pids: Vec::new() };

@@ -43,6 +43,16 @@ impl Subject {
 
 /// The sentence, without a full stop.
 pub fn says(subject: Subject, when: &[Clause], translation: Option<&Translation>, unknown: Option<&str>) -> String {
+    let does = match (translation, unknown) {
+        (Some(translation), _) => does(translation),
+        (None, Some(why)) => format!("meets what is unknown: {why}"),
+        (None, None) => "is changed".to_owned(),
+    };
+    sentence(subject, when, &does)
+}
+
+/// The sentence with any end.
+pub fn sentence(subject: Subject, when: &[Clause], does: &str) -> String {
     let mut text = subject.words().to_owned();
     let (to, rest) = towards(when);
     text.push_str(&to);
@@ -64,11 +74,6 @@ pub fn says(subject: Subject, when: &[Clause], translation: Option<&Translation>
         text = format!("{text}, {aside}");
     }
     let comma = if asides.is_empty() { "" } else { "," };
-    let does = match (translation, unknown) {
-        (Some(translation), _) => does(translation),
-        (None, Some(why)) => format!("meets what is unknown: {why}"),
-        (None, None) => "is changed".to_owned(),
-    };
     format!("{text}{comma} {does}")
 }
 

@@ -269,6 +269,24 @@ impl Clause {
         }
     }
 
+    /// Whether it holds for a packet; `None` where what is known of the packet does not tell.
+    pub fn holds(&self, packet: &Packet) -> Option<bool> {
+        match self {
+            Self::Is(condition) => condition.holds(packet),
+            Self::Unless(all) => {
+                let mut is_known = true;
+                for one in all {
+                    match one.holds(packet) {
+                        Some(false) => return Some(true),
+                        Some(true) => {}
+                        None => is_known = false,
+                    }
+                }
+                is_known.then_some(false)
+            }
+        }
+    }
+
     /// What is not decoded in it.
     pub fn undecoded(&self) -> Option<&str> {
         match self {

@@ -19,6 +19,8 @@ pub struct Reading {
     pub when: Vec<Condition>,
     /// What it does to the mark, in order.
     pub marks: Vec<MarkChange>,
+    /// Whether it takes the packet out of conntrack's hands, whatever else it does.
+    pub untracks: bool,
     /// What it does in the end.
     pub deed: Deed,
 }

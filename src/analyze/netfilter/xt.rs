@@ -15,6 +15,8 @@ use crate::model::text::{ByteText, Bytes};
 
 /// `IPS_DST_NAT`
 pub(super) const DST_NAT: u32 = 1 << 5;
+/// `XT_CT_NOTRACK` and `XT_CT_NOTRACK_ALIAS`
+const NOTRACK: u16 = 1 | 2;
 
 pub(super) fn read(rule: &XtRule, family: Family) -> Reading {
     let mut when = Vec::new();
@@ -23,7 +25,12 @@ pub(super) fn read(rule: &XtRule, family: Family) -> Reading {
         matched(found, family, &mut when);
     }
     let (marks, deed) = done(&rule.target);
-    Reading { when, marks, deed }
+    let untracks = match &rule.target.does {
+        Target::Notrack => true,
+        Target::Ct(ct) => ct.flags & NOTRACK != 0,
+        _ => false,
+    };
+    Reading { when, marks, untracks, deed }
 }
 
 fn tested<T: Clone>(test: &Test<T>, ask: impl FnOnce(T) -> Ask) -> Condition {
@@ -140,7 +147,7 @@ fn done(target: &XtTarget) -> (Vec<MarkChange>, Deed) {
         // From the flow's mark, which is not known.
         Target::Connmark(change) if change.op == 2 => return (vec![MarkChange::Unknown], Deed::Nothing),
         // To a socket of this node: the packet goes on with another mark.
-        Target::Tproxy(_) => return (vec![MarkChange::Unknown], Deed::Accept),
+        Target::Tproxy(_) => return (vec![MarkChange::Unknown], Deed::Socket),
         Target::Set(change) if change.map_mark => return (vec![MarkChange::Unknown], Deed::Nothing),
         Target::Unknown(_) => {
             Deed::Undecoded(format!("the target {} (revision {}) is not decoded", target.name, target.revision))

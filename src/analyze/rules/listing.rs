@@ -11,12 +11,9 @@ use crate::analyze::notation::{nft, save};
 use crate::model::netfilter::chain::{Base, Rules};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::{Element, Set};
-use crate::model::netfilter::table::{BackEnd, Counters, Family, TableRef};
+use crate::model::netfilter::table::{BackEnd, Counters, Family, TableRef, XTABLES};
 use crate::model::text::ByteText;
 use crate::model::view::NodeView;
-
-/// The tables that iptables writes.
-const XTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
 
 /// A table, or one chain of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]

@@ -116,7 +116,7 @@ fn expression(expr: &Expr) -> Bears {
     }
 }
 
-/// Whether that base chain of nat is hooked in there and leads to kube-proxy's rules; notes what it does otherwise.
+/// Whether that base chain of nat is hooked in there and leads to kube-proxy's rules; what stands there before that is `foreign`'s to tell.
 pub(super) fn leads(source: &Source<'_>, (base, hook): (&str, Hook), to: &str) -> bool {
     let Some(held) = source.chain(&ByteText::from(base)) else { return false };
     let is_hooked = held.chain().and_then(|chain| chain.base.as_ref());
@@ -124,19 +124,13 @@ pub(super) fn leads(source: &Source<'_>, (base, hook): (&str, Hook), to: &str) -
         return false;
     }
     let goal = Then::To(to.into());
-    let mut before = Vec::new();
     let mut conditional = None;
     for (at, step) in held.steps().enumerate() {
         if step.then == goal {
             if step.when.iter().all(|when| *when == When::New) {
-                for (at, local_alone) in before {
-                    foreign(source, &held, at, to, local_alone);
-                }
                 return true;
             }
             conditional.get_or_insert(at);
-        } else if decides(source, &step) {
-            before.push((at, step.when.contains(&When::DestinationLocal { not: false })));
         }
     }
     let Some(at) = conditional else { return false };
@@ -146,18 +140,6 @@ pub(super) fn leads(source: &Source<'_>, (base, hook): (&str, Hook), to: &str) -
     );
     source.issue(Issue::incomplete(what(&held), Why::Unsupported { detail }));
     true
-}
-
-fn foreign(source: &Source<'_>, held: &Held, at: usize, to: &str, local_alone: bool) {
-    let name = &held.id.name;
-    let rule = format!("rule {} of {name} stands before {to} and may decide otherwise", at + 1);
-    source.issue(if local_alone {
-        let detail = format!("{rule} for this node's own addresses: a node port may not get to its service");
-        Issue::note(what(held), Why::Unsupported { detail })
-    } else {
-        let detail = format!("{rule}: which packets get to their service is unknown");
-        Issue::incomplete(what(held), Why::Unsupported { detail })
-    });
 }
 
 /// A rule in a chain where services begin that is none of kube-proxy's shapes.

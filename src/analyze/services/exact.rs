@@ -26,8 +26,7 @@ pub(super) fn services(nodes: &[&dyn NodeView], form: &NameForm, gathered: &mut 
         port: form.port.clone().filter(|port| !port.is_empty()),
     };
     let mut own = Gathered::default();
-    let mut data =
-        Services { proxies: Vec::new(), pod: None, services: Vec::new(), leftovers: Vec::new(), findings: Vec::new() };
+    let mut data = Services::default();
     for node in nodes {
         let sets = rule_sets(*node, &mut own);
         let mode = of_rules(sets.iter().map(|(set, _)| set));

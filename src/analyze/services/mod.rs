@@ -11,13 +11,15 @@ mod doubt;
 mod evidence;
 mod exact;
 mod finish;
+mod foreign;
 mod index;
 mod interval;
 mod iptables;
 mod leftover;
+pub mod lookup;
 mod mode;
 mod nftables;
-mod pods;
+pub(in crate::analyze) mod pods;
 mod query;
 mod select;
 pub mod share;
@@ -32,7 +34,7 @@ pub use self::query::{ServicesError, ServicesQuery};
 
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
-use self::index::{Does, Group, IndexedSet, grouped};
+use self::index::{Does, IndexedSet, grouped};
 use self::mode::{RuleSource, beside_rules, mixed, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
@@ -47,7 +49,7 @@ use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
 
 /// How many services' chains are held at a time where all are asked for.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// Answers `services`.
 pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer<Services>, ServicesError> {
@@ -88,28 +90,23 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
     };
     let is_whole = matches!(asked, Asked::All | Asked::Pod(_));
     let words = if matches!(asked, Asked::All) && !query.words { Words::Left } else { Words::Told };
-    let mut data = Services {
-        proxies: Vec::new(),
-        pod: pod.clone(),
-        services: Vec::new(),
-        leftovers: Vec::new(),
-        findings: Vec::new(),
-    };
+    let mut data = Services { pod: pod.clone(), ..Services::default() };
     for (at, node) in indexed.iter().enumerate() {
         let label = node_label(nodes, node.node);
-        let wanted: Vec<_> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| group).collect();
+        let wanted: Vec<usize> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| *group).collect();
         let pods = (!query.endpoints_only && !wanted.is_empty()).then(|| Pods::read(node.node, &mut gathered));
         let mut ports = Vec::new();
         for batch in wanted.chunks(BATCH) {
             if is_whole {
                 read_batch(node, batch);
             }
-            for group in batch.iter().copied() {
+            for place in batch.iter().copied() {
+                let (group, _) = &node.groups[place];
                 let partial = !is_whole && group.set.mode == Mode::Nftables && is_looked_up(&asked);
                 let mut draft = Draft::new(group, Detail { words, partial });
-                for (place, set) in node.sets.iter().enumerate() {
+                for (of_set, set) in node.sets.iter().enumerate() {
                     let entries: Vec<_> =
-                        node.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                        node.entries(place).filter(|(of, _)| *of == of_set).map(|(_, entry)| entry).collect();
                     if !entries.is_empty() {
                         draft.add(set, &entries);
                     }
@@ -124,6 +121,9 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         }
         if let Some(pod) = pod.as_ref() {
             ports.retain(|port| has_endpoint(port, pod));
+        }
+        if !query.endpoints_only {
+            data.foreign.extend(foreign::find(node.node, label.as_ref(), &node.sets, &ports, &mut gathered));
         }
         data.services.append(&mut ports);
         let masquerading = if query.endpoints_only { Vec::new() } else { masquerading(&node.sets) };
@@ -140,9 +140,9 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
 }
 
 /// Reads the chains that some services lead to.
-fn read_batch(node: &Indexed<'_>, batch: &[&Group]) {
+fn read_batch(node: &Indexed<'_>, batch: &[usize]) {
     for (place, set) in node.sets.iter().enumerate() {
-        let entries = batch.iter().flat_map(|group| node.entries(group)).filter(|(of, _)| *of == place);
+        let entries = batch.iter().flat_map(|group| node.entries(*group)).filter(|(of, _)| *of == place);
         let starts = entries.filter_map(|(_, entry)| match &entry.does {
             Does::LeadsTo(chain) => Some(chain.clone()),
             _ => None,

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use super::foreign::types::{Effect, Foreign, Met};
 use super::share::Share;
 use crate::analyze::finding::Finding;
 use crate::model::kube_proxy::{ChainRole, Protocol, ServicePortName};
@@ -19,7 +20,7 @@ use crate::model::sandbox::PodName;
 use crate::model::text::ByteText;
 
 /// What the services of the nodes do, as the rules of each say.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Services {
     /// Who turns services into endpoints, a row a node.
     pub proxies: Vec<Proxy>,
@@ -30,6 +31,10 @@ pub struct Services {
     pub services: Vec<ServicePort>,
     /// Chains of services to which no rule leads, by node and name; only where all services were listed.
     pub leftovers: Vec<Leftover>,
+    /// Rules of others that act on packets to these services before kube-proxy's are asked, by hook and priority.
+    /// Not looked for where only endpoints were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<Foreign>,
     /// What was found, sorted by weight.
     pub findings: Vec<Finding>,
 }
@@ -64,7 +69,7 @@ pub struct Proxy {
 }
 
 /// How services are turned into endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// kube-proxy's iptables mode.
@@ -82,7 +87,7 @@ pub enum Mode {
 }
 
 /// One set of rules of kube-proxy's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct RuleSet {
     /// How it is written.
     pub mode: Mode,

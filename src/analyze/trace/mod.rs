@@ -3,6 +3,7 @@
 //! May import model and its siblings only. Looks at the pod's and the host's namespace (and at a
 //! third one where a link leads there), never at all processes or all namespaces.
 
+mod flows;
 mod gateway;
 mod headline;
 mod host;
@@ -27,6 +28,7 @@ use crate::model::issue::{Issue, Why};
 use crate::model::link::Link;
 use crate::model::route::{Family, RouteQuery};
 use crate::model::view::NodeView;
+pub use flows::FlowsStep;
 pub use gateway::{Gateway, Owner, OwnerKind};
 pub use host::{HostStep, WayOut, WireStep};
 pub use masquerade::NatStep;
@@ -91,6 +93,8 @@ pub enum StepKind {
     Nat(Box<NatStep>),
     /// The link that the packet leaves the node by.
     Wire(Box<WireStep>),
+    /// The pod's flows, by kind; left out where a snapshot holds none.
+    Flows(FlowsStep),
 }
 
 /// An interface of the pod.
@@ -143,6 +147,9 @@ pub fn trace(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Trace>,
     let head = PodHead::of(nodes, &found, &names, &mut gathered);
     let mut road = Road { found: &found, names: &names, gathered: &mut gathered, steps: Vec::new() };
     road.walk();
+    if let Some(step) = flows::step(&found, road.gathered) {
+        road.push(StepKind::Flows(step), Vec::new());
+    }
     let steps = road.steps;
     let headline = headline::headline(&head, &found.node.node().name, &steps);
     let bad = |step: &Step| step.findings.iter().any(|finding| finding.weight == Weight::Bad);

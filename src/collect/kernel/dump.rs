@@ -12,7 +12,7 @@ use crate::wire::netlink::request::Request;
 use super::Namespace;
 
 /// How often a dump is asked for before what it gave is taken as it is.
-const ATTEMPTS: u32 = 8;
+pub(in crate::collect) const ATTEMPTS: u32 = 8;
 /// How many broken objects of one dump are told one by one.
 const COMPLAINTS: usize = 8;
 
@@ -97,7 +97,7 @@ pub(in crate::collect) fn repeated<T: Default>(
 }
 
 /// What a decoder complained of, one issue each, the rest counted.
-fn malformed(subject: &str, complaints: &[AttrError]) -> Vec<Issue> {
+pub(in crate::collect) fn malformed(subject: &str, complaints: &[AttrError]) -> Vec<Issue> {
     let issue = |detail: String| Issue::incomplete(format!("decoding {subject}"), Why::Malformed { detail });
     let mut issues: Vec<Issue> = complaints.iter().take(COMPLAINTS).map(|error| issue(error.to_string())).collect();
     if complaints.len() > COMPLAINTS {

@@ -47,6 +47,15 @@ impl Kernel {
             sets: SetMemory::default(),
         }
     }
+
+    /// Opens something in a namespace.
+    pub(in crate::collect) fn within<T: Send + 'static>(
+        &self,
+        netns: &NetnsHandle,
+        open: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.thread.within(&*netns.file, open)
+    }
 }
 
 /// The live reader of one network namespace. Each method asks the kernel anew, but for the tables of
@@ -111,6 +120,13 @@ impl Namespace {
         *self.route.slot() = None;
         *self.netfilter.slot() = None;
         *self.beside.slot() = None;
+    }
+
+    /// A socket for nfnetlink that is the caller's own, for dumps that run at the same time or end early.
+    pub(in crate::collect) fn own_netfilter(&self) -> Result<NetlinkSocket, NetlinkError> {
+        self.thread
+            .within(&*self.netns.file, || NetlinkSocket::open(NETFILTER))
+            .map_err(|source| NetlinkError::Io { operation: "opening a socket in the namespace", source })
     }
 
     /// Runs one exchange on the namespace's rtnetlink socket.

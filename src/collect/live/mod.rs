@@ -3,12 +3,14 @@
 //! May import model, wire and sys. Opens what a question needs and no more; judges nothing.
 
 mod ahead;
+mod flows;
 mod memo;
 mod open;
 mod places;
 mod pods;
 mod rules;
 mod view;
+mod watch;
 
 use std::sync::Arc;
 
@@ -78,6 +80,7 @@ struct Memory {
     nsid_of: Memo<(NetnsId, NetnsId), Option<Nsid>>,
     cni: Memo<(), CniState>,
     netfilter: rules::RuleMemory,
+    flows: flows::FlowMemory,
 }
 
 impl LiveNode {

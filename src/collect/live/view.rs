@@ -14,6 +14,7 @@ use crate::collect::{kernel, netns_names, processes};
 use crate::model::address::Address;
 use crate::model::bpf::BpfAttachment;
 use crate::model::cni::CniState;
+use crate::model::flow::view::FlowView;
 use crate::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use crate::model::issue::{Issue, Read, Section, Why};
 use crate::model::link::Link;
@@ -306,6 +307,10 @@ impl NodeView for LiveNode {
     }
 
     fn netfilter(&self) -> &dyn NetfilterView {
+        self
+    }
+
+    fn conntrack(&self) -> &dyn FlowView {
         self
     }
 

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::text::{ByteText, Bytes};
 
+/// The tables of iptables.
+pub const XTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+
 /// Which packets a table sees. Source: `NFPROTO_*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -57,6 +57,7 @@ impl Snapshot {
                 link_bpf: BTreeMap::new(),
                 sysctls: BTreeMap::new(),
                 nsids: BTreeMap::new(),
+                flows: None,
                 netfilter: Some(netfilter),
             }],
             node,

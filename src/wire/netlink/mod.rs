@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod attr;
 pub mod frame;
+pub mod program;
 pub mod request;
 
 #[cfg(test)]

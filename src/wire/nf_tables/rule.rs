@@ -5,6 +5,7 @@
 use super::{expr, fields::Fields, nfta, split, user_data};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::Family;
+use crate::model::netfilter::xt::XtRule;
 use crate::wire::netlink::attr::AttrError;
 use crate::wire::xt::lift::{add_comment, lift};
 
@@ -30,22 +31,28 @@ pub fn rule<'a>(message: &'a [u8], errors: &mut Vec<AttrError>) -> Option<Placed
     let handle = fields.u64(nfta::RULE_HANDLE);
     let (mut comment, user_data) = user_data::split(fields.raw(nfta::RULE_USERDATA), user_data::COMMENT);
     let list = fields.raw(nfta::RULE_EXPRESSIONS).unwrap_or_default();
-    let exprs = expr::list(family, list, 0, fields.errors);
-    let body = if is_iptables(family, table) {
-        match lift(family, exprs) {
-            Ok(mut rule) => {
-                // Newer versions write a rule's comment here; an xtables rule has it as a match.
-                if let Some(comment) = comment.take() {
-                    add_comment(&mut rule, comment);
-                }
-                Body::Xt(rule)
+    let errors = fields.errors;
+    let body = match is_iptables(family, table).then(|| lifted(family, list, errors)).flatten() {
+        Some(mut rule) => {
+            // Newer versions write a rule's comment here; an xtables rule has it as a match.
+            if let Some(comment) = comment.take() {
+                add_comment(&mut rule, comment);
             }
-            Err(exprs) => Body::Nft(exprs),
+            Body::Xt(rule)
         }
-    } else {
-        Body::Nft(exprs)
+        None => Body::Nft(expr::list(family, list, 0, errors)),
     };
     Some(Placed { family, table, chain, rule: Rule { number: 0, handle, body, comment, user_data } })
+}
+
+/// The expressions as an xtables rule. Where they are none, nothing of them is told: they are read once more.
+fn lifted(family: Family, list: &[u8], errors: &mut Vec<AttrError>) -> Option<XtRule> {
+    let before = errors.len();
+    let rule = lift(family, expr::each(family, list, 0, errors));
+    if rule.is_none() {
+        errors.truncate(before);
+    }
+    rule
 }
 
 /// Whether iptables-nft keeps its rules in a table of this name.

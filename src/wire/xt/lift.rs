@@ -17,7 +17,7 @@ use crate::model::netfilter::table::{Counters, Family};
 use crate::model::netfilter::xt::matches::{Match, Rate};
 use crate::model::netfilter::xt::targets::Target;
 use crate::model::netfilter::xt::{Header, Test, XtMatch, XtRule, XtTarget};
-use crate::model::text::ByteText;
+use crate::model::text::{ByteText, Bytes};
 
 // `NFT_META_*`
 const META_MARK: u32 = 3;
@@ -31,13 +31,18 @@ const CT_MARK: u32 = 3;
 /// `XT_LIMIT_SCALE`
 const LIMIT_SCALE: u64 = 10_000;
 
-/// Reads a rule's expressions as an xtables rule, or gives them back. A comment in the rule's user
-/// data is for the caller to add: [`add_comment`].
-pub fn lift(family: Family, exprs: Vec<Expr>) -> Result<XtRule, Vec<Expr>> {
-    match Lifting::new(family).and_then(|lifting| lifting.all(&exprs)) {
-        Some(rule) => Ok(rule),
-        None => Err(exprs),
+/// Reads a rule's expressions as an xtables rule; `None` where they are none, and then what is left of them was
+/// not asked for. A comment in the rule's user data is for the caller to add: [`add_comment`].
+///
+/// Expressions are taken one by one, and what they hold is moved, not copied: of the hundred thousand rules of
+/// a large node nearly all are lifted.
+pub fn lift(family: Family, exprs: impl IntoIterator<Item = Expr>) -> Option<XtRule> {
+    let mut lifting = Lifting::new(family)?;
+    let mut registers = Registers::default();
+    for expr in exprs {
+        lifting.one(expr, &mut registers)?;
     }
+    Some(lifting.done())
 }
 
 /// Adds what newer versions write into the rule's user data instead of a match: it is its last match.
@@ -56,12 +61,12 @@ fn native_target(name: &str, does: Target) -> XtTarget {
 }
 
 /// What a register holds.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Held {
     Payload { base: PayloadBase, offset: u32, length: u32 },
     Meta(u32),
     CtMark,
-    Value(Vec<u8>),
+    Value(Bytes),
 }
 
 impl Held {
@@ -71,16 +76,62 @@ impl Held {
             Self::Payload { length, .. } => usize::try_from(*length).unwrap_or(usize::MAX),
             Self::Meta(META_IIFNAME | META_OIFNAME) => 16,
             Self::Meta(_) | Self::CtMark => 4,
-            Self::Value(value) => value.len(),
+            Self::Value(value) => value.0.len(),
         }
     }
 }
 
 /// What a register holds, and the bits of it that are left.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Loaded {
     held: Held,
-    mask: Option<Vec<u8>>,
+    mask: Option<Bytes>,
+}
+
+/// What the registers hold, by offset.
+#[derive(Debug, Default)]
+struct Registers(Vec<(usize, Loaded)>);
+
+impl Registers {
+    fn load(&mut self, to: Register, held: Held) -> Option<()> {
+        self.put(to, Loaded { held, mask: None })
+    }
+
+    fn put(&mut self, to: Register, loaded: Loaded) -> Option<()> {
+        let at = to.offset()?;
+        let end = at.saturating_add(loaded.held.length());
+        self.0.retain(|(other, old)| *other >= end || other.saturating_add(old.held.length()) <= at);
+        self.0.push((at, loaded));
+        Some(())
+    }
+
+    fn loaded(&self, from: Register) -> Option<&Loaded> {
+        let at = from.offset()?;
+        self.0.iter().find(|(other, _)| *other == at).map(|(_, loaded)| loaded)
+    }
+
+    /// The value a register was given; `None` where it holds what only a packet has.
+    fn value(&self, from: Register) -> Option<&[u8]> {
+        match self.loaded(from)? {
+            Loaded { held: Held::Value(value), mask: None } => Some(&value.0),
+            _ => None,
+        }
+    }
+
+    /// Leaves only some bits of what a register holds.
+    fn narrow(&mut self, from: Register, to: Register, mask: Bytes, xor: &Bytes) -> Option<()> {
+        let loaded = self.loaded(from)?;
+        if loaded.mask.is_some() || xor.0.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        let held = match loaded.held {
+            Held::Payload { base, offset, length } => Held::Payload { base, offset, length },
+            Held::Meta(key) => Held::Meta(key),
+            Held::CtMark => Held::CtMark,
+            Held::Value(_) => return None,
+        };
+        self.put(to, Loaded { held, mask: Some(mask) })
+    }
 }
 
 /// What is compared with what.
@@ -121,8 +172,6 @@ impl Comparison<'_> {
 #[derive(Debug)]
 struct Lifting {
     family: Family,
-    /// By offset in the data registers.
-    registers: Vec<(usize, Loaded)>,
     header: Header,
     matches: Vec<XtMatch>,
     target: Option<XtTarget>,
@@ -133,71 +182,56 @@ impl Lifting {
     fn new(family: Family) -> Option<Self> {
         matches!(family, Family::Ip | Family::Ip6).then(|| Self {
             family,
-            registers: Vec::new(),
             header: Header::default(),
-            matches: Vec::new(),
+            // A list that grows makes room for four, and most rules have a match or two.
+            matches: Vec::with_capacity(2),
             target: None,
             counters: None,
         })
     }
 
-    fn all(mut self, exprs: &[Expr]) -> Option<XtRule> {
-        // Counted first: a list that grows makes room for four, and most rules have a match or two.
-        self.matches.reserve_exact(exprs.iter().filter(|expr| matches!(expr, Expr::XtMatch(_))).count());
-        for expr in exprs {
-            self.one(expr)?;
-        }
-        let nothing = XtTarget { name: ByteText::default(), revision: 0, does: Target::Nothing };
-        Some(XtRule {
+    fn done(mut self) -> XtRule {
+        self.matches.shrink_to_fit();
+        let nothing = || XtTarget { name: ByteText::default(), revision: 0, does: Target::Nothing };
+        XtRule {
             header: self.header,
             matches: self.matches,
-            target: self.target.unwrap_or(nothing),
+            target: self.target.unwrap_or_else(nothing),
             counters: self.counters,
-        })
+        }
     }
 
-    fn one(&mut self, expr: &Expr) -> Option<()> {
+    fn one(&mut self, expr: Expr, registers: &mut Registers) -> Option<()> {
         match expr {
-            Expr::Counter(counters) => match self.counters.replace(*counters) {
-                None => Some(()),
-                Some(_) => None,
-            },
-            Expr::Payload { to, base, offset, length } => {
-                self.load(*to, Held::Payload { base: *base, offset: *offset, length: *length })
-            }
-            Expr::Meta { to, key } => self.load(*to, Held::Meta(*key)),
-            Expr::Ct { to, key: CT_MARK, direction: None } => self.load(*to, Held::CtMark),
-            Expr::Immediate { to, data: Data::Value(value) } => self.load(*to, Held::Value(value.0.clone())),
+            Expr::Counter(counters) => header::set(&mut self.counters, counters),
+            Expr::Payload { to, base, offset, length } => registers.load(to, Held::Payload { base, offset, length }),
+            Expr::Meta { to, key } => registers.load(to, Held::Meta(key)),
+            Expr::Ct { to, key: CT_MARK, direction: None } => registers.load(to, Held::CtMark),
+            Expr::Immediate { to, data: Data::Value(value) } => registers.load(to, Held::Value(value)),
             Expr::Bitwise { from, to, op: BitwiseOp::MaskXor { mask, xor }, .. } => {
-                self.narrow(*from, *to, &mask.0, &xor.0)
+                registers.narrow(from, to, mask, &xor)
             }
             Expr::Cmp { from, op, value } => {
-                let loaded = self.loaded(*from)?.clone();
-                self.compare(&loaded.held, Comparison { mask: loaded.mask.as_deref(), op: *op, value: &value.0 })
+                let Loaded { held, mask } = registers.loaded(from)?;
+                let mask = mask.as_ref().map(|mask| mask.0.as_slice());
+                self.compare(held, Comparison { mask, op, value: &value.0 })
             }
             Expr::Range { from, not, min, max } => {
                 self.ask()?;
-                let loaded = self.loaded(*from)?.clone();
-                self.port_range(&loaded, *not, &min.0, &max.0)
+                self.port_range(registers.loaded(from)?, not, &min.0, &max.0)
             }
             Expr::XtMatch(found) => {
                 self.ask()?;
-                self.matches.push(found.clone());
+                self.matches.push(found);
                 Some(())
             }
             Expr::Limit(limit) => {
                 self.ask()?;
-                self.matches.push(native("limit", Match::Limit(rate(limit)?)));
+                self.matches.push(native("limit", Match::Limit(rate(&limit)?)));
                 Some(())
             }
-            _ => {
-                let target = targets::read(self, expr)?;
-                match self.target.replace(target) {
-                    None => Some(()),
-                    // Nothing comes after a target.
-                    Some(_) => None,
-                }
-            }
+            // Nothing comes after a target.
+            expr => header::set(&mut self.target, targets::read(self.family, registers, expr)?),
         }
     }
 
@@ -224,40 +258,6 @@ impl Lifting {
             )
         };
         self.matches.iter().all(harmless).then_some(())
-    }
-
-    fn load(&mut self, to: Register, held: Held) -> Option<()> {
-        self.put(to, Loaded { held, mask: None })
-    }
-
-    fn put(&mut self, to: Register, loaded: Loaded) -> Option<()> {
-        let at = to.offset()?;
-        let end = at.saturating_add(loaded.held.length());
-        self.registers.retain(|(other, old)| *other >= end || other.saturating_add(old.held.length()) <= at);
-        self.registers.push((at, loaded));
-        Some(())
-    }
-
-    fn loaded(&self, from: Register) -> Option<&Loaded> {
-        let at = from.offset()?;
-        self.registers.iter().find(|(other, _)| *other == at).map(|(_, loaded)| loaded)
-    }
-
-    /// The value a register was given; `None` where it holds what only a packet has.
-    fn value(&self, from: Register) -> Option<&[u8]> {
-        match self.loaded(from)? {
-            Loaded { held: Held::Value(value), mask: None } => Some(value),
-            _ => None,
-        }
-    }
-
-    fn narrow(&mut self, from: Register, to: Register, mask: &[u8], xor: &[u8]) -> Option<()> {
-        let mut loaded = self.loaded(from)?.clone();
-        if loaded.mask.is_some() || xor.iter().any(|byte| *byte != 0) || matches!(loaded.held, Held::Value(_)) {
-            return None;
-        }
-        loaded.mask = Some(mask.to_vec());
-        self.put(to, loaded)
     }
 
     fn compare(&mut self, held: &Held, asked: Comparison<'_>) -> Option<()> {

@@ -89,6 +89,7 @@ impl Node {
             link_bpf: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             nsids: BTreeMap::new(),
+            flows: None,
             netfilter: Some(NetfilterSections::default()),
         };
         for family in Family::ALL {

@@ -261,6 +261,7 @@ fn sections(folder: &Path, id: NetnsId, nsids: BTreeMap<Nsid, Option<NetnsId>>) 
         link_bpf: names.values().map(|ifindex| (*ifindex, ok(Vec::new()))).collect(),
         sysctls: BTreeMap::new(),
         nsids: nsids.into_iter().map(|(nsid, id)| (nsid, ok(id))).collect(),
+        flows: None,
         netfilter: Some(NetfilterSections::default()),
         links: ok(json::links(&links)),
     }

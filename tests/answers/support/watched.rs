@@ -7,6 +7,7 @@ use std::sync::Arc;
 use podnet::model::address::Address;
 use podnet::model::bpf::BpfAttachment;
 use podnet::model::cni::CniState;
+use podnet::model::flow::view::FlowView;
 use podnet::model::ids::{IfIndex, NetnsId, Nsid, Pid};
 use podnet::model::issue::{Read, Section};
 use podnet::model::link::Link;
@@ -115,6 +116,10 @@ impl NodeView for Watched {
 
     fn netfilter(&self) -> &dyn NetfilterView {
         self.note("netfilter").netfilter()
+    }
+
+    fn conntrack(&self) -> &dyn FlowView {
+        self.note("conntrack").conntrack()
     }
 
     fn cni(&self) -> Section<CniState> {

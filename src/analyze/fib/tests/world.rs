@@ -122,6 +122,7 @@ impl World {
             link_bpf: BTreeMap::new(),
             sysctls,
             nsids: BTreeMap::new(),
+            flows: None,
             netfilter: None,
         };
         Snapshot {

@@ -21,13 +21,24 @@ const DEPTH: u8 = 3;
 pub(super) fn list(family: Family, bytes: &[u8], depth: u8, errors: &mut Vec<AttrError>) -> Vec<Expr> {
     // Counted first: a table may hold a hundred thousand rules, and each would grow its list anew.
     let mut exprs = Vec::with_capacity(attrs(bytes).flatten().count());
-    for attr in attrs(bytes) {
-        match attr {
-            Ok(attr) => exprs.push(expr(family, attr.payload, depth, errors)),
-            Err(error) => errors.push(error),
-        }
-    }
+    exprs.extend(each(family, bytes, depth, errors));
     exprs
+}
+
+/// The same, one at a time.
+pub(super) fn each<'a>(
+    family: Family,
+    bytes: &'a [u8],
+    depth: u8,
+    errors: &'a mut Vec<AttrError>,
+) -> impl Iterator<Item = Expr> + 'a {
+    attrs(bytes).filter_map(move |attr| match attr {
+        Ok(attr) => Some(expr(family, attr.payload, depth, errors)),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    })
 }
 
 /// One expression, or in newer kernels a list of them.

@@ -59,8 +59,10 @@ impl Lifting {
 
     /// An address: whole, its first bytes alone where they are the prefix, or under a mask.
     fn address(&self, asked: Comparison<'_>) -> Option<Test<MaskedAddress>> {
-        let whole = vec![0xff; asked.value.len()];
-        let mask = asked.mask.unwrap_or(&whole);
+        let mask = match asked.mask {
+            Some(mask) => mask,
+            None => [0xff; 16].get(..asked.value.len())?,
+        };
         let read = |bytes: &[u8]| {
             if self.family == Family::Ip6 {
                 let mut octets = [0; 16];

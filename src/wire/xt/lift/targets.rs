@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::{Lifting, META_MARK, META_NFTRACE, native_target};
+use super::{META_MARK, META_NFTRACE, Registers, native_target};
 use crate::model::netfilter::expr::{Data, Expr, Nat, NatKind, Register, RegisterRange, Verdict};
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::XtTarget;
@@ -21,30 +21,30 @@ const RANDOM_FULLY: u32 = 16;
 const WARNING: u32 = 4;
 
 /// What an expression does, where it is a target's whole work.
-pub(super) fn read(rule: &Lifting, expr: &Expr) -> Option<XtTarget> {
+pub(super) fn read(family: Family, registers: &Registers, expr: Expr) -> Option<XtTarget> {
     match expr {
         Expr::Immediate { data: Data::Verdict(verdict), .. } => standard(verdict),
-        Expr::XtTarget(target) => Some(target.clone()),
+        Expr::XtTarget(target) => Some(target),
         Expr::MetaSet { from, key } => {
-            let value = u32::from_ne_bytes(rule.value(*from).and_then(four)?);
-            match *key {
+            let value = u32::from_ne_bytes(registers.value(from).and_then(four)?);
+            match key {
                 META_NFTRACE if value != 0 => Some(native_target("TRACE", Target::Trace)),
                 META_MARK => Some(native_target("MARK", Target::Mark(SetMark { value, clear: u32::MAX }))),
                 _ => None,
             }
         }
         Expr::Log { group, prefix, length, threshold, level, flags } => {
-            let prefix = prefix.clone().unwrap_or_default();
+            let prefix = prefix.unwrap_or_default();
             match group {
-                Some(group) => Some(nflog(*group, prefix, *length, threshold.unwrap_or_default())),
+                Some(group) => Some(nflog(group, prefix, length, threshold.unwrap_or_default())),
                 None => log(prefix, level.unwrap_or(WARNING), flags.unwrap_or_default()),
             }
         }
         Expr::Reject { kind, code } => {
-            let with = if rule.family == Family::Ip6 { reject6(*kind, *code)? } else { reject4(*kind, *code)? };
+            let with = if family == Family::Ip6 { reject6(kind, code)? } else { reject4(kind, code)? };
             Some(native_target("REJECT", Target::Reject(with)))
         }
-        Expr::Nat(nat) => translation(rule, nat),
+        Expr::Nat(nat) => translation(family, registers, &nat),
         _ => None,
     }
 }
@@ -57,15 +57,15 @@ fn four(value: &[u8]) -> Option<[u8; 4]> {
     }
 }
 
-fn standard(verdict: &Verdict) -> Option<XtTarget> {
+fn standard(verdict: Verdict) -> Option<XtTarget> {
     Some(native_target(
         "",
         match verdict {
             Verdict::Accept => Target::Accept,
             Verdict::Drop => Target::Drop,
             Verdict::Return => Target::Return,
-            Verdict::Jump(chain) => Target::Jump(chain.clone()),
-            Verdict::Goto(chain) => Target::Goto(chain.clone()),
+            Verdict::Jump(chain) => Target::Jump(chain),
+            Verdict::Goto(chain) => Target::Goto(chain),
             _ => return None,
         },
     ))
@@ -111,21 +111,21 @@ fn reject6(kind: u32, code: u8) -> Option<u32> {
     })
 }
 
-fn translation(rule: &Lifting, nat: &Nat) -> Option<XtTarget> {
+fn translation(family: Family, registers: &Registers, nat: &Nat) -> Option<XtTarget> {
     let known = MAP_IPS | PROTO_SPECIFIED | RANDOM | PERSISTENT | RANDOM_FULLY;
-    let own = if rule.family == Family::Ip6 { 10 } else { 2 };
+    let own = if family == Family::Ip6 { 10 } else { 2 };
     if nat.flags & !known != 0 || nat.family.is_some_and(|family| family != own) {
         return None;
     }
     let address = |register: Register| {
-        let value = rule.value(register)?;
-        if rule.family == Family::Ip6 {
+        let value = registers.value(register)?;
+        if family == Family::Ip6 {
             Some(IpAddr::from(<[u8; 16]>::try_from(value).ok()?))
         } else {
             Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?))
         }
     };
-    let port = |register: Register| Some(u16::from_be_bytes(rule.value(register)?.try_into().ok()?));
+    let port = |register: Register| Some(u16::from_be_bytes(registers.value(register)?.try_into().ok()?));
     let mut range = NatRange {
         random: nat.flags & RANDOM != 0,
         random_fully: nat.flags & RANDOM_FULLY != 0,

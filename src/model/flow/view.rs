@@ -1,0 +1,32 @@
+//! The part of the seam that tells a namespace's flows.
+//!
+//! Must not import anything from the crate but its sibling model types.
+
+use std::ops::ControlFlow;
+
+use super::Flow;
+use super::expectation::Expectation;
+use super::filter::FlowFilter;
+use super::statistics::Statistics;
+use crate::model::ids::NetnsId;
+use crate::model::issue::{Read, Section};
+
+/// The flows of one node's namespaces.
+pub trait FlowView {
+    /// Hands every flow that one of the filters accepts to `each`, one by one as the kernel tells them, until it
+    /// breaks. None is handed on twice, and none is kept: memory does not grow with the table.
+    ///
+    /// A dump of flows is never one instant, and the kernel marks none as disturbed. Where it overran the socket
+    /// or cut a message, the reading is done again, and only the flows that were not yet handed on follow.
+    fn flows(&self, netns: NetnsId, filters: &[FlowFilter], each: &mut dyn FnMut(&Flow) -> ControlFlow<()>)
+    -> Read<()>;
+
+    /// How many flows a snapshot left out (`--flows N`); `None` where none was.
+    fn flows_left_out(&self, netns: NetnsId) -> Option<u64>;
+
+    /// What helpers expect, by master, tuple and id.
+    fn expectations(&self, netns: NetnsId) -> Section<Vec<Expectation>>;
+
+    /// How full the table is, and what was counted about it.
+    fn flow_statistics(&self, netns: NetnsId) -> Section<Statistics>;
+}
