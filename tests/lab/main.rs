@@ -19,3 +19,4 @@ mod rules;
 mod services;
 mod stale;
 mod state_file;
+mod watch;
