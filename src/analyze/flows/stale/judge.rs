@@ -125,7 +125,7 @@ impl<'a> Judge<'a> {
         let (address, port) = (road.asked.ip(), road.asked.port());
         let by_address = self.beginnings.at(address, port, road.protocol).map(|(at, _)| at);
         by_address.or_else(|| {
-            let at = self.beginnings.at_node_port(port, road.protocol)?;
+            let at = self.beginnings.at_node_port(address, port, road.protocol)?;
             is_nodes(world, address).then_some(at)
         })
     }
