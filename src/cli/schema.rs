@@ -12,6 +12,7 @@ use crate::analyze::flows::answer::Flows;
 use crate::analyze::flows::expected::Expectations;
 use crate::analyze::flows::stale::types::Stale;
 use crate::analyze::flows::stats::FlowStats;
+use crate::analyze::flows::watch::WatchLine;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::pods::Pods;
@@ -46,6 +47,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("conntrack", schema::of_answer::<Flows>("conntrack")),
         ("conntrack-expectations", schema::of_answer::<Expectations>("conntrack-expectations")),
+        ("conntrack-watch", schema::of_lines::<WatchLine>("conntrack-watch")),
         ("cni", schema::of_answer::<CniAnswer>("cni")),
         ("conntrack-stale", schema::of_answer::<Stale>("conntrack-stale")),
         ("conntrack-stats", schema::of_answer::<FlowStats>("conntrack-stats")),

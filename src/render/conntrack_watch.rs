@@ -5,8 +5,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use super::conntrack::{asked, party, span};
 use super::json::schema_id;
 use super::style::{Style, escape};
@@ -20,15 +18,11 @@ use crate::model::node::NodeInfo;
 
 /// The first line of the JSON stream.
 pub fn head(nodes: Vec<NodeInfo>, issues: Vec<Issue>, out: &mut dyn Write) -> io::Result<()> {
-    json(&WatchHead { schema: schema_id("conntrack-watch"), nodes, issues }, out)
+    line(&WatchLine::Head(WatchHead { schema: schema_id("conntrack-watch"), nodes, issues }), out)
 }
 
 /// A line of the JSON stream.
 pub fn line(line: &WatchLine, out: &mut dyn Write) -> io::Result<()> {
-    json(line, out)
-}
-
-fn json<T: Serialize>(line: &T, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }

@@ -18,6 +18,13 @@ pub fn of_answer<T: JsonSchema>(command: &str) -> String {
     document(&schema)
 }
 
+/// The schema of a command's stream, each line of which is one document.
+pub fn of_lines<T: JsonSchema>(command: &str) -> String {
+    let mut schema = generate::<T>();
+    schema.insert("title".to_owned(), schema_id(command).into());
+    document(&schema)
+}
+
 /// The schema of a snapshot file.
 pub fn of_snapshot() -> String {
     let mut schema = generate::<Snapshot>();

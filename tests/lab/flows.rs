@@ -359,8 +359,8 @@ fn a_call_over_ipv6_is_told_like_any_other() {
                 "ip -6 address add fd00:200:1::1/64 dev cnio0 nodad",
                 "sysctl -q -w net.ipv6.conf.all.forwarding=1",
                 "nft add table ip6 pnt",
-                "nft add chain ip6 pnt fwd { type filter hook forward priority 0 ; }",
-                "nft add rule ip6 pnt fwd ct state new counter",
+                "nft add chain ip6 pnt passing { type filter hook forward priority 0 ; }",
+                "nft add rule ip6 pnt passing ct state new counter",
             ],
         ),
         (BUSYBOX, &["ip -6 address add fd00:200::3/64 dev eth0 nodad", "ip -6 route add default via fd00:200::1"]),
@@ -370,19 +370,24 @@ fn a_call_over_ipv6_is_told_like_any_other() {
             lab.exec(at, &command.split(' ').collect::<Vec<_>>());
         }
     }
-    let port = within(&netns(&lab, BUSYBOX), || {
-        let to: SocketAddr = "[fd00:200:1::2]:7".parse().expect("an address");
-        // Nobody answers there over IPv6; the question itself makes the flow.
-        let socket = UdpSocket::bind("[::]:0").expect("binds");
-        socket.send_to(b"?", to).expect("sends");
-        socket.local_addr().expect("bound").port()
-    });
+    // The lab's own servers answer over IPv4 alone.
+    let server = within(&netns(&lab, FAR), || UdpSocket::bind("[fd00:200:1::2]:1007").expect("binds"));
+    let client = within(&netns(&lab, BUSYBOX), || UdpSocket::bind("[fd00:200::3]:0").expect("binds"));
+    for socket in [&server, &client] {
+        socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    }
+    client.send_to(b"?", "[fd00:200:1::2]:1007").expect("sends");
+    let (_, seen) = server.recv_from(&mut [0; 8]).expect("is asked");
+    assert_eq!(seen.ip().to_string(), "fd00:240::20");
+    server.send_to(b"!", seen).expect("sends");
+    client.recv_from(&mut [0; 8]).expect("is answered");
+    let port = client.local_addr().expect("bound").port();
     let expected = Expected {
         protocol: "udp",
         client: "default/busybox0-rw89s fd00:200::3",
         service: None,
         served_by: "elsewhere fd00:200:1::2",
-        port: 7,
+        port: 1007,
         seen_as: "node fd00:240::20",
         nat: "snat",
     };
@@ -390,13 +395,13 @@ fn a_call_over_ipv6_is_told_like_any_other() {
         lab.exec("worker-1", &["conntrack", "-L", "-f", "ipv6"]).contains("fd00:200:1::2")
     });
     assert_row(&row(&lab, "worker-0", port), &expected, "ipv6");
-    let seen = "elsewhere fd00:240::20";
+    let other = "elsewhere fd00:240::20";
     let goes_on = Expected {
-        client: seen,
+        client: other,
         served_by: "default/busybox0-g6pww fd00:200:1::2",
-        seen_as: seen,
+        seen_as: other,
         nat: "none",
         ..expected
     };
-    assert_row(&row(&lab, "worker-1", port), &goes_on, "ipv6");
+    assert_row(&row(&lab, "worker-1", seen.port()), &goes_on, "ipv6");
 }

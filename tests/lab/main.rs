@@ -17,4 +17,6 @@ mod one_reading;
 mod readers;
 mod rules;
 mod services;
+mod stale;
 mod state_file;
+mod watch;

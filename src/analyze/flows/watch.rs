@@ -24,10 +24,12 @@ pub struct WatchHead {
     pub issues: Vec<Issue>,
 }
 
-/// Any other line.
+/// A line of the stream.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum WatchLine {
+    /// The first one.
+    Head(WatchHead),
     /// Something happened to a flow.
     Flow(Box<FlowLine>),
     /// Something about the watch itself.
