@@ -17,3 +17,4 @@ mod rules;
 mod services;
 mod state_file;
 mod watch;
+mod watching;
