@@ -100,6 +100,14 @@ pub enum Code {
     BehindOtherNode,
     /// Flows of a node's addresses, which its hostNetwork pods share.
     HostNetworkFlows,
+    /// A table of flows that is full, or nearly so.
+    TableFull,
+    /// A counter of the table of flows that tells of something lost.
+    Lost,
+    /// Ports of a masquerade address that are nearly all taken.
+    PortsTaken,
+    /// What an answer does not tell apart.
+    NotToldApart,
 }
 
 impl Finding {

@@ -84,7 +84,7 @@ fn unused(command: &Command, given: &Given) -> (&'static str, Vec<(&'static str,
         Command::Netns(_) => ("netns", [&[given.rules][..], &pods].concat()),
         Command::Bridge(_) => ("bridge", [&[given.rules][..], &pods].concat()),
         Command::Cni => ("cni", [&[given.rules][..], &pods].concat()),
-        Command::Nat(_) => ("nat", vec![given.rules, given.selector]),
+        Command::Nat(_) => ("nat", vec![given.selector]),
         Command::Rules(_) => ("rules", pods.to_vec()),
         Command::Snapshot(_) => ("snapshot", pods.to_vec()),
         Command::Lab(args) if args.has_selector() => {

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use clap::{Args, ValueEnum};
 
 use super::args::{Global, Output};
+use super::conntrack_stats;
 use super::conntrack_watch::{self, WatchArgs};
 use super::error::{self, Failure};
 use super::output;
@@ -129,8 +130,11 @@ pub enum NetnsArg {
 
 /// Flows with their NAT undone.
 pub fn run(global: &Global, args: &ConntrackArgs) -> Result<u8, Failure> {
-    if args.stale || args.stats {
-        return Err(Failure::new("this question is not answered yet"));
+    if args.stats {
+        return conntrack_stats::stats_of(global, args);
+    }
+    if args.stale {
+        return conntrack_stats::stale_of(global, args);
     }
     let query = query(global, args)?;
     if args.watch {

@@ -10,6 +10,7 @@ pub mod cni;
 pub mod completions;
 pub mod conntrack;
 mod conntrack_lines;
+mod conntrack_stats;
 pub mod conntrack_watch;
 pub mod enter;
 pub mod error;

@@ -10,6 +10,8 @@ use crate::analyze::bridge::Bridges;
 use crate::analyze::cni::CniAnswer;
 use crate::analyze::flows::answer::Flows;
 use crate::analyze::flows::expected::Expectations;
+use crate::analyze::flows::stale::types::Stale;
+use crate::analyze::flows::stats::FlowStats;
 use crate::analyze::flows::watch::WatchLine;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
@@ -47,6 +49,8 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("conntrack-expectations", schema::of_answer::<Expectations>("conntrack-expectations")),
         ("conntrack-watch", schema::of_lines::<WatchLine>("conntrack-watch")),
         ("cni", schema::of_answer::<CniAnswer>("cni")),
+        ("conntrack-stale", schema::of_answer::<Stale>("conntrack-stale")),
+        ("conntrack-stats", schema::of_answer::<FlowStats>("conntrack-stats")),
         ("routes", schema::of_answer::<Routes>("routes")),
         ("bridge", schema::of_answer::<Bridges>("bridge")),
         ("nat", schema::of_answer::<Nat>("nat")),

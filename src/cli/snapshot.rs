@@ -12,7 +12,7 @@ use super::error::{self, Failure};
 use super::run;
 use crate::collect::snapshot::write::{self, WriteError};
 use crate::model::issue::Level;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{FLOWS, Snapshot};
 
 /// Arguments of `snapshot`.
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ pub struct SnapshotArgs {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+    /// How many flows it holds at most, the host's first; it says how many it left out
+    #[arg(long, value_name = "N", default_value_t = FLOWS, value_parser = flows)]
+    flows: usize,
     /// Mask names, labels and addresses: equal ones alike, and those of one subnet stay in one subnet
     #[arg(long)]
     redact: bool,
@@ -37,13 +40,15 @@ pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
     let [node] = nodes.as_slice() else {
         return Err(Failure::new("a snapshot holds one node").hint("name one worker: --lab=WORKER"));
     };
-    let snapshot = Snapshot::take(node.view(), env!("CARGO_PKG_VERSION"), &mut |done, total| {
+    let snapshot = Snapshot::take_with(node.view(), env!("CARGO_PKG_VERSION"), args.flows, &mut |done, total| {
         if let Some(progress) = &progress {
             progress.say(format!("reading the node: {done} of {total} namespaces"));
         }
     });
     drop(progress);
     let incomplete = snapshot.issues().into_iter().filter(|issue| issue.level == Level::Incomplete).collect::<Vec<_>>();
+    let left_out: Option<u64> =
+        snapshot.netns.iter().filter_map(|netns| netns.flows.as_ref()?.left_out).reduce(|sum, more| sum + more);
     let snapshot = if args.redact { snapshot.redacted(&mut random)? } else { snapshot };
 
     match &args.file {
@@ -58,6 +63,9 @@ pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
             error::say(&format!("wrote {}", file.display()));
         }
     }
+    if let Some(left_out) = left_out.filter(|_| args.flows > 0) {
+        error::say(&format!("{left_out} flows are left out: --flows {} holds no more", args.flows));
+    }
     // A node that cannot be read says so in hundreds of places; all of them are in the file.
     error::tell_issues(incomplete.get(..TOLD).unwrap_or(&incomplete));
     if incomplete.len() > TOLD {
@@ -67,6 +75,16 @@ pub fn run(global: &Global, args: &SnapshotArgs) -> Result<u8, Failure> {
         ));
     }
     Ok(if incomplete.is_empty() { 0 } else { 3 })
+}
+
+/// Files with more are more than podnet reads again.
+const FLOWS_LIMIT: usize = 50_000;
+
+fn flows(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= FLOWS_LIMIT => Ok(count),
+        _ => Err(format!("a number up to {FLOWS_LIMIT}")),
+    }
 }
 
 /// 64 bits that nobody can foresee: of a random uuid's 128, those that are not fixed.

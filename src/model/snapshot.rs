@@ -9,7 +9,7 @@ mod redact;
 mod rules;
 mod take;
 
-pub use self::flows::FlowSections;
+pub use self::flows::{FLOWS, FlowSections};
 pub use self::netfilter::{HookSections, IpSetSections, NetfilterSections, SetSections, TableSections};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +93,7 @@ pub struct NetnsSections {
     /// Rules, sets and lists; `None` in files of a podnet that did not read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netfilter: Option<NetfilterSections>,
-    /// Flows; `None` where they were not asked for (`--flows`), and in files of a podnet that did not read them.
+    /// Flows; `None` in files of a podnet that did not read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flows: Option<FlowSections>,
 }
@@ -123,6 +123,7 @@ impl Snapshot {
             all.extend(netns.sysctls.values().flat_map(|section| &section.issues));
             all.extend(netns.nsids.values().flat_map(|section| &section.issues));
             all.extend(netns.netfilter.iter().flat_map(NetfilterSections::issues));
+            all.extend(netns.flows.iter().flat_map(FlowSections::issues));
         }
         all.into_iter().cloned().collect()
     }
@@ -156,6 +157,9 @@ impl Snapshot {
             netns.nsids.values_mut().for_each(drop_hints);
             if let Some(netfilter) = &mut netns.netfilter {
                 netfilter.drop_hints();
+            }
+            if let Some(flows) = &mut netns.flows {
+                flows.drop_hints();
             }
         }
     }

@@ -26,6 +26,48 @@ pub const GLOBAL: &[&str] = &[
     "netfilter.nf_conntrack_tcp_be_liberal",
 ];
 
+/// Those that tell how long flows are remembered, and how many.
+pub const CONNTRACK: &[&str] = &[
+    "netfilter.nf_conntrack_buckets",
+    "netfilter.nf_conntrack_count",
+    "netfilter.nf_conntrack_events",
+    "netfilter.nf_conntrack_expect_max",
+    "netfilter.nf_conntrack_tcp_loose",
+    "netfilter.nf_conntrack_tcp_max_retrans",
+    "netfilter.nf_conntrack_generic_timeout",
+    "netfilter.nf_conntrack_gre_timeout",
+    "netfilter.nf_conntrack_gre_timeout_stream",
+    "netfilter.nf_conntrack_icmp_timeout",
+    "netfilter.nf_conntrack_icmpv6_timeout",
+    "netfilter.nf_conntrack_udp_timeout",
+    "netfilter.nf_conntrack_udp_timeout_stream",
+    "netfilter.nf_conntrack_tcp_timeout_close",
+    "netfilter.nf_conntrack_tcp_timeout_close_wait",
+    "netfilter.nf_conntrack_tcp_timeout_established",
+    "netfilter.nf_conntrack_tcp_timeout_fin_wait",
+    "netfilter.nf_conntrack_tcp_timeout_last_ack",
+    "netfilter.nf_conntrack_tcp_timeout_max_retrans",
+    "netfilter.nf_conntrack_tcp_timeout_syn_recv",
+    "netfilter.nf_conntrack_tcp_timeout_syn_sent",
+    "netfilter.nf_conntrack_tcp_timeout_time_wait",
+    "netfilter.nf_conntrack_tcp_timeout_unacknowledged",
+    "netfilter.nf_conntrack_sctp_timeout_closed",
+    "netfilter.nf_conntrack_sctp_timeout_cookie_echoed",
+    "netfilter.nf_conntrack_sctp_timeout_cookie_wait",
+    "netfilter.nf_conntrack_sctp_timeout_established",
+    "netfilter.nf_conntrack_sctp_timeout_heartbeat_sent",
+    "netfilter.nf_conntrack_sctp_timeout_shutdown_ack_sent",
+    "netfilter.nf_conntrack_sctp_timeout_shutdown_recd",
+    "netfilter.nf_conntrack_sctp_timeout_shutdown_sent",
+    "netfilter.nf_conntrack_dccp_timeout_closereq",
+    "netfilter.nf_conntrack_dccp_timeout_closing",
+    "netfilter.nf_conntrack_dccp_timeout_open",
+    "netfilter.nf_conntrack_dccp_timeout_partopen",
+    "netfilter.nf_conntrack_dccp_timeout_request",
+    "netfilter.nf_conntrack_dccp_timeout_respond",
+    "netfilter.nf_conntrack_dccp_timeout_timewait",
+];
+
 /// Those of each IPv4 interface, and of `all` and `default`.
 pub const IPV4_LINK: &[&str] = &[
     "forwarding",

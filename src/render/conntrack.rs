@@ -288,7 +288,6 @@ pub fn who(
 ) -> io::Result<()> {
     let is_it = |party: &Party| party.address == asked_for.address && party.port == Some(asked_for.port);
     let at = style.strong(&place(asked_for.address, Some(asked_for.port)));
-    let mut is_stranger = false;
     for row in rows {
         let client = if row.node.is_some() && row.client.behind.is_none() && !is_it(&row.client) {
             format!(
@@ -308,10 +307,12 @@ pub fn who(
         let head = if is_it(&row.seen_as) && !is_it(&row.client) {
             format!("{at} is {client}, seen so through source NAT")
         } else if is_it(&row.client) {
-            is_stranger |= row.client.behind.is_none() && matches!(row.client.who, Who::Elsewhere { .. });
             match row.client.behind.as_deref() {
                 Some(behind) => format!("{at} is {} behind {}", party(&behind.party), escape(&behind.node)),
-                None => format!("{at} is {client} itself, as far as this node sees"),
+                None => match name(&row.client.who) {
+                    Some(name) => format!("{at} is {name} itself"),
+                    None => format!("{at} is a client of its own as far as can be seen here"),
+                },
             }
         } else {
             format!("{at} is on the way of {client}")
@@ -323,14 +324,6 @@ pub fn who(
         {
             writeln!(out, "  service {}", escape(&service.title))?;
         }
-    }
-    if is_stranger {
-        writeln!(
-            out,
-            "note: {} is none of the addresses that are known here: where it is a node's, a pod may be behind it, which \
-             this node cannot see; that node's snapshot given beside this one (--from) tells",
-            asked_for.address
-        )?;
     }
     for finding in &answer.data.findings {
         writeln!(out, "{}", words::finding(finding, style))?;

@@ -4,6 +4,8 @@
 pub mod bridge;
 pub mod cni;
 pub mod conntrack;
+pub mod conntrack_stale;
+pub mod conntrack_stats;
 pub mod conntrack_watch;
 pub mod json;
 pub mod lab;

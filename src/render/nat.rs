@@ -15,8 +15,10 @@ use crate::render::words;
 pub fn write(answer: &Answer<Nat>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let Nat { pod, addresses, leaving, host_ports, arriving, left_out, findings } = &answer.data;
     let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    let network = if pod.host_network { "  (host network)" } else { "" };
-    writeln!(out, "{}  {}{network}", style.strong(&words::pod(pod)), list.join("  "))?;
+    let is_host = pod.as_ref().is_some_and(|pod| pod.host_network);
+    let network = if is_host { "  (host network)" } else { "" };
+    let name = pod.as_ref().map_or_else(|| "a pod at".to_owned(), words::pod);
+    writeln!(out, "{}  {}{network}", style.strong(&name), list.join("  "))?;
     let unread = answer.issues.iter().any(|issue| issue.what == "reading the node's NAT rules");
     let none =
         |what: &str| if unread { "unknown: the node's rules could not be read".to_owned() } else { what.to_owned() };
@@ -26,7 +28,7 @@ pub fn write(answer: &Answer<Nat>, style: Style, out: &mut dyn Write) -> io::Res
         writeln!(out, "  (not what is delivered to this node itself; the first rule that applies counts)")?;
     }
     section("host ports", host_ports, &none("no rule leads from a port of this node to it"), many, style, out)?;
-    if !pod.host_network {
+    if !is_host {
         let nothing = none("no rule rewrites the source of what is sent on to it");
         section("arriving", arriving, &nothing, many, style, out)?;
     }
@@ -75,6 +77,10 @@ fn section(
             }
         }
         writeln!(out, "        {}", style.dim(&line(last)))?;
+        for setter in &rule.marked_by {
+            let text = format!("marked by {} {}", path(&[], setter), line(setter));
+            writeln!(out, "        {}", style.dim(&text))?;
+        }
     }
     Ok(())
 }

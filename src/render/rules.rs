@@ -34,7 +34,7 @@ pub fn write(answer: &Answer<Rules>, style: Style, out: &mut dyn Write) -> io::R
 
 fn write_tables(tables: &[TableSummary], style: Style, out: &mut dyn Write) -> io::Result<()> {
     let several = tables.iter().any(|table| table.node.is_some());
-    let mut head = vec!["TABLE", "CHAINS", "HOOKED IN AT", "WRITTEN BY"];
+    let mut head = vec!["TABLE", "CHAINS", "RULES", "HOOKED IN AT", "WRITTEN BY"];
     if several {
         head.insert(0, "NODE");
     }
@@ -51,7 +51,8 @@ fn write_tables(tables: &[TableSummary], style: Style, out: &mut dyn Write) -> i
         let owners: Vec<_> =
             table.owners.iter().map(|(owner, chains)| format!("{} ({chains})", escape(owner))).collect();
         let owners = if owners.is_empty() { ABSENT.to_owned() } else { owners.join(", ") };
-        let mut row = vec![escape(&called(&table.table)), table.chains.to_string(), bases, owners];
+        let mut row =
+            vec![escape(&called(&table.table)), table.chains.to_string(), table.rules.to_string(), bases, owners];
         if several {
             row.insert(0, words::or_absent(table.node.as_ref()));
         }

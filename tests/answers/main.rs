@@ -3,6 +3,7 @@
 
 mod cost;
 mod faults;
+mod flows;
 mod identity;
 mod nat;
 mod recorded;

@@ -25,14 +25,14 @@ macro_rules! recorded {
 }
 
 /// The tables of what `iptables-save` wrote.
-fn saved(text: &str) -> Vec<TableSections> {
+pub fn saved(text: &str) -> Vec<TableSections> {
     let read = xt_save::parse(text.as_bytes(), Some(Family::Ip));
     assert_eq!(read.issues, []);
     read.value
 }
 
 /// What a namespace with these tables would tell.
-fn sections(mut contents: Vec<TableSections>) -> NetfilterSections {
+pub fn sections(mut contents: Vec<TableSections>) -> NetfilterSections {
     contents.sort_by(|one, other| one.table.cmp(&other.table));
     let chains = contents.iter().flat_map(|table| &table.chains.value).map(|rules| rules.chain.clone());
     let mut bases: Vec<_> = chains.filter(|chain| chain.base.is_some()).collect();

@@ -52,21 +52,17 @@ fn words_of_line(line: &str) -> (Words, Option<u32>) {
     }
     let mut direction = "";
     for word in rest {
-        match word.split_once('=') {
-            None => drop(words.insert(word.to_owned(), String::new())),
-            Some((
-                name @ ("mark" | "use" | "id" | "zone" | "zone-orig" | "zone-reply" | "helper" | "secctx"),
-                value,
-            )) => {
-                words.insert(name.to_owned(), value.to_owned());
-            }
-            Some((name, value)) => {
-                if name == "src" {
-                    direction = if direction.is_empty() { "orig" } else { "reply" };
-                }
-                words.insert(format!("{direction}.{name}"), value.to_owned());
-            }
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        // ICMP has an id too: the flow's own comes after its uses.
+        let own = match name {
+            "mark" | "use" | "zone" | "zone-orig" | "zone-reply" | "helper" | "secctx" => true,
+            "id" => words.contains_key("use"),
+            _ => value.is_empty(),
+        };
+        if name == "src" {
+            direction = if direction.is_empty() { "orig" } else { "reply" };
         }
+        words.insert(if own { name.to_owned() } else { format!("{direction}.{name}") }, value.to_owned());
     }
     (words, timeout)
 }

@@ -17,7 +17,7 @@ use podnet::render::style::Style;
 use crate::built::{HOST, Node};
 use crate::testbed::Netns;
 
-fn feed(netns: &Netns, program: &[&str], input: &str) -> String {
+pub fn feed(netns: &Netns, program: &[&str], input: &str) -> String {
     let mut child = Command::new("ip")
         .args(["netns", "exec", &netns.name])
         .args(program)
@@ -32,7 +32,7 @@ fn feed(netns: &Netns, program: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn live(netns: &Netns) -> LiveNode {
+pub fn live(netns: &Netns) -> LiveNode {
     let options = LiveOptions {
         proc_root: "/proc".into(),
         host_netns: Some(netns.path()),
@@ -45,7 +45,7 @@ fn live(netns: &Netns) -> LiveNode {
 }
 
 /// A worker with these rules and pods at 10.200.0.30 and .31.
-fn worker(netns: &Netns) -> Snapshot {
+pub fn worker(netns: &Netns) -> Snapshot {
     let live = live(netns);
     let taken = NetfilterSections::take(live.netfilter(), live.node().host_netns);
     let mut node = Node::new("worker-0");
@@ -117,7 +117,7 @@ fn a_table_is_listed_as_the_programs_list_it() {
     }
     let ambiguous = RulesQuery::of_words(&["nat".into()], None, None).unwrap();
     let error = rules(&[&node as &dyn NodeView], &ambiguous).unwrap_err().to_string();
-    assert_eq!(error, "\"nat\" is ambiguous: ip nat, legacy ip nat");
+    assert_eq!(error, "\"nat\" is ambiguous: podnet rules nft ip nat, podnet rules legacy ip nat");
     // All words of each line, for tabs and the table's own line differ by version.
     let words_of = |text: &str| {
         let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));

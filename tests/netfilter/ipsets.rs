@@ -177,6 +177,95 @@ fn sets_of_every_type_are_told_as_ipset_saves_them() {
     assert!(ours.iter().any(|(set, _)| set.name == "hip" && set.options.contains("forceadd")));
 }
 
+/// What `ipset list -o xml` writes of a set, from what podnet read; members sorted, without the memory that it takes.
+fn as_xml((set, members): &(IpSet, Vec<IpSetMember>)) -> Vec<String> {
+    let tagged = |words: &str| {
+        let mut text = String::new();
+        let mut words = words.split(' ').filter(|word| !word.is_empty());
+        while let Some(word) = words.next() {
+            match word {
+                "counters" | "comment" | "skbinfo" | "nomatch" | "wildcard" => drop(write!(text, "<{word}/>")),
+                // The program does not tell it, though it is in the kernel.
+                "forceadd" => {}
+                _ => drop(write!(text, "<{word}>{}</{word}>", words.next().unwrap())),
+            }
+        }
+        text
+    };
+    let number = |value: Option<u32>| value.unwrap();
+    let mut lines = vec![
+        format!("<ipset name=\"{}\">", set.name),
+        format!("<type>{}</type>", set.type_name),
+        format!("<revision>{}</revision>", set.revision),
+        format!("<header>{}", tagged(&set.options)),
+        format!("<references>{}</references>", number(set.references)),
+        format!("<numentries>{}</numentries>", number(set.elements)),
+        "</header>".to_owned(),
+        "<members>".to_owned(),
+    ];
+    let mut all: Vec<String> = Vec::new();
+    for member in members {
+        let words = member_words(set, member);
+        let (entry, rest) = words.split_once(' ').unwrap_or((&words, ""));
+        let (rest, comment) =
+            match rest.split_once(" comment ").or(rest.strip_prefix("comment ").map(|text| ("", text))) {
+                // Behind the comment stand mark, priority and queue.
+                Some((rest, behind)) => {
+                    let end = behind[1..].find('"').unwrap() + 2;
+                    (format!("{rest}{}", &behind[end..]), Some(behind[..end].to_owned()))
+                }
+                None => (rest.to_owned(), None),
+            };
+        let mut parts = tagged(&rest);
+        if let Some(comment) = comment {
+            let at = parts.find("<skb").unwrap_or(parts.len());
+            parts.insert_str(at, &format!("<comment>{comment}</comment>"));
+        }
+        all.push(format!("<member><elem>{entry}</elem>{parts}</member>"));
+    }
+    all.sort();
+    lines.append(&mut all);
+    lines.extend(["</members>".to_owned(), "</ipset>".to_owned()]);
+    lines
+}
+
+#[test]
+fn sets_of_every_type_are_told_as_ipset_lists_them_in_xml() {
+    let netns = netns();
+    let namespace = opened(&netns);
+    let listed = || -> Vec<Vec<String>> {
+        let text = inside(&netns, &["ipset", "list", "-o", "xml"], "");
+        let inner = text.trim().strip_prefix("<ipsets>").unwrap().strip_suffix("</ipsets>").unwrap();
+        let sets = inner.split_inclusive("</ipset>\n").filter(|set| !set.trim().is_empty());
+        let mut sets: Vec<Vec<String>> = sets
+            .map(|set| {
+                let lines = set.trim().lines().filter(|line| !line.starts_with("<memsize>"));
+                let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+                let first = lines.iter().position(|line| line == "<members>").unwrap() + 1;
+                let last = lines.len() - 2;
+                lines[first..last].sort();
+                lines
+            })
+            .collect();
+        sets.sort_by_key(|set| set[0].clone());
+        sets
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let (ours, theirs) = loop {
+        let before = listed();
+        let ours: Vec<Vec<String>> = read(&namespace).iter().map(as_xml).collect();
+        if listed() == before {
+            break (ours, before);
+        }
+        assert!(Instant::now() < deadline, "the sets do not come to rest");
+    };
+    assert_eq!(ours.len(), 22);
+    for (one, other) in ours.iter().zip(&theirs) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(ours.len(), theirs.len());
+}
+
 #[test]
 fn headers_are_told_as_ipset_lists_them() {
     let netns = netns();

@@ -6,6 +6,7 @@ mod asked;
 mod built;
 mod codec;
 mod compat;
+mod hostile;
 mod ipsets;
 mod language;
 mod matches;

@@ -7,12 +7,14 @@ mod asked;
 mod built;
 mod cluster;
 mod cost;
+mod deep;
 mod doubt;
 mod file;
 mod foreign;
 mod odd;
 mod oracle;
 mod recorded;
+mod stale;
 #[path = "../kernel/testbed.rs"]
 #[allow(dead_code)] // shared with tests/kernel, which uses more of it
 mod testbed;

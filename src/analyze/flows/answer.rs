@@ -245,9 +245,10 @@ impl Telling<'_> {
                 names.push("others".to_owned());
             }
             let text = format!(
-                "{} are on a network of this node's and not its own: where one is a node, a pod may be behind it, which this \
-                 node cannot see; give that node too (--from, --lab)",
-                names.join(", ")
+                "{} {} beside this node, not its own: a pod may be behind another node's address, which this node cannot see; \
+                 give that node too (--from, --lab)",
+                names.join(", "),
+                if names.len() == 1 { "is an address" } else { "are addresses" }
             );
             note(Code::BehindOtherNode, text);
         }

@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
         let beginnings = self.beginnings.get_or_insert_with(|| Beginnings::read(self.node, &mut self.own));
         let by_address = beginnings.at(address, port, protocol).map(|(at, kind)| (at, AskedFront::of(kind)));
         let found = by_address.or_else(|| {
-            let at = beginnings.at_node_port(port, protocol).filter(|_| is_node)?;
+            let at = beginnings.at_node_port(address, port, protocol).filter(|_| is_node)?;
             Some((at, AskedFront::NodePort))
         });
         let (at, front) = match (found, beginnings.doubt()) {

@@ -106,6 +106,14 @@ impl World {
         Who::Elsewhere { neighbour: self.neighbours.iter().any(|net| net.contains(&address)) }
     }
 
+    /// The node's own addresses, sorted.
+    pub fn addresses_of_node(&self) -> Vec<IpAddr> {
+        let own = self.owners.iter().filter(|(_, who)| matches!(who, Who::Node { on: None }));
+        let mut all: Vec<IpAddr> = own.map(|(address, _)| *address).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The addresses of a pod, sorted.
     pub fn addresses_of(&self, wanted: &PodName) -> Vec<IpAddr> {
         let is_its = |who: &Who| matches!(who, Who::Pod { pod, .. } if **pod == *wanted);

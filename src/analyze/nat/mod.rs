@@ -5,6 +5,7 @@
 //! in which kube-proxy looks services up are not entered: `services POD` tells those. May import model
 //! and its siblings only.
 
+mod marks;
 pub mod words;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::finding::{Code, Finding};
 use super::identity::{FindError, Found, PodQuery, find_pod};
 use super::naming::{NetnsNames, PodHead};
 use super::netfilter::deed::TranslationKind;
+use super::netfilter::facts::KnownMark;
 use super::netfilter::hooks::nat_chains;
 use super::netfilter::owners::is_of_services;
 use super::netfilter::text::RuleRef;
@@ -28,6 +30,7 @@ use crate::model::issue::{Issue, Why};
 use crate::model::netfilter::chain::{Chain, ChainRef, Hook};
 use crate::model::route::Family;
 use crate::model::view::NodeView;
+use marks::Marks;
 use words::Subject;
 
 /// `1 << RTN_UNICAST`
@@ -38,8 +41,9 @@ const LOCAL: u16 = 1 << 2;
 /// The rules that translate a pod's addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Nat {
-    /// Which pod.
-    pub pod: PodHead,
+    /// Which pod; `None` where an address was asked for, of rules alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodHead>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
     /// What rewrites the source of what leaves it, by address, then in the order in which the rules
@@ -74,6 +78,9 @@ pub struct NatRule {
     pub unknown: Option<String>,
     /// The rules that lead to it, from the base chain's on; it is the last.
     pub rules: Vec<RuleRef>,
+    /// The rules that may have set the mark that it asks for, in the order in which they are asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marked_by: Vec<RuleRef>,
 }
 
 /// What leaves a pod, as `trace` tells it.
@@ -93,6 +100,23 @@ pub fn nat(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Nat>, Fin
     let names = NetnsNames::read(found.node, &mut gathered);
     let pod = PodHead::of(nodes, &found, &names, &mut gathered);
     let addresses = addresses(&found, &mut gathered);
+    if addresses.is_empty() {
+        let detail = "the pod has no address that is known".to_owned();
+        gathered.issue(Issue::incomplete("telling the pod's translations", Why::Gone { detail }));
+    }
+    let data = told(found.node, Some(pod), addresses, &mut gathered);
+    Ok(Answer::new(nodes, data, gathered))
+}
+
+/// The same of an address, on a node of which the rules alone are known: taken for a pod's with a namespace of its own.
+pub fn nat_of(node: &dyn NodeView, address: IpAddr) -> Answer<Nat> {
+    let mut gathered = Gathered::default();
+    let data = told(node, None, vec![address], &mut gathered);
+    Answer::new(&[node], data, gathered)
+}
+
+fn told(node: &dyn NodeView, pod: Option<PodHead>, addresses: Vec<IpAddr>, gathered: &mut Gathered) -> Nat {
+    let is_host = pod.as_ref().is_some_and(|pod| pod.host_network);
     let mut data = Nat {
         pod,
         addresses,
@@ -102,20 +126,16 @@ pub fn nat(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Nat>, Fin
         left_out: Vec::new(),
         findings: Vec::new(),
     };
-    if data.addresses.is_empty() {
-        let detail = "the pod has no address that is known".to_owned();
-        gathered.issue(Issue::incomplete("telling the pod's translations", Why::Gone { detail }));
-    }
-    if let Err(issue) = readable(found.node) {
+    if let Err(issue) = readable(node) {
         gathered.issue(issue);
-        return Ok(Answer::new(nodes, data, gathered));
+        return data;
     }
-    super::netfilter::owners::both_back_ends(found.node, &mut gathered);
-    let mut asked = Asked::of(&found, &mut gathered);
+    super::netfilter::owners::both_back_ends(node, gathered);
+    let mut asked = Asked::of(node, is_host, gathered);
     for address in data.addresses.clone() {
         data.leaving.extend(asked.leaving(address));
         data.host_ports.extend(asked.host_ports(address));
-        if !found.sandbox.host_network {
+        if !is_host {
             data.arriving.extend(asked.arriving(address));
         }
     }
@@ -124,7 +144,7 @@ pub fn nat(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Nat>, Fin
     findings.sort();
     findings.dedup();
     data.findings = findings;
-    Ok(Answer::new(nodes, data, gathered))
+    data
 }
 
 /// What rewrites the source of what a pod sends by way of its host.
@@ -134,7 +154,7 @@ pub fn leaving(found: &Found<'_>, addresses: &[IpAddr], gathered: &mut Gathered)
         gathered.issue(issue);
         return Leaving { rules: None, unknown };
     }
-    let mut asked = Asked::of(found, gathered);
+    let mut asked = Asked::of(found.node, found.sandbox.host_network, gathered);
     let rules = addresses.iter().flat_map(|address| asked.leaving(*address)).collect();
     Leaving { rules: Some(rules), unknown: None }
 }
@@ -214,14 +234,8 @@ struct Asked<'a, 'g> {
 }
 
 impl<'a, 'g> Asked<'a, 'g> {
-    fn of(found: &Found<'a>, gathered: &'g mut Gathered) -> Self {
-        Self {
-            node: found.node,
-            is_host: found.sandbox.host_network,
-            gathered,
-            left_out: BTreeSet::new(),
-            findings: Vec::new(),
-        }
+    fn of(node: &'a dyn NodeView, is_host: bool, gathered: &'g mut Gathered) -> Self {
+        Self { node, is_host, gathered, left_out: BTreeSet::new(), findings: Vec::new() }
     }
 
     fn leaving(&mut self, address: IpAddr) -> Vec<NatRule> {
@@ -233,8 +247,21 @@ impl<'a, 'g> Asked<'a, 'g> {
             packet.in_link = Some(None);
         }
         let subject = if self.is_host { Subject::Sent } else { Subject::RoutedOn };
+        let before = if self.is_host {
+            // A socket may mark what it sends.
+            Marks::of(
+                self.node,
+                KnownMark::default(),
+                &on_its_way([Hook::Output, Hook::Postrouting], &packet),
+                self.gathered,
+            )
+        } else {
+            let way = on_its_way([Hook::Prerouting, Hook::Forward, Hook::Postrouting], &packet);
+            Marks::of(self.node, KnownMark::NONE, &way, self.gathered)
+        };
+        packet.mark = before.mark;
         let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
-        rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch)).collect()
+        rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch, &before)).collect()
     }
 
     fn sent_on(&mut self, family: Family) -> Vec<NatRule> {
@@ -256,11 +283,19 @@ impl<'a, 'g> Asked<'a, 'g> {
         packet.is_first = Some(true);
         // What the pod sends itself is among what leaves it.
         let from_itself = |clause: &Clause| matches!(clause, Clause::Is(Condition { not: false, ask: Ask::Source { addresses } }) if addresses.contain(address));
+        // It comes from others or from this node, and its address may be a service's before it is translated.
+        let unknown = Packet { destination: None, destination_kind: None, ..packet.clone() };
+        let mut way = on_its_way([Hook::Prerouting], &unknown);
+        way.extend(on_its_way([Hook::Forward], &packet));
+        way.extend(on_its_way([Hook::Output], &unknown));
+        way.extend(on_its_way([Hook::Postrouting], &packet));
+        let before = Marks::of(self.node, KnownMark::default(), &way, self.gathered);
+        packet.mark = before.mark;
         let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
         rules
             .into_iter()
             .filter(|(_, touch)| !touch.when.iter().any(from_itself))
-            .map(|(chain, touch)| self.rule(address, Subject::Arriving, &chain, touch))
+            .map(|(chain, touch)| self.rule(address, Subject::Arriving, &chain, touch, &before))
             .collect()
     }
 
@@ -282,8 +317,9 @@ impl<'a, 'g> Asked<'a, 'g> {
                 packet.in_link = Some(None);
                 packet.source_kind = Some(LOCAL);
             }
+            let before = Marks::default();
             let rules = self.walk(hook, &packet, &leads_here);
-            all.extend(rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch)));
+            all.extend(rules.into_iter().map(|(chain, touch)| self.rule(address, subject, &chain, touch, &before)));
         }
         all
     }
@@ -327,7 +363,7 @@ impl<'a, 'g> Asked<'a, 'g> {
         }
     }
 
-    fn rule(&mut self, address: IpAddr, subject: Subject, chain: &Chain, touch: Touch) -> NatRule {
+    fn rule(&mut self, address: IpAddr, subject: Subject, chain: &Chain, touch: Touch, before: &Marks) -> NatRule {
         let Touch { path, when, deed } = touch;
         let rules = path.iter().map(|place| RuleRef::of(self.node, place)).collect();
         let undecoded = when.iter().find_map(Clause::undecoded).map(ToOwned::to_owned);
@@ -347,11 +383,17 @@ impl<'a, 'g> Asked<'a, 'g> {
             says: words::says(subject, &when, translation.as_ref(), unknown.as_deref()),
             hook: chain.base.as_ref().map_or(Hook::Postrouting, |base| base.hook),
             translation,
+            marked_by: before.setters(&when).map(|place| RuleRef::of(self.node, place)).collect(),
             when,
             unknown,
             rules,
         }
     }
+}
+
+/// A packet at each of some hooks.
+fn on_its_way<const N: usize>(hooks: [Hook; N], packet: &Packet) -> Vec<(Hook, Packet)> {
+    hooks.map(|hook| (hook, packet.clone())).to_vec()
 }
 
 /// Whether a deed may rewrite the source.

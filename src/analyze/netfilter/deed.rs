@@ -1,10 +1,11 @@
 //! What a rule does, in one vocabulary for both languages.
 //!
-//! May import model only.
+//! May import model and its siblings only.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::condition::Condition;
 use crate::model::netfilter::xt::targets::NatRange;
 use crate::model::text::ByteText;
 
@@ -31,8 +32,8 @@ pub enum Deed {
     Goto(ByteText),
     /// Translates an address; ends all of nat for this flow's side.
     Translate(Translation),
-    /// To one of several verdicts, by a map's elements.
-    Choose(Vec<(String, Deed)>),
+    /// To one of several deeds, by a map's elements: all of what stands with one must hold.
+    Choose(Vec<(Vec<Condition>, Deed)>),
     /// What it does is not decoded, and why.
     Undecoded(String),
 }

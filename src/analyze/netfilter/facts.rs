@@ -88,6 +88,15 @@ impl KnownMark {
         if (self.value ^ value) & known != 0 { Some(false) } else { (known == mask).then_some(true) }
     }
 
+    /// The mark of a packet that no one has marked.
+    pub const NONE: Self = Self { known: u32::MAX, value: 0 };
+
+    /// The same where these bits may be anything.
+    #[must_use]
+    pub fn without(self, bits: u32) -> Self {
+        Self { known: self.known & !bits, value: self.value & !bits }
+    }
+
     /// `(mark & keep) ^ xor`
     #[must_use]
     pub fn changed(self, keep: u32, xor: u32) -> Self {

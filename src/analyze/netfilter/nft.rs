@@ -5,26 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
 use super::condition::{Ask, Condition};
 use super::deed::{Deed, MarkChange, Translation, TranslationKind};
 use super::facts::Packet;
 use super::read::{Reading, Sets};
 
+mod branch;
 mod compare;
 mod field;
 
+use self::branch::Branch;
 use self::field::{Field, Held, Part};
-use crate::model::issue::Section;
 use crate::model::netfilter::expr::{BitwiseOp, Data, Expr, Nat, NatKind, Register, Verdict};
 use crate::model::netfilter::set::Set;
 use crate::model::netfilter::xt::targets::NatRange;
-use crate::model::text::{ByteText, Bytes, hex};
+use crate::model::route::Family;
+use crate::model::text::{ByteText, Bytes};
 
 /// `NFT_META_MARK`
 const META_MARK: u32 = 3;
-/// How many elements of a map are followed where the key is not known.
-const MOST_BRANCHES: usize = 256;
 
 pub(super) fn read(exprs: &[Expr], packet: &Packet, sets: &dyn Sets) -> Reading {
     let mut machine = Machine {
@@ -32,6 +33,7 @@ pub(super) fn read(exprs: &[Expr], packet: &Packet, sets: &dyn Sets) -> Reading 
         sets,
         registers: BTreeMap::new(),
         reading: Reading { when: Vec::new(), marks: Vec::new(), untracks: false, deed: Deed::Nothing },
+        in_map: None,
     };
     for expr in exprs {
         machine.step(expr);
@@ -48,6 +50,8 @@ struct Machine<'m> {
     /// By where they begin in the 64 bytes of data registers.
     registers: BTreeMap<usize, Held>,
     reading: Reading,
+    /// Which condition says that a map has the key that gave what it chose.
+    in_map: Option<usize>,
 }
 
 impl Machine<'_> {
@@ -59,7 +63,13 @@ impl Machine<'_> {
     }
 
     fn held(&self, from: Register) -> Held {
-        from.offset().and_then(|at| self.registers.get(&at)).cloned().unwrap_or_else(Held::nothing)
+        let Some(at) = from.offset() else { return Held::nothing() };
+        match self.registers.range(..=at).next_back() {
+            Some((begin, held)) if *begin == at => held.clone(),
+            // A map may give an address and a port, one behind the other.
+            Some((begin, held)) if at < *begin + held.length() => held.from(at - begin),
+            _ => Held::nothing(),
+        }
     }
 
     fn when(&mut self, condition: Condition) {
@@ -79,20 +89,20 @@ impl Machine<'_> {
                 self.reading.when.extend(asked);
             }
             Expr::Range { from, not, min, max } => {
-                let asked = compare::range(&self.held(*from), *not, min, max);
+                let asked = compare::range(&self.held(*from), *not, min, max, self.packet);
                 self.reading.when.push(asked);
             }
             Expr::Bitwise { from, to, length, op } => {
                 let held = match op {
                     BitwiseOp::MaskXor { mask, xor } => self.held(*from).masked(&mask.0, &xor.0),
-                    BitwiseOp::ShiftLeft(_) | BitwiseOp::ShiftRight(_) | BitwiseOp::Registers { .. } => {
-                        self.held(*from).blurred(*length, "shifted")
-                    }
+                    BitwiseOp::ShiftLeft(by) => self.held(*from).shifted(*by, true, self.packet),
+                    BitwiseOp::ShiftRight(by) => self.held(*from).shifted(*by, false, self.packet),
+                    BitwiseOp::Registers { .. } => self.held(*from).blurred(*length, "changed by another register"),
                 };
                 self.load(*to, held);
             }
-            Expr::Byteorder { from, to, length, .. } => {
-                let held = self.held(*from).blurred(*length, "byteorder");
+            Expr::Byteorder { from, to, length, size, .. } => {
+                let held = self.held(*from).swapped(*size, *length, self.packet);
                 self.load(*to, held);
             }
             Expr::Payload { to, base, offset, length } => {
@@ -115,7 +125,7 @@ impl Machine<'_> {
                 self.reading.marks.push(change);
             }
             Expr::Lookup { set, from, to, not } => self.lookup(set, *from, *to, *not),
-            Expr::Nat(nat) => self.reading.deed = Deed::Translate(self.translation(nat)),
+            Expr::Nat(nat) => self.reading.deed = self.translate(nat),
             Expr::Reject { .. } => self.reading.deed = Deed::Drop,
             Expr::Queue { .. } => self.reading.deed = Deed::Queue,
             Expr::Tproxy { .. } => {
@@ -192,10 +202,38 @@ impl Machine<'_> {
             None => self.asked_of(name, set.as_ref(), &parts, not, &words),
             Some(Register::VERDICT) => self.choose(name, set.as_ref(), &parts, &words),
             Some(to) => {
+                let text = format!("{words} map {}", called(name));
+                let value = |data: &Data| match data {
+                    Data::Value(value) => Some(value.0.clone()),
+                    Data::Verdict(_) => None,
+                };
+                self.in_map = Some(self.reading.when.len());
                 self.when(Condition::is(Ask::Other { text: format!("{words} is in {}", called(name)) }));
-                self.load(to, Held::Blurred { length: 4, why: format!("{words} map {}", called(name)) });
+                if let Some(branches) = self.branches(name, set.as_ref(), &parts, &words, value) {
+                    let length = branches.iter().map(|(_, value)| value.len()).max().unwrap_or(4);
+                    return self.load(to, Held::Chosen { length, branches: branches.into(), why: text });
+                }
+                self.load(to, Held::Blurred { length: 4, why: text });
             }
         }
+    }
+
+    /// The elements of a map of which each may be the one; `None` where they are not followed.
+    fn branches<T>(
+        &self,
+        name: &ByteText,
+        set: Option<&Set>,
+        parts: &[Held],
+        words: &str,
+        pick: impl Fn(&Data) -> Option<T>,
+    ) -> Option<Vec<Branch<T>>> {
+        // kube-proxy's have an element for each service.
+        let set = set.filter(|set| set.is(Set::ANONYMOUS) || set.id.table.name != *"kube-proxy")?;
+        let elements = self.sets.elements(name);
+        if !elements.issues.is_empty() {
+            return None;
+        }
+        branch::branches(set, &elements.value, parts, words, self.packet, pick)
     }
 
     /// A key that is known.
@@ -229,24 +267,38 @@ impl Machine<'_> {
 
     /// A verdict map whose key is not known: each of its elements may be the one.
     fn choose(&mut self, name: &ByteText, set: Option<&Set>, parts: &[Held], words: &str) {
-        let is_small = set.is_some_and(|set| set.is(Set::ANONYMOUS));
-        let elements = if is_small { self.sets.elements(name) } else { Section::default() };
-        if !is_small || !elements.issues.is_empty() || elements.value.len() > MOST_BRANCHES {
-            self.reading.deed = Deed::Undecoded(format!("{words} decides by way of the map {}", called(name)));
-            return;
-        }
-        let branches = elements.value.iter().filter(|element| !element.interval_end);
-        let branches = branches.filter_map(|element| match &element.data {
-            Some(Data::Verdict(verdict)) => {
-                let one = match (parts, element.catch_all) {
-                    (_, true) => format!("{words} is none of the others in its map"),
-                    _ => format!("{words} is 0x{}", hex(&element.key.0)),
-                };
-                Some((one, deed_of(verdict)))
+        let verdict = |data: &Data| match data {
+            Data::Verdict(verdict) => Some(deed_of(verdict)),
+            Data::Value(_) => None,
+        };
+        self.reading.deed = match self.branches(name, set, parts, words, verdict) {
+            Some(branches) => Deed::Choose(branches),
+            None => Deed::Undecoded(format!("{words} decides by way of the map {}", called(name))),
+        };
+    }
+
+    /// A translation, or one of several where a map gives its address.
+    fn translate(&mut self, nat: &Nat) -> Deed {
+        let registers = [nat.address.min, nat.address.max, nat.port.min, nat.port.max];
+        let chosen = registers.into_iter().flatten().find_map(|register| {
+            let at = register.offset()?;
+            let (begin, held) = self.registers.range(..=at).next_back()?;
+            match held {
+                Held::Chosen { length, branches, .. } if at < begin + length => Some((*begin, Rc::clone(branches))),
+                _ => None,
             }
-            _ => None,
         });
-        self.reading.deed = Deed::Choose(branches.collect());
+        let Some((begin, branches)) = chosen else { return Deed::Translate(self.translation(nat)) };
+        // Each element says that for itself.
+        if let Some(at) = self.in_map.take() {
+            self.reading.when.remove(at);
+        }
+        let mut all = Vec::new();
+        for (when, value) in branches.iter() {
+            self.registers.insert(begin, Held::Constant(value.clone()));
+            all.push((when.clone(), Deed::Translate(self.translation(nat))));
+        }
+        Deed::Choose(all)
     }
 
     fn translation(&self, nat: &Nat) -> Translation {
@@ -265,10 +317,10 @@ impl Machine<'_> {
             };
             Some(value)
         };
-        let address = |value: Vec<u8>| match value.len() {
-            4 => <[u8; 4]>::try_from(value).ok().map(|bytes| IpAddr::from(Ipv4Addr::from(bytes))),
-            16 => <[u8; 16]>::try_from(value).ok().map(|bytes| IpAddr::from(Ipv6Addr::from(bytes))),
-            _ => None,
+        // Behind the address there may be its port.
+        let address = |value: Vec<u8>| match self.packet.family {
+            Family::Ipv4 => value.first_chunk::<4>().map(|bytes| IpAddr::from(Ipv4Addr::from(*bytes))),
+            Family::Ipv6 => value.first_chunk::<16>().map(|bytes| IpAddr::from(Ipv6Addr::from(*bytes))),
         };
         let port = |value: Vec<u8>| Some(u16::from_be_bytes([*value.first()?, *value.get(1)?]));
         let first = constant(nat.address.min).and_then(address);

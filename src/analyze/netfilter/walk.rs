@@ -71,6 +71,8 @@ pub struct Walk<'w> {
     rules_left: u32,
     /// The rules that may act, in order.
     pub touches: Vec<Touch>,
+    /// The rules that may change the mark, with the bits that they change, in order.
+    pub marked: Vec<(Place, u32)>,
     /// The chains that were led to and not entered.
     pub left_out: BTreeSet<ChainRef>,
     /// What could not be read or told.
@@ -96,6 +98,14 @@ struct Frame {
     ends_caller: bool,
     /// What holds of the packets that go on in the caller.
     then: Option<Clause>,
+}
+
+impl Frame {
+    /// The rule that was looked at last.
+    fn place(&self) -> Option<Place> {
+        let rule = self.rules.value.as_ref()?.rules.get(self.next.checked_sub(1)?)?;
+        Some(Place { chain: self.chain.clone(), rule: rule.clone() })
+    }
 }
 
 /// What the steps of one base chain share.
@@ -143,6 +153,7 @@ impl<'w> Walk<'w> {
             question,
             rules_left: MOST_RULES,
             touches: Vec::new(),
+            marked: Vec::new(),
             left_out: BTreeSet::new(),
             issues: Vec::new(),
             crowded: false,
@@ -217,6 +228,7 @@ impl<'w> Walk<'w> {
             }
         }
         for change in reading.marks {
+            self.mark(state, change);
             let changed = match change {
                 MarkChange::Known { keep, xor } => packet.mark.changed(keep, xor),
                 MarkChange::Unknown => KnownMark::default(),
@@ -274,13 +286,15 @@ impl<'w> Walk<'w> {
             Deed::Nothing | Deed::Notrack | Deed::Translate(_) => Next::Rule,
             Deed::Choose(branches) => {
                 if let Some(frame) = state.stack.last_mut() {
-                    frame.pending = branches
-                        .into_iter()
-                        .map(|(text, deed)| {
-                            let one = Clause::Is(Condition::is(Ask::Other { text }));
-                            (open.iter().cloned().chain([one]).collect(), deed)
-                        })
-                        .collect();
+                    for (conditions, deed) in branches {
+                        let holds: Vec<_> = conditions.iter().map(|condition| condition.holds(packet)).collect();
+                        if holds.contains(&Some(false)) {
+                            continue;
+                        }
+                        let conditions = conditions.into_iter().zip(holds).filter(|(_, holds)| holds.is_none());
+                        let when = open.iter().cloned().chain(conditions.map(|(one, _)| Clause::Is(one)));
+                        frame.pending.push_back((when.collect(), deed));
+                    }
                 }
                 Next::Rule
             }
@@ -319,15 +333,23 @@ impl<'w> Walk<'w> {
         true
     }
 
+    fn mark(&mut self, state: &State, change: MarkChange) {
+        let bits = match change {
+            MarkChange::Known { keep, xor } => !keep | xor,
+            MarkChange::Unknown => u32::MAX,
+        };
+        let Some(place) = state.stack.last().and_then(Frame::place).filter(|_| self.marked.len() < MOST_TOUCHES) else {
+            return;
+        };
+        self.marked.push((place, bits));
+    }
+
     fn tell(&mut self, state: &State, open: &[Clause], deed: Deed) {
         if self.touches.len() == MOST_TOUCHES {
             self.crowded = true;
             return self.unknown(format!("more than {MOST_TOUCHES} rules may act"));
         }
-        let path = state.stack.iter().filter_map(|frame| {
-            let rule = frame.rules.value.as_ref()?.rules.get(frame.next.checked_sub(1)?)?;
-            Some(Place { chain: frame.chain.clone(), rule: rule.clone() })
-        });
+        let path = state.stack.iter().filter_map(Frame::place);
         let here: Vec<&Clause> = state.clauses.iter().chain(open).collect();
         let mut when: Vec<Clause> = state.still_here.iter().map(|clause| beyond(clause, &here)).collect();
         when.extend(here.into_iter().cloned());

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::listing::{ChainListing, notation, one};
 use crate::analyze::answer::Gathered;
+use crate::analyze::netfilter::hooks::nat_place;
 use crate::model::netfilter::chain::{Chain, ChainKind, Hook};
 use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::table::{Family, Table, TableRef};
@@ -26,7 +27,7 @@ pub struct HookListing {
     pub places: Vec<HookPlace>,
 }
 
-/// Chains that run at one priority.
+/// Chains that run at one priority; of nat, whose chains all run at its own place, those of one priority of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HookPlace {
     /// The priority; of nat chains that of nat's own place.
@@ -48,11 +49,6 @@ pub struct HookChain {
     /// The chain, with its rules.
     #[serde(flatten)]
     pub chain: ChainListing,
-}
-
-/// Where nat runs: `NF_IP_PRI_NAT_DST` and `NF_IP_PRI_NAT_SRC`.
-fn nat_place(hook: Hook) -> i32 {
-    if matches!(hook, Hook::Prerouting | Hook::Output) { -100 } else { 100 }
 }
 
 /// The chains of a hook, for each kind of packet that meets any.
@@ -115,12 +111,17 @@ fn places(
     let dormant = |chain: &Chain| tables.iter().any(|table| table.id == chain.id.table && table.dormant);
     chains.sort_by_key(|chain| (place(chain), is_nat(chain), own(chain), listed(chain), chain.id.clone()));
     let mut places: Vec<HookPlace> = Vec::new();
-    for group in chains.chunk_by(|one, other| place(one) == place(other)) {
+    // Where a chain that filters runs at nat's own place, nobody knows whether before or after all of nat.
+    let is_mixed = |at: i32| {
+        let mut there = chains.iter().filter(|chain| place(chain) == at && !dormant(chain));
+        there.clone().any(|chain| is_nat(chain)) && there.any(|chain| !is_nat(chain))
+    };
+    let together =
+        |one: &&Chain, other: &&Chain| place(one) == place(other) && (own(one) == own(other) || is_mixed(place(one)));
+    for group in chains.chunk_by(together) {
         let running: Vec<&Chain> = group.iter().filter(|chain| !dormant(chain)).copied().collect();
-        let all_nat = running.iter().all(|chain| is_nat(chain));
-        let distinct = running.windows(2).all(|pair| own(pair[0]) != own(pair[1]));
         let all_listed = running.iter().all(|chain| listed(chain).is_some());
-        let order_known = running.len() < 2 || (all_nat && distinct) || all_listed;
+        let order_known = running.len() < 2 || all_listed;
         let mut held = Vec::new();
         for chain in group {
             let section = node.netfilter().chain(node.node().host_netns, &chain.id);

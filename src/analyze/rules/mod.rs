@@ -1,8 +1,8 @@
 //! `rules [TABLE [CHAIN]]` and `rules --hook H`: rules in their own tools' words, with counters and
 //! handles, and the base chains of a hook in the order in which the kernel runs them.
 //!
-//! Without a table the tables are told, with who writes their chains; no rule is read for that. May
-//! import model and its siblings only.
+//! Without a table the tables are told, with how many rules they have and who writes their chains; their
+//! rules are read some at a time for that, and not kept. May import model and its siblings only.
 
 pub mod hook;
 pub mod listing;
@@ -18,10 +18,14 @@ use self::listing::TableListing;
 pub use self::query::{RulesError, RulesQuery};
 use super::answer::{Answer, Gathered, node_label};
 use super::netfilter::owners::{both_back_ends, owner};
+use crate::model::issue::Level;
 use crate::model::netfilter::chain::{Base, Chain};
-use crate::model::netfilter::table::{Table, TableRef};
+use crate::model::netfilter::table::{BackEnd, Table, TableRef};
 use crate::model::text::ByteText;
 use crate::model::view::NodeView;
+
+/// How many chains' rules are held at a time where they are only counted.
+const SOME: usize = 256;
 
 /// Rules, tables or a hook, as was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
@@ -49,6 +53,8 @@ pub struct TableSummary {
     pub dormant: bool,
     /// How many chains it has.
     pub chains: usize,
+    /// How many rules these have together.
+    pub rules: usize,
     /// Those of them that are hooked in, by name.
     pub base_chains: Vec<BaseSummary>,
     /// How many chains each writer has, as far as their names tell; by name.
@@ -93,7 +99,9 @@ pub fn rules(nodes: &[&dyn NodeView], query: &RulesQuery) -> Result<Answer<Rules
             data.listings.extend(listing::of(*node, label.as_ref(), &table, query.chain.as_ref(), &mut gathered));
         }
     }
-    if let (Some(chain), true) = (&query.chain, data.listings.is_empty() && gathered.issues.is_empty()) {
+    // What could not be read may be the chain.
+    let is_sure = !gathered.issues.iter().any(|issue| issue.level == Level::Incomplete);
+    if let (Some(chain), true) = (&query.chain, data.listings.is_empty() && is_sure) {
         return Err(RulesError::NoChain { chain: chain.to_string() });
     }
     Ok(Answer::new(nodes, data, gathered))
@@ -112,7 +120,21 @@ fn summary(node: &dyn NodeView, label: Option<&String>, table: &Table, gathered:
         table: table.id.clone(),
         dormant: table.dormant,
         chains: chains.len(),
+        rules: rules_of(node, &table.id, chains, gathered),
         base_chains: chains.iter().filter_map(base).collect(),
         owners,
     }
+}
+
+/// How many rules the chains of a table have.
+fn rules_of(node: &dyn NodeView, table: &TableRef, chains: &[Chain], gathered: &mut Gathered) -> usize {
+    // A legacy table is read whole each time.
+    let at_once = if table.back_end == BackEnd::Legacy { chains.len().max(1) } else { SOME };
+    let names: Vec<ByteText> = chains.iter().map(|chain| chain.id.name.clone()).collect();
+    let mut count = 0;
+    for some in names.chunks(at_once) {
+        let read = node.netfilter().rules_in(node.node().host_netns, table, some);
+        count += gathered.take(&read).iter().map(Vec::len).sum::<usize>();
+    }
+    count
 }

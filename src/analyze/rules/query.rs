@@ -2,6 +2,8 @@
 //!
 //! May import model and its siblings only.
 
+use std::collections::BTreeSet;
+
 use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::table::{BackEnd, Family, Table, TableRef};
 use crate::model::text::ByteText;
@@ -46,7 +48,7 @@ pub enum RulesError {
     Ambiguous {
         /// What was asked for.
         asked: String,
-        /// Those.
+        /// The command for each of them.
         candidates: String,
     },
     /// The table has no such chain.
@@ -127,8 +129,9 @@ impl RulesQuery {
             if words.is_empty() { "none".to_owned() } else { words.join(", ") }
         };
         if found.iter().any(|tables| tables.len() > 1) {
-            let candidates = list(&mut found.iter().flatten());
-            return Err(RulesError::Ambiguous { asked: words.name.to_string(), candidates });
+            let tables: BTreeSet<&TableRef> = found.iter().flatten().collect();
+            let commands: Vec<String> = tables.iter().map(|table| self.command(table, &tables)).collect();
+            return Err(RulesError::Ambiguous { asked: words.name.to_string(), candidates: commands.join(", ") });
         }
         if found.iter().all(Vec::is_empty) {
             let known = list(&mut nodes.iter().flatten().map(|table| &table.id));
@@ -136,6 +139,24 @@ impl RulesQuery {
         }
         Ok(found)
     }
+
+    /// What to type to mean that one of several tables.
+    fn command(&self, table: &TableRef, among: &BTreeSet<&TableRef>) -> String {
+        let has_twin = among
+            .iter()
+            .any(|other| other.back_end != table.back_end && other.family == table.family && other.name == table.name);
+        let nft = if has_twin && table.back_end == BackEnd::NfTables { "nft " } else { "" };
+        let legacy = if table.back_end == BackEnd::Legacy { "legacy " } else { "" };
+        let chain = self.chain.as_ref().map_or_else(String::new, |chain| format!(" {}", quoted(chain)));
+        format!("podnet rules {nft}{legacy}{} {}{chain}", table.family, quoted(&table.name))
+    }
+}
+
+/// A name as a shell takes it for one word.
+fn quoted(name: &ByteText) -> String {
+    let text = name.to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
+    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn back_end(word: &ByteText) -> Option<BackEnd> {

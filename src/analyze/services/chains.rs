@@ -156,6 +156,10 @@ impl Reader<'_, '_> {
                     said.whole = false;
                 }
             }
+            // From all endpoints, or this node's, kube-proxy leads nowhere else: it would be a circle.
+            Some(_) if own.is_some_and(|own| matches!(own.role, ChainRole::Cluster | ChainRole::Local)) => {
+                said.whole = false;
+            }
             Some(role) => said.onward.push(Onward { to: chain.clone(), role, who: who(step), evidence }),
             None => said.whole = false,
         }

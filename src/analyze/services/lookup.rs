@@ -3,8 +3,8 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 
 use super::evidence::Words;
 use super::finish::{Detail, Draft};
@@ -16,17 +16,29 @@ use super::types::{FrontKind, Mode, ServicePort};
 use super::{index, is_beyond};
 use crate::analyze::answer::Gathered;
 use crate::model::kube_proxy::Protocol;
+use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
 
 /// A place in the groups, what the address is to it, and its protocol.
 type Begins = (usize, FrontKind, Option<Protocol>);
+
+/// Where a service port sends packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Its name, or what stands for it.
+    pub title: String,
+    /// The endpoints, whoever asks.
+    pub to: BTreeSet<SocketAddr>,
+    /// Whether its chains could be read to their ends: if not, there may be more.
+    pub whole: bool,
+}
 
 /// Where services of one node begin.
 pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
     groups: Vec<Group>,
     addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
-    node_ports: HashMap<u16, Vec<(usize, Option<Protocol>)>>,
+    node_ports: HashMap<(Family, u16), Vec<(usize, Option<Protocol>)>>,
     pods: Option<Pods>,
     doubt: Option<&'static str>,
 }
@@ -47,13 +59,14 @@ impl<'a> Beginnings<'a> {
             _ => None,
         };
         let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
+        // Both families of a service stand in one group, and each has rules of its own.
         let mut node_ports: HashMap<_, Vec<_>> = HashMap::new();
         for (at, group) in groups.iter().enumerate() {
             let of_group = match &group.key {
                 Key::Named(_, protocol) => *protocol,
                 Key::Hash(_) => None,
             };
-            for (_, entry) in indexed.entries(group) {
+            for (set, entry) in indexed.entries(group) {
                 if entry.does == Does::LetIn {
                     continue;
                 }
@@ -62,7 +75,10 @@ impl<'a> Beginnings<'a> {
                     Place::Address(kind, address, port) => {
                         addresses.entry((address, port)).or_default().push((at, kind, protocol));
                     }
-                    Place::NodePort(port) => node_ports.entry(port).or_default().push((at, protocol)),
+                    Place::NodePort(port) => {
+                        let family = indexed.sets[set].set.family;
+                        node_ports.entry((family, port)).or_default().push((at, protocol));
+                    }
                     Place::HealthCheck(_) => {}
                 }
             }
@@ -78,11 +94,56 @@ impl<'a> Beginnings<'a> {
         found.iter().filter(|(_, _, its)| of(*its)).map(|(at, kind, _)| (*at, *kind)).min()
     }
 
-    /// The service port that has this node port. On which of the node's addresses it answers is not asked.
-    pub fn at_node_port(&self, port: u16, protocol: u8) -> Option<usize> {
-        let found = self.node_ports.get(&port)?;
+    /// The service port that has this node port of one of the node's addresses. On which it answers is not asked.
+    pub fn at_node_port(&self, address: IpAddr, port: u16, protocol: u8) -> Option<usize> {
+        let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
+        let found = self.node_ports.get(&(family, port))?;
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
         found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
+    }
+
+    /// The service ports that have this address on any port, by title; none where it is no service's.
+    pub fn titles_at(&self, address: IpAddr) -> Vec<String> {
+        let found = self.addresses.iter().filter(|((its, _), _)| *its == address).flat_map(|(_, begins)| begins);
+        let mut titles: Vec<String> = found.map(|(at, ..)| self.title(*at)).collect();
+        titles.sort_unstable();
+        titles.dedup();
+        titles
+    }
+
+    /// Where some service ports send packets, in the same order. Of many, the chains are read together.
+    pub fn endpoints(&mut self, wanted: &[usize], gathered: &mut Gathered) -> Vec<Endpoints> {
+        let together = wanted.len() > super::BATCH;
+        if together {
+            for set in &mut self.indexed.sets {
+                set.source.read_whole();
+            }
+        }
+        let mut all = Vec::with_capacity(wanted.len());
+        for batch in wanted.chunks(super::BATCH) {
+            let groups: Vec<&Group> = batch.iter().map(|at| &self.groups[*at]).collect();
+            if together {
+                super::read_batch(&self.indexed, &groups);
+            }
+            for group in groups {
+                let mut draft = Draft::new(group, Detail { words: Words::Left, partial: false });
+                for (place, set) in self.indexed.sets.iter().enumerate() {
+                    let entries: Vec<_> =
+                        self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                    if !entries.is_empty() {
+                        draft.add(set, &entries);
+                    }
+                }
+                let port = draft.done(None);
+                all.push(Endpoints {
+                    title: port.title,
+                    to: port.endpoints.iter().map(|to| SocketAddr::new(to.address, to.port)).collect(),
+                    whole: port.whole,
+                });
+            }
+        }
+        self.issues(gathered);
+        all
     }
 
     /// Its name, or what stands for it.

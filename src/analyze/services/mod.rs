@@ -19,7 +19,7 @@ mod leftover;
 pub mod lookup;
 mod mode;
 mod nftables;
-mod pods;
+pub(in crate::analyze) mod pods;
 mod query;
 mod select;
 pub mod share;

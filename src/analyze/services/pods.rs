@@ -12,7 +12,7 @@ use crate::model::sandbox::{PodName, SandboxFilter, SandboxState};
 use crate::model::view::NodeView;
 
 /// The pods of a node, by address.
-pub(super) struct Pods {
+pub(in crate::analyze) struct Pods {
     by_address: BTreeMap<IpAddr, PodName>,
     host_network: BTreeSet<PodName>,
     node: BTreeSet<IpAddr>,
@@ -21,7 +21,7 @@ pub(super) struct Pods {
 
 impl Pods {
     /// Reads the node's addresses and pods.
-    pub(super) fn read(node: &dyn NodeView, gathered: &mut Gathered) -> Self {
+    pub(in crate::analyze) fn read(node: &dyn NodeView, gathered: &mut Gathered) -> Self {
         let host = node.node().host_netns;
         let addresses = node.addresses(host);
         let node_addresses = gathered.take(&addresses).iter().map(|address| address.address.addr());
@@ -54,6 +54,21 @@ impl Pods {
             }
         }
         pods
+    }
+
+    /// The pods' addresses.
+    pub(in crate::analyze) fn by_address(&self) -> impl Iterator<Item = (IpAddr, &PodName)> {
+        self.by_address.iter().map(|(address, pod)| (*address, pod))
+    }
+
+    /// The node's own addresses.
+    pub(in crate::analyze) fn of_node(&self) -> impl Iterator<Item = IpAddr> {
+        self.node.iter().copied()
+    }
+
+    /// Whether all pods could be read.
+    pub(in crate::analyze) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// What answers at an address.

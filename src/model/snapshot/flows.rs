@@ -8,14 +8,17 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Snapshot, not_recorded};
+use super::{Snapshot, drop_hints, not_recorded};
 use crate::model::flow::Flow;
 use crate::model::flow::expectation::Expectation;
 use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::statistics::Statistics;
 use crate::model::flow::view::FlowView;
 use crate::model::ids::NetnsId;
-use crate::model::issue::{Read, Section};
+use crate::model::issue::{Issue, Read, Section, Why};
+
+/// How many flows of a node a snapshot holds where nobody says how many.
+pub const FLOWS: usize = 10_000;
 
 /// The flows of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +32,58 @@ pub struct FlowSections {
     pub expectations: Section<Vec<Expectation>>,
     /// How full the table was.
     pub statistics: Section<Statistics>,
+}
+
+impl FlowSections {
+    /// Reads those of a namespace, `limit` of them, the first that the node tells.
+    pub(super) fn take(node: &dyn FlowView, netns: NetnsId, limit: usize) -> Self {
+        let (mut flows, mut more) = (Vec::new(), 0);
+        let read = if limit == 0 {
+            Read::ok(())
+        } else {
+            node.flows(netns, &[FlowFilter::default()], &mut |flow| {
+                if flows.len() < limit {
+                    flows.push(flow.clone());
+                } else {
+                    more += 1;
+                }
+                ControlFlow::Continue(())
+            })
+        };
+        let statistics = node.flow_statistics(netns);
+        if limit == 0 {
+            // Nobody looked; the table says how many there are.
+            more = statistics.value.entries.unwrap_or(0);
+        }
+        let more = more + node.flows_left_out(netns).unwrap_or(0);
+        // What a snapshot says of its own cut is said again by whoever reads the new one.
+        let issues = read.issues.into_iter().filter(|issue| !is_cut(issue)).collect();
+        Self {
+            flows: Read { value: flows, issues }.section(),
+            left_out: (more > 0).then_some(more),
+            expectations: node.expectations(netns),
+            statistics,
+        }
+    }
+
+    /// The issues of all sections, in no order.
+    pub(super) fn issues(&self) -> impl Iterator<Item = &Issue> {
+        [&self.flows.issues, &self.expectations.issues, &self.statistics.issues].into_iter().flatten()
+    }
+
+    /// Drops the hints of all sections.
+    pub(super) fn drop_hints(&mut self) {
+        drop_hints(&mut self.flows);
+        drop_hints(&mut self.expectations);
+        drop_hints(&mut self.statistics);
+    }
+}
+
+/// The beginning of the words with which a snapshot tells that it was cut.
+const CUT: &str = "reading the flows that the snapshot left out";
+
+fn is_cut(issue: &Issue) -> bool {
+    issue.what.starts_with(CUT)
 }
 
 impl Snapshot {
@@ -52,7 +107,12 @@ impl FlowView for Snapshot {
                 break;
             }
         }
-        Read { value: (), issues: sections.flows.issues.clone() }
+        let mut issues = sections.flows.issues.clone();
+        if let Some(more) = sections.left_out {
+            let detail = format!("it holds {} of them and left out {more} (--flows)", sections.flows.value.len());
+            issues.push(Issue::incomplete(format!("{CUT} of {netns}"), Why::NotRecorded { detail }));
+        }
+        Read { value: (), issues }
     }
 
     fn flows_left_out(&self, netns: NetnsId) -> Option<u64> {

@@ -5,6 +5,7 @@
 //! a list here says that it names nobody: a new field of the model is masked until somebody decides.
 
 mod config;
+mod flows;
 mod free;
 mod rules;
 
@@ -142,26 +143,37 @@ const LINK_STEMS: [&str; 21] = [
 impl Snapshot {
     /// The same node with names, labels and addresses masked. `random` gives numbers that nobody can foresee.
     pub fn redacted(&self, random: &mut dyn FnMut() -> u64) -> Result<Self, serde_json::Error> {
-        // Rules are masked by their types, all else by the names of its fields.
+        // Rules and flows are masked by their types, all else by the names of its fields.
         let mut plain = self.clone();
-        let mut netfilter: Vec<_> = plain.netns.iter_mut().map(|netns| netns.netfilter.take()).collect();
+        let mut typed: Vec<_> =
+            plain.netns.iter_mut().map(|netns| (netns.netfilter.take(), netns.flows.take())).collect();
         let mut document = serde_json::to_value(plain)?;
         let mut masks = Masks::new(random);
         let mut walk_all = |masks: &mut Masks<'_>, free_text| {
             walk(&mut document, &Place { key: "", parent: "", free_text }, masks);
         };
         walk_all(&mut masks, false);
-        for rules in netfilter.iter_mut().flatten() {
-            rules::RuleMasks::mask(&mut masks, rules);
+        for (rules, flows) in &mut typed {
+            if let Some(rules) = rules {
+                rules::RuleMasks::mask(&mut masks, rules);
+            }
+            if let Some(flows) = flows {
+                flows::mask(&mut masks, flows);
+            }
         }
         // Free text last: what it may not tell is known by then.
         walk_all(&mut masks, true);
-        for rules in netfilter.iter_mut().flatten() {
-            rules::issues(&mut masks, rules);
+        for (rules, flows) in &mut typed {
+            if let Some(rules) = rules {
+                rules::issues(&mut masks, rules);
+            }
+            if let Some(flows) = flows {
+                flows::issues(&mut masks, flows);
+            }
         }
         let mut masked: Self = serde_json::from_value(document)?;
-        for (netns, rules) in masked.netns.iter_mut().zip(netfilter) {
-            netns.netfilter = rules;
+        for (netns, (rules, flows)) in masked.netns.iter_mut().zip(typed) {
+            (netns.netfilter, netns.flows) = (rules, flows);
         }
         // It may hold a file's path; whoever opens this one gives it another anyway.
         "redacted".clone_into(&mut masked.node.source);
@@ -286,7 +298,7 @@ fn sysctl_key(key: &str, masks: &mut Masks<'_>) -> String {
             let link = if matches!(*link, "all" | "default") { (*link).to_owned() } else { name(link, masks) };
             sysctl::of_link(family, &link.as_str().into(), setting).unwrap_or_else(|| masks.name(key))
         }
-        _ if sysctl::GLOBAL.contains(&key) => key.to_owned(),
+        _ if sysctl::GLOBAL.contains(&key) || sysctl::CONNTRACK.contains(&key) => key.to_owned(),
         _ => masks.name(key),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FORMAT, NetfilterSections, NetnsSections, Snapshot};
+use super::{FLOWS, FORMAT, FlowSections, NetfilterSections, NetnsSections, Snapshot};
 use crate::model::ids::{NetnsId, Nsid, Pid};
 use crate::model::link::Link;
 use crate::model::sandbox::SandboxFilter;
@@ -12,9 +12,19 @@ use crate::model::sysctl;
 use crate::model::view::NodeView;
 
 impl Snapshot {
-    /// Reads all of `node`. `written_by` is the version of podnet; `progress` is told how many of
-    /// the namespaces are done, and of how many.
+    /// Reads all of `node`, and [`FLOWS`] of its flows. `written_by` is the version of podnet; `progress` is told
+    /// how many of the namespaces are done, and of how many.
     pub fn take(node: &dyn NodeView, written_by: &str, progress: &mut dyn FnMut(usize, usize)) -> Self {
+        Self::take_with(node, written_by, FLOWS, progress)
+    }
+
+    /// The same with so many flows: the host's come first, and those of pods get what is left.
+    pub fn take_with(
+        node: &dyn NodeView,
+        written_by: &str,
+        flows: usize,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Self {
         let info = node.node();
         let namespaces = node.namespaces();
         let sandboxes = node.sandboxes(&SandboxFilter::All);
@@ -41,6 +51,14 @@ impl Snapshot {
                 &namespaces.value.iter().filter_map(|known| known.nsid).collect(),
             ));
         }
+        let mut left = flows;
+        netns.sort_by_key(|sections| sections.id != info.host_netns);
+        for sections in &mut netns {
+            let taken = FlowSections::take(node.conntrack(), sections.id, left);
+            left = left.saturating_sub(taken.flows.value.len());
+            sections.flows = Some(taken);
+        }
+        netns.sort_by_key(|sections| sections.id);
         progress(total, total);
 
         Self {
@@ -90,7 +108,8 @@ impl NetnsSections {
 
 /// Every sysctl that a path in a namespace with these links can hang on.
 fn sysctl_names(links: &[Link]) -> Vec<String> {
-    let mut names: Vec<String> = sysctl::GLOBAL.iter().map(|name| (*name).to_owned()).collect();
+    let mut names: Vec<String> =
+        sysctl::GLOBAL.iter().chain(sysctl::CONNTRACK).map(|name| (*name).to_owned()).collect();
     let of_all = ["all".into(), "default".into()];
     for link in of_all.iter().chain(links.iter().map(|link| &link.name)) {
         for (family, settings) in [("ipv4", sysctl::IPV4_LINK), ("ipv6", sysctl::IPV6_LINK)] {

@@ -3,13 +3,20 @@ use ipnet::IpNet;
 use super::*;
 use crate::model::address::Scope;
 use crate::model::cni::{CniCacheEntry, CniFile, CniLease, CniNetwork, CniPlugin};
+use crate::model::flow::expectation::Expectation;
+use crate::model::flow::filter::FlowFilter;
+use crate::model::flow::statistics::Statistics;
+use crate::model::flow::status::Status;
+use crate::model::flow::tuple::{Key, Tuple, Zone};
+use crate::model::flow::{Flow, Helper, More, UnknownAttribute};
 use crate::model::ids::{ContainerId, MacAddr};
+use crate::model::issue::Level;
 use crate::model::link::{BridgeInfo, BridgePort, LinkKind, OperState, PortState, RawAttr};
 use crate::model::netns::PodCgroup;
 use crate::model::route::{Family, NextHop, RouteKind, RuleAction};
 use crate::model::sandbox::{CniInterface, Container, PodName, SandboxSource, SandboxState};
 use crate::model::sysctl;
-use crate::model::text::ByteText;
+use crate::model::text::{ByteText, Bytes};
 
 const HOST: NetnsId = NetnsId { dev: 4, ino: 4_026_531_833 };
 const POD: NetnsId = NetnsId { dev: 4, ino: 4_026_532_989 };
@@ -89,8 +96,11 @@ fn main_rule() -> Rule {
 }
 
 fn sysctls(links: &[Link]) -> BTreeMap<String, Section<Option<String>>> {
-    let mut all: BTreeMap<_, _> =
-        sysctl::GLOBAL.iter().map(|name| ((*name).to_owned(), ok(Some("1".to_owned())))).collect();
+    let mut all: BTreeMap<_, _> = sysctl::GLOBAL
+        .iter()
+        .chain(sysctl::CONNTRACK)
+        .map(|name| ((*name).to_owned(), ok(Some("1".to_owned()))))
+        .collect();
     for link in ["all".into(), "default".into()].iter().chain(links.iter().map(|link| &link.name)) {
         for (family, settings) in [("ipv4", sysctl::IPV4_LINK), ("ipv6", sysctl::IPV6_LINK)] {
             let names = settings.iter().filter_map(|setting| sysctl::of_link(family, link, setting));
@@ -112,7 +122,7 @@ fn sections(id: NetnsId, links: Vec<Link>, addresses: Vec<Address>, routes: Vec<
         link_bpf: links.iter().map(|link| (link.ifindex, ok(Vec::new()))).collect(),
         sysctls: sysctls(&links),
         nsids: BTreeMap::new(),
-        flows: None,
+        flows: Some(FlowSections::default()),
         netfilter: Some(NetfilterSections::default()),
         links: ok(links),
     }
@@ -164,6 +174,7 @@ fn host() -> NetnsSections {
             route("10.240.0.0/24", 2, None),
         ],
     );
+    host.flows = Some(flows());
     host.neighbours = ok(vec![Neighbour {
         ifindex: IfIndex(3),
         address: "10.200.0.32".parse().unwrap(),
@@ -184,6 +195,63 @@ fn host() -> NetnsSections {
     }]);
     host.nsids.insert(Nsid(0), ok(Some(POD)));
     host
+}
+
+fn tuple(src: &str, dst: &str, ports: (u16, u16)) -> Tuple {
+    let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
+    Tuple { src, dst, protocol: 6, key: Key::Ports { src: ports.0, dst: ports.1 } }
+}
+
+/// A pod's masqueraded conversation with FTP, all of whose rare fields are there.
+fn flows() -> FlowSections {
+    let secret = || Bytes(vec![0x0a, 0xc8, 0x00, 0x20]);
+    let unknown = || vec![UnknownAttribute { path: vec![1, 9], bytes: secret() }];
+    let master = tuple("10.200.0.32", "198.51.100.7", (44312, 21));
+    let flow = Flow {
+        original: tuple("10.200.0.32", "198.51.100.7", (44312, 21)),
+        reply: tuple("198.51.100.7", "10.240.0.20", (21, 44312)),
+        zone: Zone::default(),
+        status: Status(Status::SEEN_REPLY | Status::SRC_NAT),
+        timeout_s: Some(86_399),
+        mark: Some(0x4000),
+        id: 7,
+        uses: Some(1),
+        state: None,
+        counters: None,
+        timestamps: None,
+        more: Some(Box::new(More {
+            labels: Some(secret()),
+            helper: Some(Helper { name: "customer-a".into(), info: Some(secret()) }),
+            master: Some(master),
+            security_context: Some("system_u:customer-a".into()),
+            unknown: unknown(),
+            ..More::default()
+        })),
+    };
+    let expectation = Expectation {
+        master,
+        tuple: tuple("198.51.100.7", "10.200.0.32", (20, 40_000)),
+        mask: tuple("255.255.255.255", "255.255.255.255", (0, 65_535)),
+        timeout_s: 299,
+        id: 9,
+        zone: 0,
+        helper: Some("ftp".into()),
+        flags: 0,
+        class: 0,
+        function: Some("nat-follow-master".into()),
+        nat: Some((1, tuple("10.200.0.32", "0.0.0.0", (40_000, 0)))),
+        unknown: unknown(),
+    };
+    FlowSections {
+        flows: Read {
+            value: vec![flow],
+            issues: vec![Issue::note("reading flows of 10.200.0.32", Why::Timeout { detail: "2 s".to_owned() })],
+        }
+        .section(),
+        left_out: Some(3),
+        expectations: ok(vec![expectation]),
+        statistics: ok(Statistics { entries: Some(4), ..Statistics::default() }),
+    }
 }
 
 fn pod() -> NetnsSections {
@@ -346,6 +414,24 @@ fn a_snapshot_of_a_snapshot_is_that_snapshot() {
     let again = Snapshot::take(&example(), "0.1.0", &mut |done, total| told.push((done, total)));
     assert_eq!(again, example());
     assert_eq!(told, [(0, 2), (1, 2), (2, 2)]);
+}
+
+#[test]
+fn a_snapshot_holds_so_many_flows_and_says_how_many_it_left_out() {
+    let cut = Snapshot::take_with(&example(), "0.1.0", 0, &mut |_, _| {});
+    let sections = cut.netns[0].flows.as_ref().unwrap();
+    assert_eq!((sections.flows.value.len(), sections.left_out), (0, Some(7)));
+    assert_eq!(sections.expectations, flows().expectations);
+    let whole = example();
+    let mut seen = Vec::new();
+    let read = whole.conntrack().flows(HOST, &[FlowFilter::default()], &mut |flow| {
+        seen.push(flow.clone());
+        std::ops::ControlFlow::Continue(())
+    });
+    assert_eq!(seen, flows().flows.value);
+    let said = "it holds 1 of them and left out 3 (--flows)";
+    assert!(read.issues.iter().any(|issue| issue.why.detail() == said && issue.level == Level::Incomplete));
+    assert_eq!(whole.conntrack().flows_left_out(HOST), Some(3));
 }
 
 #[test]

@@ -223,7 +223,11 @@ fn transport(part: &Part, offset: u32, value: &[u8]) -> Option<Vec<Condition>> {
 }
 
 /// `range`: one condition.
-pub fn range(held: &Held, not: bool, min: &Bytes, max: &Bytes) -> Condition {
+pub fn range(held: &Held, not: bool, min: &Bytes, max: &Bytes, packet: &Packet) -> Condition {
+    if let Some(known) = held.value(packet) {
+        let asked = known.get(..min.0.len().min(known.len())).unwrap_or_default();
+        return decided((min.0.as_slice() <= asked && asked <= max.0.as_slice()) != not);
+    }
     let ask = match held {
         Held::Field(part) => between(part, &min.0, &max.0),
         _ => None,

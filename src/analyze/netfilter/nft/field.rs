@@ -3,7 +3,9 @@
 //! May import model and its siblings only.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
+use super::branch::Branch;
 use crate::analyze::netfilter::facts::Packet;
 use crate::analyze::netfilter::read::number;
 use crate::model::netfilter::expr::{Direction, PayloadBase};
@@ -45,6 +47,15 @@ pub enum Held {
     Constant(Vec<u8>),
     /// A part of the packet.
     Field(Part),
+    /// What one of a map's elements says: which of them is not known.
+    Chosen {
+        /// How many bytes.
+        length: usize,
+        /// What must hold for each, and its bytes.
+        branches: Rc<[Branch<Vec<u8>>]>,
+        /// What it is.
+        why: String,
+    },
     /// What cannot be followed.
     Blurred {
         /// How many bytes.
@@ -74,7 +85,7 @@ impl Held {
         match self {
             Self::Constant(value) => value.len(),
             Self::Field(part) => part.mask.len(),
-            Self::Blurred { length, .. } => *length,
+            Self::Chosen { length, .. } | Self::Blurred { length, .. } => *length,
         }
     }
 
@@ -90,6 +101,10 @@ impl Held {
                 mask: part.mask.iter().zip(mask).map(|(old, new)| old & new).collect(),
                 xor: apply(&part.xor),
             }),
+            Self::Chosen { length, branches, why } => {
+                let branches = branches.iter().map(|(when, value)| (when.clone(), apply(value))).collect();
+                Self::Chosen { length, branches, why }
+            }
             blurred @ Self::Blurred { .. } => blurred,
         }
     }
@@ -98,8 +113,47 @@ impl Held {
     pub fn blurred(self, length: u32, how: &str) -> Self {
         let length = usize::try_from(length).unwrap_or(LONGEST).min(LONGEST);
         match self {
-            Self::Blurred { why, .. } => Self::Blurred { length, why },
+            Self::Blurred { why, .. } | Self::Chosen { why, .. } => Self::Blurred { length, why },
             held => Self::Blurred { length, why: format!("{} {how}", held.words(Family::Ipv4)) },
+        }
+    }
+
+    /// Its bytes from one on.
+    pub fn from(&self, at: usize) -> Self {
+        let rest = |value: &Vec<u8>| value.get(at..).unwrap_or_default().to_vec();
+        match self {
+            Self::Constant(value) => Self::Constant(rest(value)),
+            Self::Chosen { length, branches, why } => Self::Chosen {
+                length: length.saturating_sub(at),
+                branches: branches.iter().map(|(when, value)| (when.clone(), rest(value))).collect(),
+                why: why.clone(),
+            },
+            Self::Field(_) | Self::Blurred { .. } => Self::nothing(),
+        }
+    }
+
+    /// Its bits moved by some places, as the kernel moves a word of a register.
+    pub fn shifted(self, by: u32, left: bool, packet: &Packet) -> Self {
+        let length = self.length();
+        let word = self.value(packet).and_then(|value| <[u8; 4]>::try_from(value).ok()).map(u32::from_ne_bytes);
+        match word {
+            Some(word) => {
+                let moved = if left { word.checked_shl(by) } else { word.checked_shr(by) };
+                Self::Constant(moved.unwrap_or(0).to_ne_bytes().to_vec())
+            }
+            None => self.blurred(u32::try_from(length).unwrap_or(0), "shifted"),
+        }
+    }
+
+    /// Its numbers between the host's order and the network's.
+    pub fn swapped(self, size: u32, length: u32, packet: &Packet) -> Self {
+        let size = usize::try_from(size).unwrap_or(0);
+        match self.value(packet) {
+            Some(value) if size > 0 && cfg!(target_endian = "little") => {
+                Self::Constant(value.chunks(size).flat_map(|number| number.iter().rev().copied()).collect())
+            }
+            Some(value) if size > 0 => Self::Constant(value),
+            _ => self.blurred(length, "byteorder"),
         }
     }
 
@@ -111,7 +165,7 @@ impl Held {
                 let image = part.image(packet);
                 image.iter().all(|(_, unknown)| *unknown == 0).then(|| image.iter().map(|(value, _)| *value).collect())
             }
-            Self::Blurred { .. } => None,
+            Self::Chosen { .. } | Self::Blurred { .. } => None,
         }
     }
 
@@ -120,7 +174,7 @@ impl Held {
         match self {
             Self::Constant(value) => format!("0x{}", crate::model::text::hex(value)),
             Self::Field(part) => part.field.words(family),
-            Self::Blurred { why, .. } => why.clone(),
+            Self::Chosen { why, .. } | Self::Blurred { why, .. } => why.clone(),
         }
     }
 }

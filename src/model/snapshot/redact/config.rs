@@ -290,7 +290,8 @@ fn strict(text: &str, masks: &mut Masks<'_>) -> String {
 fn sysctl_name(text: &str, masks: &mut Masks<'_>) -> String {
     let separator = if text.contains('/') { '/' } else { '.' };
     let known = |part: &str| {
-        let of_node = sysctl::GLOBAL.iter().any(|known| known.rsplit('.').next() == Some(part));
+        let of_node =
+            sysctl::GLOBAL.iter().chain(sysctl::CONNTRACK).any(|known| known.rsplit('.').next() == Some(part));
         of_node
             || SYSCTL_WORDS.contains(&part)
             || sysctl::IPV4_LINK.contains(&part)

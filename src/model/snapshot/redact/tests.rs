@@ -88,6 +88,24 @@ fn what_belonged_together_still_does() {
 }
 
 #[test]
+fn flows_keep_what_joins_them_and_lose_what_names() {
+    let (masked, text) = redacted();
+    let sections = masked.netns[0].flows.as_ref().unwrap();
+    let flow = &sections.flows.value[0];
+    let sandbox = &masked.sandboxes.value[0];
+    assert_eq!(flow.original.src, sandbox.ips.as_ref().unwrap()[0]);
+    assert_eq!(flow.reply.dst, masked.netns[0].addresses.value[1].address.addr(), "masqueraded to the node's address");
+    assert_eq!((flow.original.src_port(), flow.original.dst_port()), (Some(44312), Some(21)));
+    let expectation = &sections.expectations.value[0];
+    assert_eq!(expectation.master, flow.original);
+    assert_eq!(expectation.helper.as_ref().and_then(|name| name.as_str()), Some("ftp"));
+    let more = flow.more.as_ref().unwrap();
+    assert!(more.helper.as_ref().unwrap().name.to_string().starts_with("x-"));
+    assert_eq!(more.labels.as_ref().unwrap().0, [0; 4]);
+    assert!(!text.contains("198.51.100.7"));
+}
+
+#[test]
 fn ids_are_found_in_paths() {
     for (text, expected) in [
         ("pod2e1c5739_f412_447c_93cc_47e6c9660c34.slice", Some((3, 36))),

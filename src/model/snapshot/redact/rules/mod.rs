@@ -212,7 +212,8 @@ pub(super) fn issues(masks: &mut Masks<'_>, netfilter: &mut NetfilterSections) {
     }
 }
 
-fn of<T: Clone>(masks: &mut Masks<'_>, section: &mut Section<T>) {
+/// Masks the sentences of one section's issues.
+pub(super) fn of<T: Clone>(masks: &mut Masks<'_>, section: &mut Section<T>) {
     if section.issues.is_empty() {
         return;
     }
