@@ -21,10 +21,10 @@ test: ## all tests, those that need root included
 	scripts/setup test
 	cargo test
 
-bench: ## podnet against the shell on a full node and on 10,000 services, with ratios and peak memory
+bench: ## podnet against the shell on a full node, on 10,000 services and on 200,000 flows, with ratios and peak memory
 	scripts/setup test
 	$(MAKE) --no-print-directory build
-	status=0; for bench in node rules; do PODNET="$$PWD/$(BINARY)" cargo bench --profile dev --bench $$bench || status=1; done; exit $$status
+	status=0; for bench in node rules flows; do PODNET="$$PWD/$(BINARY)" cargo bench --profile dev --bench $$bench || status=1; done; exit $$status
 
 build: ## the static release binary
 	scripts/setup build

@@ -4,6 +4,7 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -133,11 +134,12 @@ pub fn answer<T: Serialize>(
 ) -> Result<u8, Failure> {
     // Before anything is opened: the runtime may take its whole deadline to answer.
     let progress = progress(global, "reading the node");
-    let nodes = open(global)?;
+    // Neither is taken apart: the process ends, and the rules of a large node are a million pieces.
+    let nodes = ManuallyDrop::new(open(global)?);
     let nodes: Vec<&dyn NodeView> = nodes.iter().map(Node::view).collect();
-    let answer = ask(&nodes);
+    let answer = ManuallyDrop::new(ask(&nodes)?);
     drop(progress);
-    output::write(global, command, &answer?, table)
+    output::write(global, command, &answer, table)
 }
 
 /// The same for a question about one pod.

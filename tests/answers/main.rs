@@ -3,6 +3,7 @@
 
 mod cost;
 mod faults;
+mod flow_stats;
 mod flows;
 mod identity;
 mod nat;

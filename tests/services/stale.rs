@@ -19,7 +19,7 @@ use podnet::render::conntrack_stale;
 use podnet::render::style::Style;
 
 use crate::built::HOST;
-use crate::world::{Rules, worker};
+use crate::world::{NFTABLES, Rules, TODAY, iptables, worker};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -248,6 +248,43 @@ fn rules_that_cannot_be_judged_make_it_unknown_and_no_finding() {
     // Flows that were not recorded.
     let answer = ask(&with_range(Rules::Nftables.node()));
     assert_eq!((answer.data.judged, answer.exit_code()), (0, 3));
+}
+
+#[test]
+fn a_rule_that_is_not_read_makes_its_service_unknown_and_no_other() {
+    // kube-dns:dns gets a rule that is not kube-proxy's shape in its own chain.
+    let chain = "-A KUBE-SVC-TCOU7JCQXEZGVUNU ";
+    let first = TODAY[0].lines().find(|line| line.contains(chain)).unwrap();
+    let text = TODAY[0].replacen(first, &format!("[0:0] {chain}-s 10.200.0.9/32 -j ACCEPT\n{first}"), 1);
+    let node = worker(&|netns| iptables(netns, "nft", [&text, TODAY[1]]));
+    let flows = vec![
+        flow(UDP, "10.200.0.32:1", "10.32.0.10:53", "10.200.0.35:53"),
+        flow(UDP, "10.200.0.32:2", "10.32.0.10:53", "10.200.1.99:53"),
+        flow(UDP, "10.200.0.32:3", "10.32.0.95:9999", "10.200.1.99:9999"),
+    ];
+    let answer = ask(&with_flows(node, flows));
+    assert_eq!((kinds(&answer.data.flows), answer.data.unknown), (vec![(StaleKind::EndpointGone, 3)], 1));
+    let told = |issue: &Issue| format!("{}: {}", issue.what, issue.why.detail());
+    let issues: Vec<String> = answer.issues.iter().map(told).collect();
+    let expected = "judging 1 flow: the rules of kube-system/kube-dns:dns could not be read to their ends";
+    assert!(issues.iter().any(|issue| issue == expected), "{issues:#?}");
+}
+
+#[test]
+fn where_two_sets_of_rules_are_in_force_an_endpoint_of_either_is_one() {
+    // nftables mode beside legacy iptables, in which the service has another endpoint.
+    let text = TODAY[0].replace("10.200.0.35:53", "10.200.0.36:53");
+    let node = worker(&|netns| {
+        iptables(netns, "legacy", [&text, TODAY[1]]);
+        crate::world::feed(netns, &["nft", "-f", "-"], NFTABLES);
+    });
+    let flows = vec![
+        flow(UDP, "10.200.0.32:1", "10.32.0.10:53", "10.200.0.35:53"),
+        flow(UDP, "10.200.0.32:2", "10.32.0.10:53", "10.200.0.36:53"),
+        flow(UDP, "10.200.0.32:3", "10.32.0.10:53", "10.200.0.37:53"),
+    ];
+    let answer = ask(&with_flows(node, flows));
+    assert_eq!(kinds(&answer.data.flows), [(StaleKind::EndpointGone, 3)]);
 }
 
 #[test]

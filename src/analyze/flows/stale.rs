@@ -248,7 +248,8 @@ impl<'a> Search<'a> {
         let Candidate { original, reply, zone, id, state, timeout_s, .. } = candidate;
         let party =
             |address: IpAddr, port: Option<u16>| Party { address, port, who: self.world.who(address), behind: None };
-        let command = (kind != StaleKind::Draining).then(|| command::delete(original, reply, *zone, zones));
+        let removes = kind != StaleKind::Draining;
+        let command = removes.then(|| command::delete(original, reply, *zone, zones)).flatten();
         StaleFlow {
             node: node_label(self.nodes, self.node),
             kind,
@@ -357,6 +358,3 @@ impl Looking<'_> {
         (road.is_connection() && !is_here).then_some(range)
     }
 }
-
-#[cfg(test)]
-mod tests;

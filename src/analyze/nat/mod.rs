@@ -272,8 +272,11 @@ impl<'a, 'g> Asked<'a, 'g> {
             Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
             Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
         };
+        let way = on_its_way([Hook::Prerouting, Hook::Forward, Hook::Postrouting], &packet);
+        let before = Marks::of(self.node, KnownMark::NONE, &way, self.gathered);
+        packet.mark = before.mark;
         let rules = self.walk(Hook::Postrouting, &packet, &changes_source);
-        rules.into_iter().map(|(chain, touch)| self.rule(any, Subject::RoutedOn, &chain, touch)).collect()
+        rules.into_iter().map(|(chain, touch)| self.rule(any, Subject::RoutedOn, &chain, touch, &before)).collect()
     }
 
     fn arriving(&mut self, address: IpAddr) -> Vec<NatRule> {

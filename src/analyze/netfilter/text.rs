@@ -83,7 +83,8 @@ pub struct InTable<'t> {
 impl Contents for InTable<'_> {
     fn set(&self, name: &ByteText) -> Option<Set> {
         let sets = self.node.netfilter().sets(self.netns, self.table);
-        sets.value.iter().find(|set| set.id.name == *name).cloned()
+        let at = sets.value.binary_search_by(|set| set.id.name.cmp(name)).ok()?;
+        sets.value.get(at).cloned()
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {

@@ -136,7 +136,9 @@ impl Sets for TableSets<'_> {
     }
 
     fn set(&self, name: &ByteText) -> Option<Set> {
-        self.view.sets(self.netns, self.table).value.iter().find(|set| set.id.name == *name).cloned()
+        let sets = self.view.sets(self.netns, self.table);
+        let at = sets.value.binary_search_by(|set| set.id.name.cmp(name)).ok()?;
+        sets.value.get(at).cloned()
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {

@@ -102,8 +102,7 @@ pub(super) fn of(
     let mut sets = Vec::new();
     let chains = if let Some(name) = chain {
         let section = view.chain(host, &table.chain(name.clone()));
-        let held = gathered.take(&section).clone();
-        vec![one(node, held.as_ref()?, notation)]
+        vec![one(node, gathered.take(&section).as_ref()?, notation)]
     } else {
         if notation == Notation::Nft {
             sets = listed_sets(node, table, gathered);

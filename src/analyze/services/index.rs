@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::evidence::{Words, of_rule};
@@ -96,48 +96,72 @@ impl IndexedSet<'_> {
     }
 }
 
-/// Puts entries of all sets together by service port. `known` are names that may explain a hash.
-pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> BTreeMap<Group, Vec<(usize, usize)>> {
+/// Puts entries of all sets together by service port. `known` are names that may explain a hash. In no order: most
+/// questions are about one of them.
+pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec<(Group, Vec<(usize, usize)>)> {
+    let names = explained(sets, known);
+    let families: Vec<RuleSet> = sets.iter().map(|set| RuleSet { family: Family::Ip, ..set.set.clone() }).collect();
+    let mut places: HashMap<(&RuleSet, KeyOf<'_>), usize> = HashMap::new();
+    let mut groups: Vec<(Group, Vec<(usize, usize)>)> = Vec::new();
+    for (at, (set, family)) in sets.iter().zip(&families).enumerate() {
+        for (place, entry) in set.begun.entries.iter().enumerate() {
+            let key = entry.key(&names);
+            let known = places.get(&(family, key.clone())).copied();
+            let group = known.unwrap_or_else(|| {
+                groups.push((Group { set: family.clone(), key: key.owned() }, Vec::new()));
+                places.insert((family, key), groups.len() - 1);
+                groups.len() - 1
+            });
+            groups[group].1.push((at, place));
+        }
+    }
+    groups
+}
+
+/// Names for the hashes of entries that bear none.
+fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
     let entries = || sets.iter().flat_map(|set| &set.begun.entries);
-    let mut names: BTreeMap<String, (ServicePortName, Option<Protocol>)> = BTreeMap::new();
+    let mut nameless: BTreeSet<String> =
+        entries().filter(|entry| entry.name.is_none()).filter_map(Entry::hash).collect();
+    let mut names = Names::new();
+    if nameless.is_empty() {
+        return names;
+    }
     for entry in entries() {
         if let (Some(name), Some(hash)) = (&entry.name, entry.hash()) {
             names.entry(hash).or_insert_with(|| (name.clone(), entry.protocol));
         }
     }
-    let nameless: BTreeSet<String> = entries()
-        .filter(|entry| entry.name.is_none())
-        .filter_map(Entry::hash)
-        .filter(|hash| !names.contains_key(hash))
-        .collect();
-    if !nameless.is_empty() {
-        let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_ref()).chain(known).collect();
-        for name in said {
-            for (protocol, form) in Protocol::ALL.into_iter().flat_map(|one| HashForm::ALL.map(|form| (one, form))) {
-                let hash = service_hash(name, protocol, form);
-                if nameless.contains(&hash) {
-                    names.insert(hash, (name.clone(), Some(protocol)));
-                }
+    nameless.retain(|hash| !names.contains_key(hash));
+    let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_ref()).chain(known).collect();
+    for name in said.into_iter().filter(|_| !nameless.is_empty()) {
+        for (protocol, form) in Protocol::ALL.into_iter().flat_map(|one| HashForm::ALL.map(|form| (one, form))) {
+            let hash = service_hash(name, protocol, form);
+            if nameless.contains(&hash) {
+                names.insert(hash, (name.clone(), Some(protocol)));
             }
         }
     }
-    let mut groups: BTreeMap<Group, Vec<(usize, usize)>> = BTreeMap::new();
-    for (at, set) in sets.iter().enumerate() {
-        for (place, entry) in set.begun.entries.iter().enumerate() {
-            let hash = entry.hash();
-            let known = hash.as_ref().and_then(|hash| names.get(hash));
-            let key = match (&entry.name, known, hash) {
-                (Some(name), ..) => Key::Named(name.clone(), entry.protocol),
-                (None, Some((name, protocol)), _) => Key::Named(name.clone(), *protocol),
-                (None, None, Some(hash)) => Key::Hash(hash),
-                // A rule that names no service and leads to no chain of one: whose it is cannot be told.
-                (None, None, None) => Key::Hash(entry.place.title()),
-            };
-            let group = Group { set: RuleSet { family: Family::Ip, ..set.set.clone() }, key };
-            groups.entry(group).or_default().push((at, place));
+    names
+}
+
+/// Service ports by the hash in their chains' names.
+type Names = BTreeMap<String, (ServicePortName, Option<Protocol>)>;
+
+/// A key whose name stands elsewhere: there are as many as rules.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum KeyOf<'e> {
+    Named(&'e ServicePortName, Option<Protocol>),
+    Hash(String),
+}
+
+impl KeyOf<'_> {
+    fn owned(&self) -> Key {
+        match self {
+            Self::Named(name, protocol) => Key::Named((*name).clone(), *protocol),
+            Self::Hash(hash) => Key::Hash(hash.clone()),
         }
     }
-    groups
 }
 
 /// A service port as one set of rules has it, both families together.
@@ -148,6 +172,21 @@ pub(super) struct Group {
 }
 
 impl Entry {
+    /// What stands for its service port.
+    fn key<'e>(&'e self, names: &'e Names) -> KeyOf<'e> {
+        if let Some(name) = &self.name {
+            return KeyOf::Named(name, self.protocol);
+        }
+        match self.hash() {
+            Some(hash) => match names.get(&hash) {
+                Some((name, protocol)) => KeyOf::Named(name, *protocol),
+                None => KeyOf::Hash(hash),
+            },
+            // A rule that names no service and leads to no chain of one: whose it is cannot be told.
+            None => KeyOf::Hash(self.place.title()),
+        }
+    }
+
     /// The 16 characters of the chain that it leads to. In nftables mode chains spell their names out.
     fn hash(&self) -> Option<String> {
         match &self.does {

@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::chains::Reader;
 use super::doubt;
@@ -51,7 +51,7 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
         let reader = Reader { source, words: Words::Left };
         let chain = begun.chains.len();
         let mut entries = Vec::new();
-        let mut led = BTreeMap::new();
+        let mut led = Led::new();
         for (place, step) in held.steps().enumerate() {
             let found = Found::Rule { chain, at: place, filter: is_filter };
             if let Some(on) = leads_to_node_ports(&step, source.table.family) {
@@ -73,7 +73,7 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
                 if !is_usual(&step, &entry) {
                     doubt::among(source, &held, place);
                 }
-                twice(&mut led, &entry, &held, source);
+                twice(&mut led, &entries, &entry, &held, source);
                 entries.push(entry);
             } else if doubt::decides(source, &step) {
                 doubt::among(source, &held, place);
@@ -101,19 +101,21 @@ fn is_usual(step: &Step<'_>, entry: &Entry) -> bool {
     })
 }
 
-/// Where a chain leads packets to an address or port: the first one decides.
-type Led = BTreeMap<(Option<Protocol>, Option<std::net::IpAddr>, u16), ByteText>;
+/// Which entry leads packets to an address or port: the first one decides.
+type Led = HashMap<(Option<Protocol>, Option<std::net::IpAddr>, u16), usize>;
 
-/// Says when two services have one address and port.
-fn twice(led: &mut Led, entry: &Entry, held: &Held, source: &Source<'_>) {
+/// Says when two services have one address and port. `entries` are those before this one.
+fn twice(led: &mut Led, entries: &[Entry], entry: &Entry, held: &Held, source: &Source<'_>) {
     let Does::LeadsTo(chain) = &entry.does else { return };
     let at = match entry.place {
         Place::Address(_, address, port) => (entry.protocol, Some(address), port),
         Place::NodePort(port) => (entry.protocol, None, port),
         Place::HealthCheck(_) => return,
     };
-    let first = led.entry(at).or_insert_with(|| chain.clone());
-    if first != chain {
+    let first = entries.get(*led.entry(at).or_insert(entries.len()));
+    if let Some(Does::LeadsTo(first)) = first.map(|entry| &entry.does)
+        && first != chain
+    {
         let detail = format!("two rules are for the same address and port: {first} gets what is said to go to {chain}");
         doubt::unsure(source, held, detail);
     }
@@ -167,19 +169,21 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_,
 
 /// What an address is: the comment says it, else where its packets are sent.
 fn kind(beginning: Beginning, said: Option<FrontKind>, does: &Does) -> FrontKind {
+    if let Some(said) = said {
+        return said;
+    }
     let role = match does {
         Does::LeadsTo(chain) => chain.as_str().and_then(ChainName::parse).map(|name| name.role),
         _ => None,
     };
-    let guessed = match (beginning, role, does) {
+    match (beginning, role, does) {
         (Beginning::Refused, ..) | (_, Some(ChainRole::Cluster | ChainRole::Local), _) => FrontKind::ClusterIp,
         (Beginning::Firewall, ..) | (_, Some(ChainRole::Firewall), _) => FrontKind::LoadBalancerIp,
         (Beginning::RefusedOutside, ..)
         | (_, Some(ChainRole::External | ChainRole::ExternalLocal), _)
         | (_, _, Does::Masquerade(Masqueraded::All)) => FrontKind::ExternalOrLoadBalancerIp,
         _ => FrontKind::Unknown,
-    };
-    said.unwrap_or(guessed)
+    }
 }
 
 /// What a comment of kube-proxy's says.

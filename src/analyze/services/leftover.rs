@@ -2,27 +2,24 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::index::IndexedSet;
 use super::iptables::comment_name;
 use super::types::{Leftover, ServicePort};
 use crate::model::kube_proxy::ChainName;
-use crate::model::netfilter::chain::ChainRef;
+use crate::model::netfilter::table::TableRef;
 use crate::model::text::ByteText;
 
 /// The chains of tables that were read whole which are in no service.
 pub(super) fn of(sets: &[IndexedSet<'_>], ports: &[ServicePort], node: Option<&String>) -> Vec<Leftover> {
-    let used: BTreeSet<&ChainRef> =
-        ports.iter().flat_map(|port| &port.chains).map(|chain| chain.chain.as_ref()).collect();
+    let used: HashSet<(&TableRef, &ByteText)> =
+        ports.iter().flat_map(|port| &port.chains).map(|chain| (&chain.chain.table, &chain.chain.name)).collect();
     let mut leftovers = Vec::new();
     let all =
         sets.iter().map(|set| set.source.nat()).flat_map(|source| source.all_names().map(move |name| (source, name)));
-    for (source, chain) in all {
+    for (source, chain) in all.filter(|(source, chain)| !used.contains(&(&source.table, *chain))) {
         let Some(name) = chain.as_str().and_then(ChainName::parse) else { continue };
-        if used.contains(&source.table.chain(chain.clone())) {
-            continue;
-        }
         let Some(held) = source.chain(chain) else { continue };
         let mut said = held.steps().filter_map(|step| step.rule.comment().and_then(ByteText::as_str));
         let service = name.service.map(|(service, _)| service).or_else(|| said.find_map(comment_name));

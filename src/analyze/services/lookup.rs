@@ -36,7 +36,6 @@ pub struct Endpoints {
 /// Where services of one node begin.
 pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
-    groups: Vec<Group>,
     addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
     node_ports: HashMap<(Family, u16), Vec<(usize, Option<Protocol>)>>,
     pods: Option<Pods>,
@@ -49,7 +48,6 @@ impl<'a> Beginnings<'a> {
         // Any address without a port: nothing is looked up by key.
         let asked = Asked::Address(IpAddr::from([0, 0, 0, 0]), None);
         let indexed = index(&[node], &asked, gathered).swap_remove(0);
-        let groups: Vec<Group> = indexed.groups.keys().cloned().collect();
         let doubt = match indexed.mode {
             Mode::Ipvs => Some("IPVS turns services into endpoints here, which podnet does not read"),
             mode if is_beyond(mode) => Some("BPF programs may turn services into endpoints here"),
@@ -61,12 +59,12 @@ impl<'a> Beginnings<'a> {
         let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
         // Both families of a service stand in one group, and each has rules of its own.
         let mut node_ports: HashMap<_, Vec<_>> = HashMap::new();
-        for (at, group) in groups.iter().enumerate() {
-            let of_group = match &group.key {
-                Key::Named(_, protocol) => *protocol,
+        for (at, (group, _)) in indexed.groups.iter().enumerate() {
+            let of_group = match group.key {
+                Key::Named(_, protocol) => protocol,
                 Key::Hash(_) => None,
             };
-            for (set, entry) in indexed.entries(group) {
+            for (set, entry) in indexed.entries(at) {
                 if entry.does == Does::LetIn {
                     continue;
                 }
@@ -83,7 +81,7 @@ impl<'a> Beginnings<'a> {
                 }
             }
         }
-        Self { indexed, groups, addresses, node_ports, pods: None, doubt }
+        Self { indexed, addresses, node_ports, pods: None, doubt }
     }
 
     /// The service port that has this address and port.
@@ -100,6 +98,21 @@ impl<'a> Beginnings<'a> {
         let found = self.node_ports.get(&(family, port))?;
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
         found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
+    }
+
+    /// All service ports that a packet to there may be sent by: several where two sets of rules are in force.
+    pub fn all_at(&self, address: IpAddr, port: u16, protocol: u8, is_nodes: bool) -> Vec<usize> {
+        let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
+        let by_address = self.addresses.get(&(address, port)).into_iter().flatten();
+        let mut all: Vec<usize> = by_address.filter(|(_, _, its)| of(*its)).map(|(at, ..)| *at).collect();
+        if all.is_empty() && is_nodes {
+            let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
+            let by_port = self.node_ports.get(&(family, port)).into_iter().flatten();
+            all.extend(by_port.filter(|(_, its)| of(*its)).map(|(at, _)| *at));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The service ports that have this address on any port, by title; none where it is no service's.
@@ -121,15 +134,14 @@ impl<'a> Beginnings<'a> {
         }
         let mut all = Vec::with_capacity(wanted.len());
         for batch in wanted.chunks(super::BATCH) {
-            let groups: Vec<&Group> = batch.iter().map(|at| &self.groups[*at]).collect();
             if together {
-                super::read_batch(&self.indexed, &groups);
+                super::read_batch(&self.indexed, batch);
             }
-            for group in groups {
-                let mut draft = Draft::new(group, Detail { words: Words::Left, partial: false });
+            for at in batch.iter().copied() {
+                let mut draft = Draft::new(self.group(at), Detail { words: Words::Left, partial: false });
                 for (place, set) in self.indexed.sets.iter().enumerate() {
                     let entries: Vec<_> =
-                        self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                        self.indexed.entries(at).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
                     if !entries.is_empty() {
                         draft.add(set, &entries);
                     }
@@ -146,9 +158,13 @@ impl<'a> Beginnings<'a> {
         all
     }
 
+    fn group(&self, at: usize) -> &Group {
+        &self.indexed.groups[at].0
+    }
+
     /// Its name, or what stands for it.
     pub fn title(&self, at: usize) -> String {
-        match &self.groups[at].key {
+        match &self.group(at).key {
             Key::Named(name, _) => name.to_string(),
             Key::Hash(hash) => hash.clone(),
         }
@@ -156,12 +172,11 @@ impl<'a> Beginnings<'a> {
 
     /// All that its chains say, or, where they are not to be read, what it begins with.
     pub fn service(&mut self, at: usize, chains: bool, gathered: &mut Gathered) -> ServicePort {
-        let group = &self.groups[at];
-        let mut draft = Draft::new(group, Detail { words: Words::Told, partial: !chains });
+        let mut draft = Draft::new(self.group(at), Detail { words: Words::Told, partial: !chains });
         if chains {
             for (place, set) in self.indexed.sets.iter().enumerate() {
                 let entries: Vec<_> =
-                    self.indexed.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                    self.indexed.entries(at).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
                 if !entries.is_empty() {
                     draft.add(set, &entries);
                 }

@@ -34,7 +34,7 @@ pub use self::query::{ServicesError, ServicesQuery};
 
 use self::evidence::Words;
 use self::finish::{Detail, Draft};
-use self::index::{Does, Group, IndexedSet, grouped};
+use self::index::{Does, IndexedSet, grouped};
 use self::mode::{RuleSource, beside_rules, mixed, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
@@ -49,7 +49,7 @@ use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
 
 /// How many services' chains are held at a time where all are asked for.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// Answers `services`.
 pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer<Services>, ServicesError> {
@@ -93,19 +93,20 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
     let mut data = Services { pod: pod.clone(), ..Services::default() };
     for (at, node) in indexed.iter().enumerate() {
         let label = node_label(nodes, node.node);
-        let wanted: Vec<_> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| group).collect();
+        let wanted: Vec<usize> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| *group).collect();
         let pods = (!query.endpoints_only && !wanted.is_empty()).then(|| Pods::read(node.node, &mut gathered));
         let mut ports = Vec::new();
         for batch in wanted.chunks(BATCH) {
             if is_whole {
                 read_batch(node, batch);
             }
-            for group in batch.iter().copied() {
+            for place in batch.iter().copied() {
+                let (group, _) = &node.groups[place];
                 let partial = !is_whole && group.set.mode == Mode::Nftables && is_looked_up(&asked);
                 let mut draft = Draft::new(group, Detail { words, partial });
-                for (place, set) in node.sets.iter().enumerate() {
+                for (of_set, set) in node.sets.iter().enumerate() {
                     let entries: Vec<_> =
-                        node.entries(group).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+                        node.entries(place).filter(|(of, _)| *of == of_set).map(|(_, entry)| entry).collect();
                     if !entries.is_empty() {
                         draft.add(set, &entries);
                     }
@@ -139,9 +140,9 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
 }
 
 /// Reads the chains that some services lead to.
-fn read_batch(node: &Indexed<'_>, batch: &[&Group]) {
+fn read_batch(node: &Indexed<'_>, batch: &[usize]) {
     for (place, set) in node.sets.iter().enumerate() {
-        let entries = batch.iter().flat_map(|group| node.entries(group)).filter(|(of, _)| *of == place);
+        let entries = batch.iter().flat_map(|group| node.entries(*group)).filter(|(of, _)| *of == place);
         let starts = entries.filter_map(|(_, entry)| match &entry.does {
             Does::LeadsTo(chain) => Some(chain.clone()),
             _ => None,

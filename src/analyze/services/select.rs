@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::index::{Entry, Group, IndexedSet, Key, Place};
 use super::nftables;
@@ -16,36 +16,35 @@ pub(super) struct Indexed<'a> {
     pub(super) node: &'a dyn NodeView,
     pub(super) mode: Mode,
     pub(super) sets: Vec<IndexedSet<'a>>,
-    pub(super) groups: BTreeMap<Group, Vec<(usize, usize)>>,
+    /// The service ports, each with the places of its entries: which set, and where in it.
+    pub(super) groups: Vec<(Group, Vec<(usize, usize)>)>,
 }
 
 impl Indexed<'_> {
-    pub(super) fn entries(&self, group: &Group) -> impl Iterator<Item = (usize, &Entry)> {
-        let places = self.groups.get(group).map(Vec::as_slice).unwrap_or_default();
-        places.iter().map(|(set, at)| (*set, &self.sets[*set].begun.entries[*at]))
+    /// The entries of a group, by its place, each with the place of its set.
+    pub(super) fn entries(&self, group: usize) -> impl Iterator<Item = (usize, &Entry)> {
+        self.groups[group].1.iter().map(|(set, at)| (*set, &self.sets[*set].begun.entries[*at]))
     }
 }
 
-/// The groups of all nodes that a question means, each with its node's place.
+/// The groups of all nodes that a question means, each by its node's place and its own, in the order of groups.
 pub(super) fn select(
     nodes: &[Indexed<'_>],
     asked: &Asked,
     query: &ServicesQuery,
-) -> Result<Vec<(usize, Group)>, ServicesError> {
+) -> Result<Vec<(usize, usize)>, ServicesError> {
     let in_namespace = |group: &Group| match (&query.namespace, &group.key) {
         (None, _) => true,
         (Some(wanted), Key::Named(name, _)) => name.namespace == *wanted,
         (Some(_), Key::Hash(_)) => false,
     };
-    let all = || nodes.iter().enumerate().flat_map(|(at, node)| node.groups.keys().map(move |group| (at, group)));
-    let has = |place: &dyn Fn(Place) -> bool| -> Vec<(usize, Group)> {
-        let holds = |(at, group): &(usize, &Group)| nodes[*at].entries(group).any(|(_, entry)| place(entry.place));
-        all().filter(holds).map(|(at, group)| (at, group.clone())).collect()
+    let all = || nodes.iter().enumerate().flat_map(|(at, node)| (0..node.groups.len()).map(move |group| (at, group)));
+    let group = |(at, group): (usize, usize)| &nodes[at].groups[group].0;
+    let has = |place: &dyn Fn(Place) -> bool| -> Vec<(usize, usize)> {
+        all().filter(|(at, group)| nodes[*at].entries(*group).any(|(_, entry)| place(entry.place))).collect()
     };
-    let found = match asked {
-        Asked::All | Asked::Pod(_) => {
-            all().filter(|(_, group)| in_namespace(group)).map(|(at, group)| (at, group.clone())).collect()
-        }
+    let mut found: Vec<(usize, usize)> = match asked {
+        Asked::All | Asked::Pod(_) => all().filter(|at| in_namespace(group(*at))).collect(),
         Asked::Address(wanted, port) => has(&|place| match place {
             Place::Address(_, address, at) => address == *wanted && port.is_none_or(|port| port == at),
             _ => false,
@@ -54,28 +53,29 @@ pub(super) fn select(
             let found = has(&|place| place == Place::NodePort(*port));
             if found.is_empty() { has(&|place| place == Place::HealthCheck(*port)) } else { found }
         }
-        Asked::Name(form) => return by_name(nodes, all(), form, query),
+        Asked::Name(form) => by_name(nodes, all().map(|at| (at, group(at))), form, query)?,
     };
     if found.is_empty() && matches!(asked, Asked::Address(..) | Asked::NodePort(_)) {
         return Err(not_found(nodes, asked, query));
     }
+    found.sort_by(|one, other| (one.0, group(*one)).cmp(&(other.0, group(*other))));
     Ok(found)
 }
 
 fn by_name<'g>(
     nodes: &[Indexed<'_>],
-    all: impl Iterator<Item = (usize, &'g Group)>,
+    all: impl Iterator<Item = ((usize, usize), &'g Group)>,
     form: &NameForm,
     query: &ServicesQuery,
-) -> Result<Vec<(usize, Group)>, ServicesError> {
+) -> Result<Vec<(usize, usize)>, ServicesError> {
     let asked = query.text.clone().unwrap_or_default();
-    let named: Vec<(usize, &Group, &ServicePortName)> = all
+    let named: Vec<((usize, usize), &ServicePortName)> = all
         .filter_map(|(at, group)| match &group.key {
-            Key::Named(name, _) => Some((at, group, name)),
+            Key::Named(name, _) => Some((at, name)),
             Key::Hash(_) => None,
         })
-        .filter(|(_, _, name)| form.namespace.as_ref().is_none_or(|wanted| name.namespace == *wanted))
-        .filter(|(_, _, name)| {
+        .filter(|(_, name)| form.namespace.as_ref().is_none_or(|wanted| name.namespace == *wanted))
+        .filter(|(_, name)| {
             let port = name.port.as_deref().unwrap_or_default();
             form.port.as_ref().is_none_or(|wanted| port == wanted)
         })
@@ -83,12 +83,12 @@ fn by_name<'g>(
     let tiers: [&dyn Fn(&ServicePortName) -> bool; 2] =
         [&|name| name.name == form.name, &|name| name.name.starts_with(&form.name)];
     for tier in tiers {
-        let found: Vec<_> = named.iter().filter(|(_, _, name)| tier(name)).collect();
+        let found: Vec<_> = named.iter().filter(|(_, name)| tier(name)).collect();
         let services: BTreeSet<String> =
-            found.iter().map(|(_, _, name)| format!("{}/{}", name.namespace, name.name)).collect();
+            found.iter().map(|(_, name)| format!("{}/{}", name.namespace, name.name)).collect();
         match services.len() {
             0 => {}
-            1 => return Ok(found.into_iter().map(|(at, group, _)| (*at, (*group).clone())).collect()),
+            1 => return Ok(found.into_iter().map(|(at, _)| *at).collect()),
             _ => return Err(ServicesError::Ambiguous { asked, candidates: services.into_iter().collect() }),
         }
     }

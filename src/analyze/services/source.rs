@@ -3,7 +3,7 @@
 //! May import model only.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ pub(super) struct Source<'a> {
 /// 110,000 rules.
 struct Whole {
     chains: Section<Vec<Chain>>,
+    names: HashSet<ByteText>,
     batch: RefCell<Batch>,
     /// Sets that were asked for one key after the other, all of their elements.
     sets: RefCell<BTreeMap<ByteText, Keyed>>,
@@ -42,9 +43,9 @@ struct Whole {
 /// What was read for some services.
 #[derive(Default)]
 struct Batch {
-    chains: BTreeMap<ByteText, Place<Rule>>,
+    chains: HashMap<ByteText, Place<Rule>>,
     /// The maps that their rules draw from.
-    maps: BTreeMap<ByteText, Place<Element>>,
+    maps: HashMap<ByteText, Place<Element>>,
 }
 
 /// What was read along with others, and its place there.
@@ -55,7 +56,7 @@ type Keyed = (Section<Vec<Element>>, bool);
 
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
-        self.chains.value.binary_search_by(|chain| chain.id.name.cmp(name)).is_ok()
+        self.names.contains(name)
     }
 }
 
@@ -139,7 +140,8 @@ impl<'a> Source<'a> {
     pub(super) fn read_whole(&mut self) {
         let chains = self.view.chains(self.netns, &self.table);
         self.note(&chains);
-        self.whole = Some(Whole { chains, batch: RefCell::default(), sets: RefCell::default() });
+        let names = chains.value.iter().map(|chain| chain.id.name.clone()).collect();
+        self.whole = Some(Whole { chains, names, batch: RefCell::default(), sets: RefCell::default() });
     }
 
     /// Reads the chains of some services together, with those that they lead to and the maps that they draw from,
@@ -253,7 +255,7 @@ impl<'a> Source<'a> {
             let mut sets = whole.sets.borrow_mut();
             let (section, is_plain) = sets.entry(set.name.clone()).or_insert_with(|| {
                 let section = self.all_of(set);
-                let is_plain = section.value.iter().all(is_plain);
+                let is_plain = section.value.iter().all(is_plain) && section.value.is_sorted_by_key(|one| &one.key);
                 (section, is_plain)
             });
             if *is_plain {

@@ -69,7 +69,7 @@ pub struct Proxy {
 }
 
 /// How services are turned into endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// kube-proxy's iptables mode.
@@ -87,7 +87,7 @@ pub enum Mode {
 }
 
 /// One set of rules of kube-proxy's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct RuleSet {
     /// How it is written.
     pub mode: Mode,

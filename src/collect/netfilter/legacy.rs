@@ -78,11 +78,15 @@ impl Namespace {
 
     /// The rules of some chains.
     pub(super) fn legacy_rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
-        let mut all: Read<Vec<Vec<Rule>>> = Read::default();
-        for name in chains {
-            let read = self.legacy_chain(&table.chain(name.clone()));
-            all.value.push(read.value.map(|chain| chain.rules).unwrap_or_default());
-            all.issues.extend(read.issues);
+        let read = self.with_table(table, |table| chains.iter().map(|name| table.rules_in(name)).collect::<Vec<_>>());
+        let Some(found) = read.value else {
+            return Read { value: chains.iter().map(|_| Vec::new()).collect(), issues: read.issues };
+        };
+        let mut all = Read { value: Vec::with_capacity(chains.len()), issues: read.issues };
+        for rules in found {
+            let (rules, problem) = rules.unwrap_or_default();
+            all.value.push(rules);
+            all.issues.extend(problem.map(|problem| self.misread(table, &problem)));
         }
         all.issues.sort();
         all.issues.dedup();

@@ -2,6 +2,9 @@
 //!
 //! May import model, wire and sys. Judges nothing.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use crate::collect::kernel::Namespace;
 use crate::collect::kernel::dump::repeated;
 use crate::model::issue::Read;
@@ -16,6 +19,9 @@ use crate::sys::netlink::{Disturbance, NetlinkError, NetlinkSocket};
 use crate::wire::netlink::attr::AttrError;
 use crate::wire::netlink::request::Request;
 use crate::wire::nf_tables::{self as nf, request};
+
+/// How many chains are worth a thread.
+const MANY: usize = 16;
 
 type Outcome = Result<(), NetlinkError>;
 
@@ -60,13 +66,27 @@ impl Namespace {
         })
     }
 
-    /// The rules of some chains.
+    /// The rules of some chains: of many, half are read by a second socket, for the kernel makes the answers in
+    /// the time of who asks. The generation binds both together.
     pub(super) fn nf_rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
         self.nf_read("the rules of chains", |socket, found: &mut Vec<Vec<Rule>>, complaints| {
-            for name in chains {
-                found.push(rules(socket, &table.chain(name.clone()), complaints)?);
-            }
-            Ok(())
+            let (own, others) = chains.split_at(chains.len().div_ceil(2));
+            thread::scope(|scope| {
+                let helping = || {
+                    let mut read = (Vec::new(), Vec::new());
+                    let outcome =
+                        self.beside_netfilter(|socket| rules_in(socket, table, others, &mut read.0, &mut read.1));
+                    (read, outcome)
+                };
+                let many = others.len() >= MANY;
+                let helper = many.then(|| thread::Builder::new().spawn_scoped(scope, helping).ok()).flatten();
+                rules_in(socket, table, own, found, complaints)?;
+                let Some(helper) = helper else { return rules_in(socket, table, others, found, complaints) };
+                let ((mut rest, mut errors), outcome) = helper.join().unwrap_or_else(|panic| resume_unwind(panic));
+                found.append(&mut rest);
+                complaints.append(&mut errors);
+                outcome
+            })
         })
     }
 
@@ -197,6 +217,20 @@ fn chains(
         }
     })?;
     found.sort();
+    Ok(())
+}
+
+/// The rules of some chains.
+fn rules_in(
+    socket: &mut NetlinkSocket,
+    table: &TableRef,
+    chains: &[ByteText],
+    found: &mut Vec<Vec<Rule>>,
+    complaints: &mut Vec<AttrError>,
+) -> Outcome {
+    for name in chains {
+        found.push(rules(socket, &table.chain(name.clone()), complaints)?);
+    }
     Ok(())
 }
 

@@ -102,18 +102,25 @@ impl<'a> Entry<'a> {
         self.bytes.get(self.target_offset..).and_then(Part::split).map(|(target, _)| target).ok_or(wrong)
     }
 
+    /// The same, where it has room for so many bytes: the others are not looked at. A table of 100,000 entries
+    /// is longer than any cache, and the head of each is elsewhere than its target.
+    pub fn target_that_is_long(&self, length: usize) -> Result<Option<Part<'a>>, Malformed> {
+        if self.bytes.len() - self.target_offset < length { Ok(None) } else { self.target().map(Some) }
+    }
+
     /// Its matches.
-    pub fn matches(&self) -> Result<Vec<Part<'a>>, Malformed> {
-        let mut found = Vec::new();
+    pub fn matches(&self) -> impl Iterator<Item = Result<Part<'a>, Malformed>> {
         let mut rest = self.bytes.get(self.layout.length..self.target_offset).unwrap_or_default();
-        while !rest.is_empty() {
-            let at = self.at + self.target_offset - rest.len();
-            let (one, others) =
-                Part::split(rest).ok_or(Malformed { at, detail: "a match that fits into its entry" })?;
-            found.push(one);
-            rest = others;
-        }
-        Ok(found)
+        let end = self.at + self.target_offset;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let at = end - rest.len();
+            let split = Part::split(rest);
+            rest = split.map(|(_, others)| others).unwrap_or_default();
+            Some(split.map(|(one, _)| one).ok_or(Malformed { at, detail: "a match that fits into its entry" }))
+        })
     }
 
     /// Whether it asks nothing.

@@ -19,10 +19,16 @@ pub(super) const RETURN: i32 = -5;
 /// Reads an entry as a rule.
 pub(super) fn decode(table: &LegacyTable, family: Family, entry: &Entry<'_>) -> Result<XtRule, Malformed> {
     let target = entry.target()?;
-    let matches = entry.matches()?;
+    // A list that grows makes room for four, and most rules have a match or two.
+    let mut matches = Vec::with_capacity(2);
+    for one in entry.matches() {
+        let one = one?;
+        matches.push(xt_match(family, one.name, one.revision, one.data));
+    }
+    matches.shrink_to_fit();
     Ok(XtRule {
         header: entry.header(),
-        matches: matches.into_iter().map(|one| xt_match(family, one.name, one.revision, one.data)).collect(),
+        matches,
         target: if target.name.is_empty() {
             XtTarget { name: ByteText::default(), revision: 0, does: standard(table, entry, target.data) }
         } else {

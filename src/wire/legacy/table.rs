@@ -2,6 +2,7 @@
 //!
 //! May import model, and wire's own matches and targets.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::entry::{Entry, verdict};
@@ -10,6 +11,9 @@ use crate::model::netfilter::chain::{Base, Chain, ChainKind, Hook, Policy, Rules
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::{Counters, Family, TableRef};
 use crate::model::text::{ByteText, Bytes};
+
+/// `sizeof(struct xt_error_target)`, which the kernel holds each of them to.
+const ERROR_LENGTH: usize = 64;
 
 /// Where a chain is.
 #[derive(Debug)]
@@ -27,8 +31,10 @@ pub struct LegacyTable {
     bytes: Vec<u8>,
     /// Where the entries begin in `bytes`.
     offset: usize,
-    /// By name.
+    /// As they stand there.
     spans: Vec<Span>,
+    /// Which of them has a name.
+    by_name: HashMap<ByteText, usize>,
     /// Where rules begin, and which chain does so there: for jumps.
     starts: Vec<(usize, usize)>,
     problems: Vec<Malformed>,
@@ -38,13 +44,23 @@ impl LegacyTable {
     /// Makes the index. `bytes` hold the entries from `offset` on. What cannot be read is told by
     /// [`Self::problems`]; what stands before it is there all the same.
     pub fn new(id: TableRef, info: &Info, bytes: Vec<u8>, offset: usize) -> Self {
-        let mut table = Self { id, bytes, offset, spans: Vec::new(), starts: Vec::new(), problems: Vec::new() };
+        let mut table = Self {
+            id,
+            bytes,
+            offset,
+            spans: Vec::new(),
+            by_name: HashMap::new(),
+            starts: Vec::new(),
+            problems: Vec::new(),
+        };
         if table.entries().len() != usize::try_from(info.size).unwrap_or(usize::MAX) {
             table.problems.push(Malformed { at: table.entries().len(), detail: "as many bytes as the kernel told of" });
         }
         table.find_base_chains(info);
         table.find_user_chains(info);
-        table.spans.sort_by(|one, other| one.name.cmp(&other.name));
+        for (index, span) in table.spans.iter().enumerate() {
+            table.by_name.entry(span.name.clone()).or_insert(index);
+        }
         table.starts = table.spans.iter().enumerate().map(|(index, span)| (span.rules.start, index)).collect();
         table.starts.sort_unstable();
         table
@@ -57,23 +73,38 @@ impl LegacyTable {
 
     /// Its chains without their rules, by name.
     pub fn chains(&self) -> Vec<Chain> {
-        self.spans.iter().map(|span| self.chain_of(span)).collect()
+        self.sorted(|_| true).into_iter().map(|span| self.chain_of(span)).collect()
     }
 
     /// Its base chains, by name.
     pub fn base_chains(&self) -> Vec<Chain> {
-        self.spans.iter().filter(|span| span.base.is_some()).map(|span| self.chain_of(span)).collect()
+        self.sorted(|span| span.base.is_some()).into_iter().map(|span| self.chain_of(span)).collect()
     }
 
     /// A chain with its rules, up to the first that cannot be read; `None` where there is none of this name.
     pub fn rules(&self, name: &ByteText) -> Option<(Rules, Option<Malformed>)> {
-        let index = self.spans.binary_search_by(|span| span.name.cmp(name)).ok()?;
-        self.spans.get(index).map(|span| self.rules_in(span))
+        self.named(name).map(|span| self.whole(span))
+    }
+
+    /// The rules of a chain alone.
+    pub fn rules_in(&self, name: &ByteText) -> Option<(Vec<Rule>, Option<Malformed>)> {
+        self.named(name).map(|span| self.rules_of(span))
     }
 
     /// All chains with their rules, by name, one at a time.
     pub fn all_rules(&self) -> impl Iterator<Item = (Rules, Option<Malformed>)> {
-        self.spans.iter().map(|span| self.rules_in(span))
+        self.sorted(|_| true).into_iter().map(|span| self.whole(span))
+    }
+
+    fn named(&self, name: &ByteText) -> Option<&Span> {
+        self.spans.get(*self.by_name.get(name)?)
+    }
+
+    /// Some of the chains, by name.
+    fn sorted(&self, wanted: impl Fn(&Span) -> bool) -> Vec<&Span> {
+        let mut spans: Vec<&Span> = self.spans.iter().filter(|span| wanted(span)).collect();
+        spans.sort_by(|one, other| one.name.cmp(&other.name));
+        spans
     }
 
     /// The name of the chain whose first rule is at an offset: where jumps lead to.
@@ -104,7 +135,12 @@ impl LegacyTable {
         }
     }
 
-    fn rules_in(&self, span: &Span) -> (Rules, Option<Malformed>) {
+    fn whole(&self, span: &Span) -> (Rules, Option<Malformed>) {
+        let (rules, problem) = self.rules_of(span);
+        (Rules { chain: self.chain_of(span), rules }, problem)
+    }
+
+    fn rules_of(&self, span: &Span) -> (Vec<Rule>, Option<Malformed>) {
         // Counted before: most chains have a rule or two, and a vector that grows makes room for four.
         let mut rules = Vec::with_capacity(self.count(span));
         let mut problem = None;
@@ -125,7 +161,7 @@ impl LegacyTable {
                 }
             }
         }
-        (Rules { chain: self.chain_of(span), rules }, problem)
+        (rules, problem)
     }
 
     /// How many rules a chain has, up to one that cannot be read.
@@ -180,9 +216,9 @@ impl LegacyTable {
                 Err(error) => break Err(error),
             };
             counted += 1;
-            match entry.target() {
+            match entry.target_that_is_long(ERROR_LENGTH) {
                 Err(error) => break Err(error),
-                Ok(target) if target.name == b"ERROR" => {
+                Ok(Some(target)) if target.name == b"ERROR" => {
                     if let Some((name, start)) = open.take() {
                         found.push(Span { name, rules: start..self.end_of_rules(start, last, at), base: None });
                     }

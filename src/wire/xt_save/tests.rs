@@ -199,7 +199,10 @@ fn matches_are_read_with_their_options() {
     );
     assert_eq!(
         only_match("-m conntrack ! --ctstate NEW,DNAT"),
-        Match::Conntrack(Conntrack { states: Some(Test { not: true, value: 8 | 128 }), ..Conntrack::default() })
+        Match::Conntrack(Box::new(Conntrack {
+            states: Some(Test { not: true, value: 8 | 128 }),
+            ..Conntrack::default()
+        }))
     );
     assert_eq!(
         only_match("-m recent --rcheck --seconds 10800 --reap --name X --mask 255.255.255.255 --rsource"),

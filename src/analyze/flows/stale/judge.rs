@@ -74,6 +74,17 @@ pub(super) enum Verdict {
     Unknown(Arc<str>),
 }
 
+impl Verdict {
+    /// Where two sets of rules have the same address and port: either may send it.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fine, _) | (_, Self::Fine) => Self::Fine,
+            (unknown @ Self::Unknown(_), _) | (_, unknown @ Self::Unknown(_)) => unknown,
+            (first, _) => first,
+        }
+    }
+}
+
 /// Judges roads.
 pub(super) struct Judge<'a> {
     node: &'a dyn NodeView,
@@ -95,14 +106,15 @@ impl<'a> Judge<'a> {
             Self { node, beginnings: Beginnings::read(node, gathered), judged: HashMap::new(), others: HashMap::new() };
         let mut roads: Vec<Road> = roads.into_iter().collect();
         roads.sort_unstable();
-        let fronts: Vec<Option<usize>> = roads.iter().map(|road| judge.front(road, world)).collect();
+        let fronts: Vec<Vec<usize>> = roads.iter().map(|road| judge.fronts(road, world)).collect();
         let wanted: BTreeSet<usize> = fronts.iter().flatten().copied().collect();
         let wanted: Vec<usize> = wanted.into_iter().collect();
         let endpoints = judge.beginnings.endpoints(&wanted, gathered);
         let endpoints: BTreeMap<usize, Endpoints> = wanted.into_iter().zip(endpoints).collect();
-        for (road, front) in roads.into_iter().zip(fronts) {
-            let verdict = match front.and_then(|at| endpoints.get(&at)) {
-                Some(service) => of_service(&road, service, world),
+        for (road, fronts) in roads.into_iter().zip(fronts) {
+            let verdicts = fronts.iter().filter_map(|at| endpoints.get(at)).map(|at| of_service(&road, at, world));
+            let verdict = match verdicts.reduce(Verdict::or) {
+                Some(verdict) => verdict,
                 None => judge.without_service(&road, world, gathered),
             };
             judge.judged.insert(road, verdict);
@@ -121,13 +133,9 @@ impl<'a> Judge<'a> {
         (kind == FrontKind::ClusterIp).then(|| self.beginnings.title(at))
     }
 
-    fn front(&self, road: &Road, world: &World) -> Option<usize> {
+    fn fronts(&self, road: &Road, world: &World) -> Vec<usize> {
         let (address, port) = (road.asked.ip(), road.asked.port());
-        let by_address = self.beginnings.at(address, port, road.protocol).map(|(at, _)| at);
-        by_address.or_else(|| {
-            let at = self.beginnings.at_node_port(address, port, road.protocol)?;
-            is_nodes(world, address).then_some(at)
-        })
+        self.beginnings.all_at(address, port, road.protocol, is_nodes(world, address))
     }
 
     fn without_service(&mut self, road: &Road, world: &World, gathered: &mut Gathered) -> Verdict {

@@ -70,7 +70,7 @@ fn counted(table: &TableStats, findings: &mut Vec<Finding>) {
     }
     for counter in table.counters.iter().filter(|counter| counter.lost_packets) {
         if let Some(total @ 1..) = counter.total {
-            let text = format!("{} is {total} since this namespace began: {}", counter.name, counter.means);
+            let text = format!("{} counts {total} since this namespace began, each a lost packet", counter.name);
             findings.push(Finding::odd(Code::Lost, text));
         }
     }

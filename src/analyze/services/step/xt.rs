@@ -59,7 +59,7 @@ fn asked(found: &Match, when: &mut Vec<When>, notes: &mut Option<ByteText>) {
         Match::Statistic(Test { not: false, value: Statistic::Random { n } }) => when.push(When::Chance(*n)),
         Match::Addrtype(found) => local(found, when),
         Match::Conntrack(found) => when.push(match found.states {
-            Some(Test { not: false, value: NEW }) if *found == only(found.states) => When::New,
+            Some(Test { not: false, value: NEW }) if **found == only(found.states) => When::New,
             _ => When::Other,
         }),
         Match::Recent(Test { not: false, value: recent }) if !recent.destination => match recent.op {

@@ -34,7 +34,7 @@ pub enum Match {
     /// The flow's mark.
     Connmark(Test<Mark>),
     /// The flow.
-    Conntrack(Conntrack),
+    Conntrack(Box<Conntrack>),
     /// The flow's state, the old way (today an alias of `conntrack`): bits as in [`Conntrack::STATES`].
     State(Test<u32>),
     /// Chance, or every n-th packet.
@@ -42,7 +42,7 @@ pub enum Match {
     /// What kind of address the routes say it is.
     Addrtype(Addrtype),
     /// Whether a set has it.
-    Set(Test<SetTest>),
+    Set(Box<Test<SetTest>>),
     /// Whether the source (or destination) was seen lately; may note or forget it.
     Recent(Test<Recent>),
     /// The bridge ports that a frame uses.

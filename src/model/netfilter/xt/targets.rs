@@ -59,7 +59,7 @@ pub enum Target {
     /// Has the kernel tell which rules this packet meets.
     Trace,
     /// Adds to or removes from sets.
-    Set(SetChange),
+    Set(Box<SetChange>),
     /// Sets the packet's class (`skb->priority`).
     Classify(u32),
     /// Fills the checksum in.

@@ -45,7 +45,7 @@ impl Info<'_> {
             // The alias has no other option.
             return states.filter(|_| self.asked == ALIAS | 1).map(Match::State).ok_or(Odd);
         }
-        Ok(Match::Conntrack(Conntrack {
+        Ok(Match::Conntrack(Box::new(Conntrack {
             states,
             protocol: self.test(1 << 1, || self.blob.u16(136))?,
             original_source: self.address(1 << 2, 0)?,
@@ -59,7 +59,7 @@ impl Info<'_> {
             reply_source_port: self.port(1 << 10, 4)?,
             reply_destination_port: self.port(1 << 11, 6)?,
             reply: (self.asked & (1 << 12) != 0).then_some(self.inverted & (1 << 12) != 0),
-        }))
+        })))
     }
 
     /// What is asked, where its bit says that it is.

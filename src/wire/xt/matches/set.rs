@@ -62,7 +62,7 @@ fn info(
         packets,
         bytes,
     };
-    Some(Match::Set(Test { not: flags & 1 != 0, value }))
+    Some(Match::Set(Box::new(Test { not: flags & 1 != 0, value })))
 }
 
 /// `struct xt_set_info_v0`: a word for each dimension, 1 source, 2 destination, and 4 in the first for `!`.
@@ -88,5 +88,5 @@ fn set0(data: &[u8]) -> Option<Match> {
         packets: None,
         bytes: None,
     };
-    Some(Match::Set(Test { not, value }))
+    Some(Match::Set(Box::new(Test { not, value })))
 }

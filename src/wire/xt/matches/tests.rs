@@ -176,44 +176,44 @@ fn flows() {
         of(
             " -m conntrack --ctstate ESTABLISHED,UNTRACKED --ctrepldst 10.0.0.1 --ctreplsrcport 53 ! --ctstatus ASSURED,CONFIRMED --ctdir REPLY"
         ),
-        Match::Conntrack(Conntrack {
+        Match::Conntrack(Box::new(Conntrack {
             states: Some(Test::is(0x102)),
             reply_destination: Some(Test::is(masked("10.0.0.1", "255.255.255.255"))),
             reply_source_port: Some(Test::is(range(53, 53))),
             status: Some(not(12)),
             reply: Some(true),
             ..Conntrack::default()
-        })
+        }))
     );
     assert_eq!(
         of(" -m conntrack --ctorigsrc ::1.2.3.4/ff00:ff00:: --ctrepldst ::/31"),
-        Match::Conntrack(Conntrack {
+        Match::Conntrack(Box::new(Conntrack {
             original_source: Some(Test::is(masked("::1.2.3.4", "ff00:ff00::"))),
             reply_destination: Some(Test::is(masked("::", "ffff:fffe::"))),
             ..Conntrack::default()
-        })
+        }))
     );
     assert_eq!(
         of(" -m conntrack ! --ctexpire 10:20 --ctdir ORIGINAL"),
-        Match::Conntrack(Conntrack {
+        Match::Conntrack(Box::new(Conntrack {
             expires: Some(not(Expires { min: 10, max: 20 })),
             reply: Some(false),
             ..Conntrack::default()
-        })
+        }))
     );
     let ports = of(
         " -m conntrack --ctproto 6 ! --ctorigsrcport 1 ! --ctorigdstport 2:3 ! --ctreplsrcport 4 ! --ctrepldstport 5:65535",
     );
     assert_eq!(
         ports,
-        Match::Conntrack(Conntrack {
+        Match::Conntrack(Box::new(Conntrack {
             protocol: Some(Test::is(6)),
             original_source_port: Some(not(range(1, 1))),
             original_destination_port: Some(not(range(2, 3))),
             reply_source_port: Some(not(range(4, 4))),
             reply_destination_port: Some(not(range(5, 65535))),
             ..Conntrack::default()
-        })
+        }))
     );
     assert_eq!(of(" -m state ! --state INVALID,UNTRACKED"), Match::State(not(0x101)));
     assert_eq!(of(" -m state --state INVALID,UNTRACKED"), Match::State(Test::is(0x101)));
@@ -302,7 +302,10 @@ fn sets_are_known_by_number() {
         packets: None,
         bytes: None,
     };
-    assert_eq!(of(" -m set ! --match-set [set 4] src,dst,src --return-nomatch"), Match::Set(not(plain.clone())));
+    assert_eq!(
+        of(" -m set ! --match-set [set 4] src,dst,src --return-nomatch"),
+        Match::Set(Box::new(not(plain.clone())))
+    );
     let counted = SetTest {
         set: SetName::Index(0),
         from_source: vec![true],
@@ -312,7 +315,7 @@ fn sets_are_known_by_number() {
         ..plain.clone()
     };
     let text = " -m set ! --match-set one src --packets-lt 18446744073709551615 --bytes-gt 3";
-    assert_eq!(of(text), Match::Set(not(counted.clone())));
+    assert_eq!(of(text), Match::Set(Box::new(not(counted.clone()))));
     let older = SetTest {
         keep_counters: true,
         packets: Some(CounterTest { op: 2, value: 7 }),
@@ -320,7 +323,7 @@ fn sets_are_known_by_number() {
         ..counted
     };
     let text = " -m set --match-set [set 0] src ! --update-counters ! --packets-eq 7 --bytes-gt 1099511627776";
-    assert_eq!(of(text), Match::Set(Test::is(older)));
+    assert_eq!(of(text), Match::Set(Box::new(Test::is(older))));
 }
 
 #[test]

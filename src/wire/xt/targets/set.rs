@@ -29,7 +29,8 @@ pub(super) fn change(revision: u8, data: &[u8]) -> Option<Target> {
     let blob = Blob::sized(data, size)?;
     if revision == 0 {
         let (add, delete) = (oldest_key(blob, 0)?, oldest_key(blob, 32)?);
-        return Some(Target::Set(SetChange { add: set(add), delete: set(delete), ..SetChange::default() }));
+        let change = SetChange { add: set(add), delete: set(delete), ..SetChange::default() };
+        return Some(Target::Set(Box::new(change)));
     }
     let mut change = SetChange { add: set(key(blob, 0)?), delete: set(key(blob, 4)?), ..SetChange::default() };
     let mut flags_at = 8;
@@ -46,7 +47,7 @@ pub(super) fn change(revision: u8, data: &[u8]) -> Option<Target> {
         change.map_queue = flags & MAP_QUEUE != 0;
         change.timeout = Some(timeout).filter(|timeout| *timeout != u32::MAX);
     }
-    Some(Target::Set(change))
+    Some(Target::Set(Box::new(change)))
 }
 
 /// The key, unless its number is that of no set.

@@ -57,5 +57,5 @@ pub(super) fn conntrack(args: &mut Args<'_, '_>) -> Parsed<Match> {
             _ => return Err(Unclear),
         }
     }
-    Ok(Match::Conntrack(flow))
+    Ok(Match::Conntrack(Box::new(flow)))
 }

@@ -39,7 +39,7 @@ pub(super) fn set(args: &mut Args<'_, '_>) -> Parsed<Match> {
         }
     }
     let not = found.ok_or(Unclear)?;
-    Ok(Match::Set(Test { not, value: test }))
+    Ok(Match::Set(Box::new(Test { not, value: test })))
 }
 
 fn counter(op: &str, args: &mut Args<'_, '_>) -> Parsed<CounterTest> {

@@ -84,7 +84,7 @@ pub(super) fn set(args: &mut Args<'_, '_>) -> Parsed<Target> {
             _ => return Err(Unclear),
         }
     }
-    Ok(Target::Set(found))
+    Ok(Target::Set(Box::new(found)))
 }
 
 fn key(args: &mut Args<'_, '_>) -> Parsed<SetKey> {

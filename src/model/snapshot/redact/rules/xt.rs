@@ -56,7 +56,7 @@ impl RuleMasks<'_, '_> {
                     status: _,
                     expires: _,
                     reply: _,
-                } = flow;
+                } = flow.as_mut();
                 for address in [original_source, original_destination, reply_source, reply_destination] {
                     self.masked(address);
                 }
@@ -134,7 +134,7 @@ impl RuleMasks<'_, '_> {
             Target::Tproxy(Tproxy { address, port: _, mark: _ }) => *address = self.masks.address(*address),
             Target::Set(change) => {
                 let SetChange { add, delete, map, timeout: _, exist: _, map_mark: _, map_priority: _, map_queue: _ } =
-                    change;
+                    change.as_mut();
                 for SetKey { set, from_source: _ } in [add, delete, map].into_iter().flatten() {
                     self.set(set);
                 }

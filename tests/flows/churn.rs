@@ -1,0 +1,115 @@
+//! A table that changes while it is read.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use podnet::model::flow::filter::FlowFilter;
+
+use crate::oracle::put;
+use crate::raw::{changer, in_and_out};
+use crate::table::{open, read};
+use crate::testbed::Netns;
+
+/// Puts flows in and takes them out again until it is dropped.
+struct Churn {
+    stop: Arc<AtomicBool>,
+    changes: Arc<AtomicU64>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Churn {
+    fn start(netns: &Netns) -> Self {
+        let (stop, changes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let socket = changer(netns);
+        // 64 messages in one write; the same tuples come and go, and others, all over the table.
+        let rows: Vec<Vec<u8>> = (0..200_u16)
+            .map(|row| {
+                let pairs: Vec<_> = (0..32_u16)
+                    .map(|at| {
+                        ((Ipv4Addr::new(172, 16, 0, 1), 1000 + row * 32 + at), (Ipv4Addr::new(172, 16, 0, 2), 80))
+                    })
+                    .collect();
+                in_and_out(&pairs)
+            })
+            .collect();
+        let (ended, counted) = (Arc::clone(&stop), Arc::clone(&changes));
+        let worker = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                for row in &rows {
+                    assert_eq!(socket.send(row, 0).unwrap(), row.len());
+                    counted.fetch_add(64, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { stop, changes, worker: Some(worker) }
+    }
+}
+
+impl Drop for Churn {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let outcome = self.worker.take().unwrap().join();
+        assert!(outcome.is_ok() || std::thread::panicking(), "a change failed");
+    }
+}
+
+const STABLE: u16 = 20_000;
+
+#[test]
+fn what_lives_throughout_is_told_once_and_whole_while_the_table_changes() {
+    let netns = Netns::new();
+    let line = |number: u16| {
+        format!(
+            "-A -t 50000 -u SEEN_REPLY,ASSURED -s 10.{}.{}.1 -d 10.0.0.2 -p udp --sport 7 --dport 53 -m {number}\n",
+            number >> 8,
+            number & 255
+        )
+    };
+    put(&netns, &(0..STABLE).map(line).collect::<String>());
+    let namespace = open(&netns);
+    let calm: BTreeMap<IpAddr, _> = read(&namespace, &[FlowFilter::default()])
+        .into_iter()
+        .map(|mut flow| {
+            flow.timeout_s = None;
+            (flow.original.src, flow)
+        })
+        .collect();
+    assert_eq!(calm.len(), usize::from(STABLE));
+
+    let churn = Churn::start(&netns);
+    let begin = Instant::now();
+    let mut rounds = 0;
+    // Long enough to meet the table in many states, and short of what a patient reader waits.
+    while rounds < 20 || churn.changes.load(Ordering::Relaxed) < 500_000 {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut stable = 0;
+        let outcome = namespace.flows(&[FlowFilter::default()], &mut |flow| {
+            assert!(seen.insert((flow.id, flow.zone, flow.original)), "twice: {flow:?}");
+            if let Some(known) = calm.get(&flow.original.src) {
+                stable += 1;
+                assert_eq!(
+                    (flow.reply, flow.mark, flow.status, flow.id),
+                    (known.reply, known.mark, known.status, known.id)
+                );
+            } else {
+                // Those that come and go are whole, too.
+                assert_eq!((flow.original.src, flow.original.protocol), (flow.reply.dst, 6));
+                assert_eq!(flow.original.src_port(), flow.reply.dst_port());
+            }
+            ControlFlow::Continue(())
+        });
+        assert_eq!((outcome.issues, stable), (Vec::new(), calm.len()));
+        rounds += 1;
+        assert!(begin.elapsed() < Duration::from_secs(120), "{rounds} readings took too long");
+    }
+    let filtered = read(&namespace, &FlowFilter::places_of("10.0.0.2".parse().unwrap()));
+    assert_eq!(filtered.len(), calm.len());
+    let rate = Duration::from_secs(churn.changes.load(Ordering::Relaxed)).div_duration_f64(begin.elapsed());
+    // Seen with --nocapture; the machine decides how many it is.
+    eprintln!("{rounds} readings, {rate:.0} changes a second");
+}
