@@ -51,7 +51,7 @@ fn effects(answer: &Value) -> Vec<(String, String, bool)> {
 
 fn doubts(answer: &Value) -> Vec<String> {
     let all = answer["issues"].as_array().cloned().unwrap_or_default();
-    all.iter().map(|issue| issue.to_string()).collect()
+    all.iter().map(ToString::to_string).collect()
 }
 
 fn with_service(proxy: &str) -> Lab {
@@ -64,11 +64,13 @@ fn with_service(proxy: &str) -> Lab {
     lab
 }
 
+/// The rule; who answers a pod and the node itself; the hook, effect and whether it is certain; the exit code.
+type OtherTable = (&'static str, Answers, Answers, &'static [(&'static str, &'static str, bool)], i32);
+
 #[test]
 fn what_other_tables_do_before_kube_proxy_is_what_packets_meet() {
     use Answers::{Elsewhere, Endpoint, Nobody};
-    // The rule; who answers a pod and the node itself; the hook, effect and whether it is certain; the exit code.
-    let cases: [(&str, Answers, Answers, &[(&str, &str, bool)], i32); 13] = [
+    let cases: [OtherTable; 13] = [
         (
             "type nat hook prerouting priority -110; ip daddr 10.32.0.60 tcp dport 7 dnat to 10.200.1.2",
             Elsewhere,
@@ -191,13 +193,15 @@ fn at_the_same_priority_it_is_unknown() {
     }
 }
 
+/// Chain, rule; who answers a pod; the effect, or a doubt's words; the exit code.
+type OwnTable = (&'static str, Vec<&'static str>, Answers, Result<&'static str, &'static str>, i32);
+
 #[test]
 fn rules_among_kube_proxys_own_do_what_podnet_says_or_leave_it_in_doubt() {
     use Answers::{Elsewhere, Endpoint, Nobody};
     let far = ["-j", "DNAT", "--to-destination", "10.200.1.2"];
     let to = ["-p", "tcp", "-d", "10.32.0.60"];
-    // Chain, rule; who answers a pod; the effect, or a doubt's words.
-    let cases: [(&str, Vec<&str>, Answers, Result<&str, &str>, i32); 7] = [
+    let cases: [OwnTable; 7] = [
         ("PREROUTING", [&to[2..], &["-j", "ACCEPT"]].concat(), Nobody, Ok("leads_past"), 1),
         ("PREROUTING", [&to[2..], &["-j", "RETURN"]].concat(), Nobody, Ok("leads_past"), 1),
         ("PREROUTING", [&to[..], &far].concat(), Elsewhere, Ok("translates"), 1),

@@ -9,6 +9,8 @@ use crate::services::{FAR, NGINX, PROXIES, asked, assert_dropped};
 
 const POD: &str = "busybox0-rw89s";
 
+type Ask = fn(SocketAddr) -> (SocketAddr, Said);
+
 fn told(lab: &Lab, worker: &str, what: &str) -> Value {
     let output = podnet(&[&format!("--lab={}/{worker}", lab.name), "services", what, "-o", "json"]);
     serde_json::from_str(&stdout(&output)).expect("JSON")
@@ -33,7 +35,7 @@ fn three_protocols_on_one_port_are_three_service_ports() {
             let rest = ["--port", "7", "--protocol", protocol, "--endpoint", endpoint, "--cluster-ip", "10.32.0.60"];
             lab.service("add", &[&[name.as_str(), "--node-port", "30007"], rest.as_slice()].concat());
         }
-        let answers: [(fn(SocketAddr) -> (SocketAddr, Said), &str); 2] = [(ask_tcp, NGINX), (ask_udp, FAR)];
+        let answers: [(Ask, &str); 2] = [(ask_tcp, NGINX), (ask_udp, FAR)];
         for (ask, name) in answers {
             assert_eq!(asked(&lab, POD, ask, "10.32.0.60:7").0, name, "{proxy}");
             assert_eq!(asked(&lab, "outside", ask, "10.240.0.20:30007").0, name, "{proxy}");

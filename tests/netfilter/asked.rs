@@ -131,8 +131,35 @@ fn at_a_hook_all_back_ends_stand_in_the_order_of_their_priorities() {
         (-150, true, vec!["mangle POSTROUTING".to_owned()]),
         (0, true, vec!["b z dormant".to_owned()]),
         // nat's own place, whatever priority its chains have.
-        (100, true, vec!["a x".to_owned(), "nat POSTROUTING".to_owned()]),
+        (100, true, vec!["a x".to_owned()]),
+        (100, true, vec!["nat POSTROUTING".to_owned()]),
         (150, true, vec!["a y".to_owned()]),
     ];
     assert_eq!(places, expected);
+}
+
+/// At nat's own place only chains of one priority of their own, or a chain that filters there, leave the order open.
+#[test]
+fn at_nats_own_place_the_order_is_known_as_far_as_priorities_tell() {
+    let order = |script: &str| {
+        let netns = Netns::new();
+        feed(&netns, &["nft", "-f", "-"], script);
+        let node = live(&netns);
+        let query = RulesQuery { hook: Some(Hook::Prerouting), ..RulesQuery::default() };
+        let answer = rules(&[&node as &dyn NodeView], &query).unwrap();
+        let places = answer.data.hooks[0].places.iter();
+        let names = |place: &podnet::analyze::rules::hook::HookPlace| {
+            place.chains.iter().map(|found| found.chain.name.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        places.map(|place| (names(place), place.order_known)).collect::<Vec<_>>()
+    };
+    let nat = |name: &str, priority: i32| {
+        format!("table ip t {{ chain {name} {{ type nat hook prerouting priority {priority}; }}; }}\n")
+    };
+    let first = nat("first", -110);
+    let pair = first.clone() + &nat("one", -100) + &nat("two", -100);
+    assert_eq!(order(&pair), [("first".to_owned(), true), ("one two".to_owned(), false)]);
+    let filter = "table ip t { chain filters { type filter hook prerouting priority -100; }; }\n";
+    let [(names, known)] = &order(&(first + filter))[..] else { panic!("one place") };
+    assert!(!known && names.contains("filters") && names.contains("first"), "{names}");
 }

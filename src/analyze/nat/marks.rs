@@ -62,15 +62,16 @@ impl Marks {
             if view.chain(host, &id).value.is_none() {
                 continue;
             }
-            let mut walk = Walk::new(view, host, Question { tells: &|_| false, enters: &|_| false });
-            walk.base_chain(&id, &mut packet.clone());
-            for (place, changed) in walk.marked {
-                bits |= changed;
-                if !self
-                    .setters
-                    .iter()
-                    .any(|(known, _)| known.chain == place.chain && known.rule.number == place.rule.number)
-                {
+            let marked = |packet: &Packet| {
+                let mut walk = Walk::new(view, host, Question { tells: &|_| false, enters: &|_| false });
+                walk.base_chain(&id, &mut packet.clone());
+                walk.marked
+            };
+            // The chains of services mark with the same bits, where this one does not mark the packet.
+            bits |= marked(&Packet::of(packet.family)).iter().fold(0, |all, (_, changed)| all | changed);
+            for (place, changed) in marked(packet) {
+                let is_same = |known: &Place| known.chain == place.chain && known.rule.number == place.rule.number;
+                if !self.setters.iter().any(|(known, _)| is_same(known)) {
                     self.setters.push((place, changed));
                 }
             }
