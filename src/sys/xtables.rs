@@ -24,8 +24,6 @@ const IP_SET: libc::c_int = 83;
 const GET_BY_INDEX: u32 = 7;
 /// The oldest protocol that kernels still speak: `IPSET_PROTOCOL_MIN`.
 const IP_SET_PROTOCOL: u32 = 6;
-/// The size of a huge page where pages have 4 KiB.
-const HUGE_PAGE: usize = 2 << 20;
 /// A larger table than this is not read: a node with 10,000 services has 66 MB.
 const ENTRIES_LIMIT: usize = 1 << 30;
 
@@ -59,7 +57,6 @@ impl XtSocket {
         let length = usize::try_from(size).ok().filter(|size| *size <= ENTRIES_LIMIT);
         let length = length.ok_or_else(|| io::Error::other(format!("a table of {size} bytes")))?;
         let mut bytes = vec![0; ENTRIES_OFFSET + length];
-        huge(&mut bytes);
         name_into(&mut bytes, table)?;
         if let Some(place) = bytes.get_mut(NAME_LENGTH..NAME_LENGTH + 4) {
             place.copy_from_slice(&size.to_ne_bytes());
@@ -98,21 +95,6 @@ impl XtSocket {
         bytes.truncate(usize::try_from(length).map_err(io::Error::other)?);
         Ok(())
     }
-}
-
-/// Asks for huge pages where a buffer is that long: the kernel, which fills it, then meets hundreds of page faults
-/// less. Without them it works as well.
-#[allow(unsafe_code)]
-fn huge(bytes: &mut [u8]) {
-    if bytes.len() < 2 * HUGE_PAGE {
-        return;
-    }
-    let skipped = bytes.as_mut_ptr().align_offset(HUGE_PAGE);
-    let Some(aligned) = bytes.get_mut(skipped..) else { return };
-    let length = aligned.len() / HUGE_PAGE * HUGE_PAGE;
-    // SAFETY: the range lies within the buffer, which is borrowed for as long as this takes; the advice changes
-    // nothing that is in it.
-    unsafe { libc::madvise(aligned.as_mut_ptr().cast(), length, libc::MADV_HUGEPAGE) };
 }
 
 /// Writes a table's name, which must leave room for a NUL, to the beginning of a request.
