@@ -56,21 +56,26 @@ impl Namespace {
                 return each(socket, &numbered, sets, found, complaints);
             }
             let (own, others) = sets.split_at(sets.len() / 2);
-            let (mut found_beside, mut complaints_beside) = (Vec::new(), Vec::new());
-            let (outcome, outcome_beside) = thread::scope(|scope| {
-                let beside = scope.spawn(|| {
-                    self.beside_netfilter(|socket| {
-                        each(socket, &numbered, others, &mut found_beside, &mut complaints_beside)
-                    })
-                });
+            thread::scope(|scope| {
+                let helping = || {
+                    let mut read = (Vec::new(), Vec::new());
+                    let outcome =
+                        self.beside_netfilter(|socket| each(socket, &numbered, others, &mut read.0, &mut read.1));
+                    (read, outcome)
+                };
+                let helper = thread::Builder::new().spawn_scoped(scope, helping);
                 let outcome = each(socket, &numbered, own, found, complaints);
-                (outcome, beside.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            });
-            // What could not be read must not shift the others.
-            found.resize_with(own.len(), Vec::new);
-            found.append(&mut found_beside);
-            complaints.append(&mut complaints_beside);
-            outcome.and(outcome_beside)
+                // What could not be read must not shift the others.
+                found.resize_with(own.len(), Vec::new);
+                let Ok(helper) = helper else {
+                    return outcome.and_then(|()| each(socket, &numbered, others, found, complaints));
+                };
+                let ((mut rest, mut errors), others_outcome) =
+                    helper.join().unwrap_or_else(|panic| resume_unwind(panic));
+                found.append(&mut rest);
+                complaints.append(&mut errors);
+                outcome.and(others_outcome)
+            })
         })
     }
 
