@@ -20,7 +20,7 @@ const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/nodes/worker-0
 
 /// Every command that answers a question, with arguments that fit the recorded node. What it did not
 /// record (most sysctls, CNI files) makes some answers incomplete: 3 is as good as 0 here.
-const QUESTIONS: [&[&str]; 8] = [
+const QUESTIONS: [&[&str]; 10] = [
     &["pods"],
     &["netns"],
     &["veth", "nginx"],
@@ -29,6 +29,8 @@ const QUESTIONS: [&[&str]; 8] = [
     &["routes", "host", "198.51.100.10"],
     &["cni"],
     &["trace", "nginx"],
+    &["conntrack"],
+    &["conntrack", "nginx"],
 ];
 
 fn podnet(arguments: &[&str]) -> Command {

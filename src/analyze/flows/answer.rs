@@ -20,6 +20,7 @@ use crate::analyze::naming::{NetnsNames, PodHead};
 use crate::analyze::nat::NatRule;
 use crate::analyze::services::types::ServicePort;
 use crate::model::flow::Flow;
+use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::tuple::{Tuple, Zone};
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Level, Why};
@@ -130,6 +131,9 @@ pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Res
     };
     let mut readers: Vec<Reader<'_>> =
         places.iter().map(|(at, netns)| Reader::new(nodes, *at, *netns, &mut gathered)).collect();
+    if wanted.filters == [FlowFilter::default()] && query.sort.is_none() && query.limit.is_none() {
+        readers.iter_mut().for_each(Reader::of_all_flows);
+    }
     let limited = if let ([(at, netns)], [reader]) = (places.as_slice(), readers.as_mut_slice()) {
         let one = One { node: nodes[*at], netns: *netns, wanted: &wanted, query };
         match query.sort {

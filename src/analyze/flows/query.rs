@@ -394,3 +394,40 @@ fn of_service(
     }
     Ok((titles, filters))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_read_with_and_without_a_mask() {
+        assert_eq!(mark("0x4000"), Ok((0x4000, u32::MAX)));
+        assert_eq!(mark("16/0xff"), Ok((16, 0xff)));
+        for wrong in ["", "x", "0x", "1/", "/1", "-1", "4294967296", "1/2/3"] {
+            assert!(mark(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn states_are_podnets_words_or_the_kernels_names() {
+        let word = |text: &str| text.parse::<StateWanted>();
+        assert_eq!(word("half-open"), Ok(StateWanted::Word(StateWord::HalfOpen)));
+        assert_eq!(word("No Answer"), Ok(StateWanted::Word(StateWord::NoAnswer)));
+        assert_eq!(word("syn_sent"), Ok(StateWanted::Kernel("SYN_SENT")));
+        assert_eq!(word("TIME-WAIT"), Ok(StateWanted::Kernel("TIME_WAIT")));
+        let wrong = word("gone").unwrap_err().to_string();
+        assert!(wrong.starts_with("\"gone\" is not one of half-open, no-answer,"), "{wrong}");
+    }
+
+    #[test]
+    fn a_source_has_a_port_and_may_have_a_protocol() {
+        let asked = |text: &str| text.parse::<WhoAsked>();
+        let four: IpAddr = "10.240.0.20".parse().unwrap();
+        assert_eq!(asked("10.240.0.20:56732"), Ok(WhoAsked { address: four, port: 56732, protocol: None }));
+        let six: IpAddr = "fd00::1".parse().unwrap();
+        assert_eq!(asked("[fd00::1]:53/UDP"), Ok(WhoAsked { address: six, port: 53, protocol: Some(L4(17)) }));
+        for wrong in ["10.240.0.20", ":1", "fd00::1:53", "10.240.0.20:99999", "10.240.0.20:1/none", "1.2.3.4:1/"] {
+            assert!(asked(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

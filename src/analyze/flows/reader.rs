@@ -22,9 +22,11 @@ use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Why};
 use crate::model::view::NodeView;
 
-/// Of how many services the chains are read: a whole table may refer to thousands, and each costs as much as
-/// hundreds of flows.
+/// Of how many services the chains are read.
 const CHAINS_OF: usize = 256;
+
+/// The same where all flows of a node are asked for: each service costs as much as hundreds of flows.
+const CHAINS_OF_ALL: usize = 32;
 
 /// What is needed to read the flows of one namespace of one node: pods by address (those of all nodes that were
 /// asked), node addresses, and services and rules, which are read when the first flow needs them.
@@ -41,6 +43,7 @@ pub struct Reader<'a> {
     served: Vec<Option<Arc<Served>>>,
     /// The places in `served` that rows refer to, in the order in which they did first.
     referred: Vec<usize>,
+    chains_of: usize,
     own: Gathered,
 }
 
@@ -69,8 +72,14 @@ impl<'a> Reader<'a> {
             beginnings: None,
             served: Vec::new(),
             referred: Vec::new(),
+            chains_of: CHAINS_OF,
             own: Gathered::default(),
         }
+    }
+
+    /// Reads the chains of few services only, for all flows are asked for.
+    pub fn of_all_flows(&mut self) {
+        self.chains_of = CHAINS_OF_ALL;
     }
 
     /// The node's name.
@@ -161,7 +170,7 @@ impl<'a> Reader<'a> {
             (None, _) => return ServiceHere::None,
         };
         let service = self.served(at);
-        let endpoint = would_go_there(&service.port, flow);
+        let endpoint = service.port.as_ref().and_then(|port| would_go_there(port, flow));
         ServiceHere::Some { service, front, endpoint }
     }
 
@@ -170,11 +179,14 @@ impl<'a> Reader<'a> {
         if let Some(Some(served)) = self.served.get(at) {
             return Arc::clone(served);
         }
-        let chains = self.referred.len() < CHAINS_OF;
+        let is_read = self.referred.len() < self.chains_of;
         let beginnings = self.beginnings.get_or_insert_with(|| Beginnings::read(self.node, &mut self.own));
-        let mut port = beginnings.service(at, chains, &mut self.own);
-        port.node = self.label.as_deref().map(str::to_owned);
-        let served = Arc::new(Served { title: port.title.as_str().into(), port });
+        let title = beginnings.title(at).into();
+        let port = is_read.then(|| {
+            let node = self.label.as_deref().map(str::to_owned);
+            ServicePort { node, ..beginnings.service(at, &mut self.own) }
+        });
+        let served = Arc::new(Served { title, port });
         if self.served.len() <= at {
             self.served.resize(at + 1, None);
         }
@@ -185,23 +197,26 @@ impl<'a> Reader<'a> {
 
     /// What the rows that were read refer to, and what could not be read meanwhile.
     pub fn referred(self, gathered: &mut Gathered) -> Referred {
-        let Self { mut own, beginnings, timeouts, rules, served, referred, .. } = self;
+        let Self { mut own, beginnings, timeouts, rules, served, referred, chains_of, .. } = self;
         timeouts.issues(gathered);
         if let Some(beginnings) = &beginnings {
             beginnings.issues(&mut own);
         }
         gathered.issues.append(&mut own.issues);
-        if referred.len() > CHAINS_OF {
+        if referred.len() > chains_of {
             let detail = format!(
-                "the flows ask for {} services: of those after the first {CHAINS_OF}, endpoints and masquerades were not \
-                 read; ask for fewer flows (a pod, --service) to see them",
+                "the flows ask for {} services: of those after the first {chains_of}, the chains were not read, and \
+                 whether their flows would go the same way is not told; ask for fewer flows (a pod, --service)",
                 referred.len()
             );
             gathered.issue(Issue::note("reading the services of all flows", Why::Unsupported { detail }));
         }
         let rules = rules.finish(gathered);
-        let mut services: Vec<ServicePort> =
-            referred.iter().filter_map(|at| served.get(*at)?.as_ref()).map(|served| served.port.clone()).collect();
+        let mut services: Vec<ServicePort> = referred
+            .iter()
+            .filter_map(|at| served.get(*at)?.as_ref())
+            .filter_map(|served| served.port.clone())
+            .collect();
         services.sort_by(|one, other| (&one.title, one.protocol).cmp(&(&other.title, other.protocol)));
         Referred { services, rules }
     }

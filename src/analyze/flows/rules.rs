@@ -236,7 +236,7 @@ fn marked(asking: &Asking<'_>) -> Option<bool> {
         // Its rules mark what they send on to endpoints alone.
         ServiceHere::None | ServiceHere::HostPort(_) => Some(false),
         ServiceHere::Unknown(_) => None,
-        ServiceHere::Some { service, front, .. } => masquerades(&service.port, *front, asking),
+        ServiceHere::Some { service, front, .. } => masquerades(service.port.as_ref()?, *front, asking),
     }
 }
 

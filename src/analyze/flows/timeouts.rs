@@ -165,3 +165,87 @@ fn dccp(state: DccpState) -> Option<usize> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::flow::tuple::{Key, Tuple, Zone};
+    use crate::model::issue::Read;
+    use crate::model::snapshot::{Snapshot, example};
+
+    fn node() -> Snapshot {
+        let mut node = example();
+        let host = node.node.host_netns;
+        let sections = node.netns.iter_mut().find(|sections| sections.id == host).unwrap();
+        for (name, seconds) in [
+            ("udp_timeout", 30),
+            ("udp_timeout_stream", 120),
+            ("tcp_timeout_established", 432_000),
+            ("tcp_timeout_syn_sent", 120),
+            ("tcp_timeout_max_retrans", 300),
+            ("tcp_timeout_unacknowledged", 300),
+        ] {
+            let value = Read::ok(Some(format!("{seconds}\n"))).section();
+            sections.sysctls.insert(format!("netfilter.nf_conntrack_{name}"), value);
+        }
+        node
+    }
+
+    fn flow(protocol: u8, state: Option<TcpState>, status: u32, left: u32) -> Flow {
+        let tuple = |src: &str, dst: &str| Tuple {
+            src: src.parse().unwrap(),
+            dst: dst.parse().unwrap(),
+            protocol,
+            key: Key::Ports { src: 1, dst: 2 },
+        };
+        Flow {
+            original: tuple("10.0.0.1", "10.0.0.2"),
+            reply: tuple("10.0.0.2", "10.0.0.1"),
+            zone: Zone::default(),
+            status: Status(status),
+            timeout_s: Some(left),
+            mark: None,
+            id: 0,
+            uses: None,
+            state: state.map(|state| ProtocolState::Tcp { state, window_scale: None, flags: None }),
+            counters: None,
+            timestamps: None,
+            more: None,
+        }
+    }
+
+    #[test]
+    fn the_last_packet_is_told_only_where_the_full_timeout_is_sure() {
+        const BOTH: u32 = Status::SEEN_REPLY;
+        const STREAM: u32 = Status::SEEN_REPLY | Status::ASSURED;
+        let node = node();
+        let timeouts = Timeouts::new(&node, node.node.host_netns);
+        let since = |flow: &Flow| timeouts.since_last_packet(flow);
+        let cases = [
+            (flow(17, None, 0, 25), Some(5)),
+            (flow(17, None, BOTH, 30), Some(0)),
+            (flow(17, None, STREAM, 20), Some(100)),
+            // A clash of NAT: a stream that is never assured.
+            (flow(17, None, BOTH, 100), None),
+            (flow(6, Some(TcpState::SynSent), 0, 100), Some(20)),
+            (flow(6, Some(TcpState::Established), STREAM, 431_000), Some(1000)),
+            // It may be what was sent again, and its timeout five minutes.
+            (flow(6, Some(TcpState::Established), STREAM, 299), None),
+            (flow(6, Some(TcpState::Other(77)), STREAM, 1), None),
+            (flow(6, None, STREAM, 1), None),
+            (flow(17, None, BOTH | 1 << 10, 5), None),
+        ];
+        for (flow, expected) in cases {
+            assert_eq!(since(&flow), expected.map(|seconds: u64| seconds * 1000), "{flow:?}");
+        }
+        // The generic timeout is not recorded: that is told once, and leaves the answer whole.
+        assert_eq!(
+            (since(&flow(47, None, 0, 5)), since(&flow(2, None, 0, 5)), since(&flow(2, None, 0, 5))),
+            (None, None, None)
+        );
+        let mut gathered = Gathered::default();
+        timeouts.issues(&mut gathered);
+        assert_eq!(gathered.issues.len(), 2, "{:?}", gathered.issues);
+        assert!(gathered.issues.iter().all(|issue| issue.level == Level::Note));
+    }
+}

@@ -160,8 +160,8 @@ impl AskedFront {
 pub struct Served {
     /// `default/web:http`.
     pub title: Arc<str>,
-    /// All that its rules say.
-    pub port: ServicePort,
+    /// All that its rules say; `None` where they were not read, for the flows ask for too many services.
+    pub port: Option<ServicePort>,
 }
 
 impl Serialize for ServiceHere {

@@ -133,9 +133,10 @@ impl<'a> Beginnings<'a> {
             }
         }
         let mut all = Vec::with_capacity(wanted.len());
-        for batch in wanted.chunks(super::BATCH) {
+        let mut batches = wanted.chunks(super::BATCH).peekable();
+        while let Some(batch) = batches.next() {
             if together {
-                super::read_batch(&self.indexed, batch);
+                super::read_batch(&self.indexed, batch, batches.peek().copied());
             }
             for at in batch.iter().copied() {
                 let mut draft = Draft::new(self.group(at), Detail { words: Words::Left, partial: false });
@@ -170,20 +171,18 @@ impl<'a> Beginnings<'a> {
         }
     }
 
-    /// All that its chains say, or, where they are not to be read, what it begins with.
-    pub fn service(&mut self, at: usize, chains: bool, gathered: &mut Gathered) -> ServicePort {
-        let mut draft = Draft::new(self.group(at), Detail { words: Words::Told, partial: !chains });
-        if chains {
-            for (place, set) in self.indexed.sets.iter().enumerate() {
-                let entries: Vec<_> =
-                    self.indexed.entries(at).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
-                if !entries.is_empty() {
-                    draft.add(set, &entries);
-                }
+    /// All that its chains say.
+    pub fn service(&mut self, at: usize, gathered: &mut Gathered) -> ServicePort {
+        let mut draft = Draft::new(self.group(at), Detail { words: Words::Told, partial: false });
+        for (place, set) in self.indexed.sets.iter().enumerate() {
+            let entries: Vec<_> =
+                self.indexed.entries(at).filter(|(of, _)| *of == place).map(|(_, entry)| entry).collect();
+            if !entries.is_empty() {
+                draft.add(set, &entries);
             }
-            if self.pods.is_none() {
-                self.pods = Some(Pods::read(self.indexed.node, gathered));
-            }
+        }
+        if self.pods.is_none() {
+            self.pods = Some(Pods::read(self.indexed.node, gathered));
         }
         draft.done(self.pods.as_ref())
     }
