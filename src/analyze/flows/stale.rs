@@ -171,7 +171,7 @@ impl<'a> Search<'a> {
         gathered.take(&read);
         let Looking { candidates, draining, zones, unknown, .. } = looking;
         self.left_out(gathered);
-        self.unknown(unknown, data, gathered);
+        not_known(unknown, data, gathered);
         self.tell(candidates, draining, zones, data, gathered);
     }
 
@@ -180,17 +180,6 @@ impl<'a> Search<'a> {
         if let Some(left_out) = self.node.conntrack().flows_left_out(self.node.node().host_netns) {
             let detail = format!("{left_out} flows are not in it: whether they are stale is not known");
             gathered.issue(Issue::incomplete("flows of the snapshot", Why::NotRecorded { detail }));
-        }
-    }
-
-    fn unknown(&self, unknown: BTreeMap<Arc<str>, u64>, data: &mut Stale, gathered: &mut Gathered) {
-        for (why, flows) in unknown {
-            data.unknown += flows;
-            let noun = if flows == 1 { "flow" } else { "flows" };
-            gathered.issue(Issue::incomplete(
-                format!("judging {flows} {noun}"),
-                Why::Unsupported { detail: why.to_string() },
-            ));
         }
     }
 
@@ -265,6 +254,16 @@ impl<'a> Search<'a> {
             reason,
             command,
         }
+    }
+}
+
+/// Says of how many flows it is not known, and why.
+fn not_known(unknown: BTreeMap<Arc<str>, u64>, data: &mut Stale, gathered: &mut Gathered) {
+    for (why, flows) in unknown {
+        data.unknown += flows;
+        let noun = if flows == 1 { "flow" } else { "flows" };
+        gathered
+            .issue(Issue::incomplete(format!("judging {flows} {noun}"), Why::Unsupported { detail: why.to_string() }));
     }
 }
 

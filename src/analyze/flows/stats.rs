@@ -162,12 +162,11 @@ pub fn stats(nodes: &[&dyn NodeView], query: &StatsQuery) -> Result<Answer<FlowS
         let label = node_label(nodes, found.node);
         let pod = found.sandbox.pod.clone();
         if query.own && !found.sandbox.host_network {
-            match found.sandbox.netns {
-                Some(netns) => tables.push(table(found.node, netns, Some(pod), label, &mut gathered)),
-                None => {
-                    let detail = format!("the network namespace of {pod} is gone or cannot be read");
-                    gathered.issue(Issue::incomplete("reading the pod's own flows", Why::Gone { detail }));
-                }
+            if let Some(netns) = found.sandbox.netns {
+                tables.push(table(found.node, netns, Some(pod), label, &mut gathered));
+            } else {
+                let detail = format!("the network namespace of {pod} is gone or cannot be read");
+                gathered.issue(Issue::incomplete("reading the pod's own flows", Why::Gone { detail }));
             }
         } else {
             let host = found.node.node().host_netns;
