@@ -44,6 +44,8 @@ pub struct Stream<'w> {
     out: &'w mut dyn Write,
     /// What stands before the list: nothing is written before it is known that there is an answer.
     head: Option<String>,
+    /// One element: hundreds of small pieces, which a writer that is not known would take one by one.
+    piece: Vec<u8>,
 }
 
 impl<'w> Stream<'w> {
@@ -51,16 +53,18 @@ impl<'w> Stream<'w> {
     pub fn new(command: &str, nodes: &[NodeInfo], list: &str, out: &'w mut dyn Write) -> io::Result<Self> {
         let (schema, nodes) = (schema_id(command), serde_json::to_string(nodes)?);
         let head = format!("{{\"schema\":\"{schema}\",\n\"nodes\":{nodes},\n\"data\":{{\"{list}\":[");
-        Ok(Self { out, head: Some(head) })
+        Ok(Self { out, head: Some(head), piece: Vec::new() })
     }
 
     /// Writes one element.
     pub fn element(&mut self, element: &impl Serialize) -> io::Result<()> {
+        self.piece.clear();
         match self.head.take() {
             Some(head) => writeln!(self.out, "{head}")?,
-            None => self.out.write_all(b",\n")?,
+            None => self.piece.extend_from_slice(b",\n"),
         }
-        Ok(serde_json::to_writer(&mut *self.out, element)?)
+        serde_json::to_writer(&mut self.piece, element)?;
+        self.out.write_all(&self.piece)
     }
 
     /// Ends the list, and writes the rest of `data`, which must be a struct, and the issues.
