@@ -22,6 +22,9 @@ use crate::model::view::NodeView;
 /// A place in the groups, what the address is to it, and its protocol.
 type Begins = (usize, FrontKind, Option<Protocol>);
 
+/// The same of a node port.
+type Ported = (usize, Option<Protocol>);
+
 /// Where a service port sends packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
@@ -37,7 +40,7 @@ pub struct Endpoints {
 pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
     addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
-    node_ports: HashMap<(Family, u16), Vec<(usize, Option<Protocol>)>>,
+    node_ports: HashMap<(Family, u16), Vec<Ported>>,
     pods: Option<Pods>,
     doubt: Option<&'static str>,
 }
