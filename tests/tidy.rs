@@ -399,7 +399,8 @@ fn pure_layers_touch_no_file_clock_or_environment() {
         IMPURE
             .iter()
             .filter(|word| mentions(&code, word))
-            // Nothing is opened with it: names of files are bytes.
+            // It cannot be walked there, so no order comes out of it.
+            .filter(|word| !(**word == "HashMap" && source.path == "src/model/keyed.rs"))
             .filter(|word| {
                 !(**word == "std::time"
                     && code.matches("std::time").count() == code.matches("std::time::Duration").count())

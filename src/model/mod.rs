@@ -9,6 +9,7 @@ pub mod cni;
 pub mod flow;
 pub mod ids;
 pub mod issue;
+pub mod keyed;
 pub mod kube_proxy;
 pub mod lab;
 pub mod lab_service;

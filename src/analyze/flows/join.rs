@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::model::flow::filter::{FlowFilter, TupleFilter};
 use crate::model::flow::tuple::{Key, Tuple};
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Why};
+use crate::model::keyed::Keyed;
 use crate::model::view::NodeView;
 
 /// How many flows are held to be joined.
@@ -71,9 +72,9 @@ impl Joined {
         readers: &[Reader<'_>],
         gathered: &mut Gathered,
     ) {
-        let known: HashSet<(usize, Tuple)> = self.flows.iter().map(|(place, flow)| (*place, flow.original)).collect();
-        let mut onward: HashSet<Tuple> = HashSet::new();
-        let mut before: HashSet<Tuple> = HashSet::new();
+        let known: Keyed<(usize, Tuple), ()> = self.flows.iter().map(|(place, flow)| (*place, flow.original)).collect();
+        let mut onward: BTreeSet<Tuple> = BTreeSet::new();
+        let mut before: BTreeSet<Tuple> = BTreeSet::new();
         for (place, flow) in &self.flows {
             let exit = exit(flow);
             if exit != flow.original {
@@ -159,9 +160,9 @@ impl Joined {
 
     /// The flows in conversations, each from its client's side on, in the order in which they were read first.
     fn chains(&self, readers: &[Reader<'_>]) -> Vec<Vec<usize>> {
-        let mut begins: HashMap<Tuple, Vec<usize>> = HashMap::new();
+        let mut begins: Keyed<Tuple, Vec<usize>> = Keyed::default();
         for (at, (_, flow)) in self.flows.iter().enumerate() {
-            begins.entry(flow.original).or_default().push(at);
+            begins.get_or_insert_with(flow.original, Vec::new).push(at);
         }
         let mut next: Vec<Option<usize>> = vec![None; self.flows.len()];
         let mut has_before = vec![false; self.flows.len()];
@@ -233,7 +234,7 @@ fn exit(flow: &Flow) -> Tuple {
     Tuple { src: flow.reply.dst, dst: flow.reply.src, protocol: flow.original.protocol, key }
 }
 
-fn addresses(tuples: &HashSet<Tuple>) -> Vec<IpAddr> {
+fn addresses(tuples: &BTreeSet<Tuple>) -> Vec<IpAddr> {
     let mut all: Vec<IpAddr> = tuples.iter().map(|tuple| tuple.src).collect();
     all.sort_unstable();
     all.dedup();

@@ -2,7 +2,6 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::analyze::netfilter::facts::{KnownMark, Packet};
 use crate::analyze::services::types::{Masqueraded, MasqueradedTo, ServicePort};
 use crate::model::flow::Flow;
 use crate::model::issue::Issue;
+use crate::model::keyed::Keyed;
 use crate::model::route::Family;
 use crate::model::view::NodeView;
 
@@ -41,7 +41,7 @@ type Known = Result<Vec<(NatRule, Option<usize>)>, Arc<str>>;
 /// The rules, as they are asked for.
 pub struct Rules<'a> {
     node: &'a dyn NodeView,
-    known: HashMap<Whose, Known>,
+    known: Keyed<Whose, Known>,
     /// Those that rows refer to.
     pub referred: Vec<NatRule>,
     issues: Vec<Issue>,
@@ -64,7 +64,7 @@ pub struct Asking<'f> {
 impl<'a> Rules<'a> {
     /// Those of a node.
     pub fn new(node: &'a dyn NodeView) -> Self {
-        Self { node, known: HashMap::new(), referred: Vec::new(), issues: Vec::new() }
+        Self { node, known: Keyed::default(), referred: Vec::new(), issues: Vec::new() }
     }
 
     /// Hands over what could not be read.
@@ -113,7 +113,7 @@ impl<'a> Rules<'a> {
 
     /// The first rule that applies.
     fn first(&mut self, whose: Whose, mut applies: impl FnMut(&NatRule) -> Option<bool>) -> WouldMatch {
-        if !self.known.contains_key(&whose) {
+        if !self.known.contains(&whose) {
             let read = self.read(whose);
             self.known.insert(whose, read);
         }

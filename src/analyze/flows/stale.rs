@@ -10,7 +10,7 @@ mod judge;
 mod range;
 pub mod types;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl<'a> Search<'a> {
             .iter()
             .map(|filter| FlowFilter { status: Some((Status::DST_NAT, Status::DST_NAT)), ..filter.clone() })
             .collect();
-        let mut roads: HashSet<Road> = HashSet::new();
+        let mut roads: BTreeSet<Road> = BTreeSet::new();
         let mut is_full = false;
         let read = view.flows(host, &translated, &mut |flow| {
             if let Some(road) = Road::of(flow) {

@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::model::view::NodeView;
 /// The addresses of all nodes and pods that were asked, as one node sees them.
 #[derive(Debug)]
 pub struct World {
-    owners: HashMap<IpAddr, Who>,
+    owners: BTreeMap<IpAddr, Who>,
     /// The networks in which other machines may be.
     neighbours: Vec<IpNet>,
     /// The node's hostNetwork pods, sorted.
@@ -31,7 +31,7 @@ impl World {
     /// Reads pods and addresses of all nodes; those of `nodes[at]` go before the others'.
     pub fn read(nodes: &[&dyn NodeView], at: usize, gathered: &mut Gathered) -> Self {
         let mut world =
-            Self { owners: HashMap::new(), neighbours: Vec::new(), host_network_pods: Vec::new(), complete: true };
+            Self { owners: BTreeMap::new(), neighbours: Vec::new(), host_network_pods: Vec::new(), complete: true };
         let others = (0..nodes.len()).filter(|other| *other != at);
         for place in std::iter::once(at).chain(others) {
             world.add(nodes, place, place == at, gathered);

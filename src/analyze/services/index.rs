@@ -2,13 +2,14 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::evidence::{Words, of_rule};
 use super::mode::RuleSource;
 use super::source::{Held, Source};
 use super::types::{Evidence, FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict, RuleSet};
+use crate::model::keyed::Keyed;
 use crate::model::kube_proxy::{ChainName, HashForm, Protocol, ServicePortName, service_hash};
 use crate::model::netfilter::table::Family;
 use crate::model::text::ByteText;
@@ -101,7 +102,7 @@ impl IndexedSet<'_> {
 pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec<(Group, Vec<(usize, usize)>)> {
     let names = explained(sets, known);
     let families: Vec<RuleSet> = sets.iter().map(|set| RuleSet { family: Family::Ip, ..set.set.clone() }).collect();
-    let mut places: HashMap<(&RuleSet, KeyOf<'_>), usize> = HashMap::new();
+    let mut places: Keyed<(&RuleSet, KeyOf<'_>), usize> = Keyed::default();
     let mut groups: Vec<(Group, Vec<(usize, usize)>)> = Vec::new();
     for (at, (set, family)) in sets.iter().zip(&families).enumerate() {
         for (place, entry) in set.begun.entries.iter().enumerate() {

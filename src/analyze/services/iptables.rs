@@ -2,8 +2,6 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashMap;
-
 use super::chains::Reader;
 use super::doubt;
 use super::evidence::{Words, of_rule};
@@ -11,6 +9,7 @@ use super::index::{Begun, Does, Entry, Found, Place};
 use super::source::{Held, Source};
 use super::step::{Step, Then, When};
 use super::types::{FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict};
+use crate::model::keyed::Keyed;
 use crate::model::kube_proxy::{ChainName, ChainRole, Protocol, ServicePortName};
 use crate::model::netfilter::table::Family;
 use crate::model::text::ByteText;
@@ -51,7 +50,7 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
         let reader = Reader { source, words: Words::Left };
         let chain = begun.chains.len();
         let mut entries = Vec::new();
-        let mut led = Led::new();
+        let mut led = Led::default();
         for (place, step) in held.steps().enumerate() {
             let found = Found::Rule { chain, at: place, filter: is_filter };
             if let Some(on) = leads_to_node_ports(&step, source.table.family) {
@@ -102,7 +101,7 @@ fn is_usual(step: &Step<'_>, entry: &Entry) -> bool {
 }
 
 /// Which entry leads packets to an address or port: the first one decides.
-type Led = HashMap<(Option<Protocol>, Option<std::net::IpAddr>, u16), usize>;
+type Led = Keyed<(Option<Protocol>, Option<std::net::IpAddr>, u16), usize>;
 
 /// Says when two services have one address and port. `entries` are those before this one.
 fn twice(led: &mut Led, entries: &[Entry], entry: &Entry, held: &Held, source: &Source<'_>) {
@@ -112,7 +111,7 @@ fn twice(led: &mut Led, entries: &[Entry], entry: &Entry, held: &Held, source: &
         Place::NodePort(port) => (entry.protocol, None, port),
         Place::HealthCheck(_) => return,
     };
-    let first = entries.get(*led.entry(at).or_insert(entries.len()));
+    let first = entries.get(*led.get_or_insert_with(at, || entries.len()));
     if let Some(Does::LeadsTo(first)) = first.map(|entry| &entry.does)
         && first != chain
     {

@@ -2,18 +2,17 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashSet;
-
 use super::index::IndexedSet;
 use super::iptables::comment_name;
 use super::types::{Leftover, ServicePort};
+use crate::model::keyed::Keyed;
 use crate::model::kube_proxy::ChainName;
 use crate::model::netfilter::table::TableRef;
 use crate::model::text::ByteText;
 
 /// The chains of tables that were read whole which are in no service.
 pub(super) fn of(sets: &[IndexedSet<'_>], ports: &[ServicePort], node: Option<&String>) -> Vec<Leftover> {
-    let used: HashSet<(&TableRef, &ByteText)> =
+    let used: Keyed<(&TableRef, &ByteText), ()> =
         ports.iter().flat_map(|port| &port.chains).map(|chain| (&chain.chain.table, &chain.chain.name)).collect();
     let mut leftovers = Vec::new();
     let all =

@@ -3,7 +3,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::evidence::Words;
@@ -39,8 +39,8 @@ pub struct Endpoints {
 /// Where services of one node begin.
 pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
-    addresses: HashMap<(IpAddr, u16), Vec<Begins>>,
-    node_ports: HashMap<(Family, u16), Vec<Ported>>,
+    addresses: BTreeMap<(IpAddr, u16), Vec<Begins>>,
+    node_ports: BTreeMap<(Family, u16), Vec<Ported>>,
     pods: Option<Pods>,
     doubt: Option<&'static str>,
 }
@@ -59,9 +59,9 @@ impl<'a> Beginnings<'a> {
             }
             _ => None,
         };
-        let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
+        let mut addresses: BTreeMap<_, Vec<_>> = BTreeMap::new();
         // Both families of a service stand in one group, and each has rules of its own.
-        let mut node_ports: HashMap<_, Vec<_>> = HashMap::new();
+        let mut node_ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (at, (group, _)) in indexed.groups.iter().enumerate() {
             let of_group = match group.key {
                 Key::Named(_, protocol) => protocol,

@@ -3,7 +3,7 @@
 //! May import model only.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::step::{Step, Then};
 use crate::analyze::answer::Gathered;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Level, Read, Section};
+use crate::model::keyed::Keyed;
 use crate::model::kube_proxy::ChainName;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::recent::RecentList;
@@ -33,10 +34,10 @@ pub(super) struct Source<'a> {
 /// 110,000 rules.
 struct Whole {
     chains: Section<Vec<Chain>>,
-    names: HashSet<ByteText>,
+    names: Keyed<ByteText, ()>,
     batch: RefCell<Batch>,
     /// Sets that were asked for one key after the other, all of their elements.
-    sets: RefCell<BTreeMap<ByteText, Keyed>>,
+    sets: RefCell<BTreeMap<ByteText, WholeSet>>,
 }
 
 /// What was read for some services.
@@ -44,7 +45,7 @@ struct Whole {
 struct Batch {
     chains: Chains,
     /// The maps that their rules draw from.
-    maps: HashMap<ByteText, Place<Element>>,
+    maps: Keyed<ByteText, Place<Element>>,
 }
 
 /// Chains that were read together, by name.
@@ -54,7 +55,7 @@ type Chains = Section<Vec<(ByteText, Vec<Rule>)>>;
 type Place<T> = (Section<Vec<Vec<T>>>, usize);
 
 /// The elements of a set, and whether a key falls to an element only by being its key.
-type Keyed = (Section<Vec<Element>>, bool);
+type WholeSet = (Section<Vec<Element>>, bool);
 
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
@@ -170,7 +171,7 @@ impl<'a> Source<'a> {
         self.note(&chains);
         let rules = chains.value.iter().flat_map(|(_, rules)| rules);
         let maps: BTreeSet<ByteText> = rules.filter_map(|rule| self.draws_from(rule)).collect();
-        let mut batch = Batch { chains, maps: HashMap::new() };
+        let mut batch = Batch { chains, maps: Keyed::default() };
         if !maps.is_empty() {
             let names: Vec<ByteText> = maps.into_iter().collect();
             let read = self.view.elements_in(self.netns, &self.table, &names);

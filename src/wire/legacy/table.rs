@@ -2,11 +2,11 @@
 //!
 //! May import model, and wire's own matches and targets.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::entry::{Entry, verdict};
 use super::{Info, Malformed, rule, text};
+use crate::model::keyed::Keyed;
 use crate::model::netfilter::chain::{Base, Chain, ChainKind, Hook, Policy, Rules};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::{Counters, Family, TableRef};
@@ -34,7 +34,7 @@ pub struct LegacyTable {
     /// As they stand there.
     spans: Vec<Span>,
     /// Which of them has a name.
-    by_name: HashMap<ByteText, usize>,
+    by_name: Keyed<ByteText, usize>,
     /// Where rules begin, and which chain does so there: for jumps.
     starts: Vec<(usize, usize)>,
     problems: Vec<Malformed>,
@@ -49,7 +49,7 @@ impl LegacyTable {
             bytes,
             offset,
             spans: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: Keyed::default(),
             starts: Vec::new(),
             problems: Vec::new(),
         };
@@ -59,7 +59,7 @@ impl LegacyTable {
         table.find_base_chains(info);
         table.find_user_chains(info);
         for (index, span) in table.spans.iter().enumerate() {
-            table.by_name.entry(span.name.clone()).or_insert(index);
+            table.by_name.get_or_insert_with(span.name.clone(), || index);
         }
         table.starts = table.spans.iter().enumerate().map(|(index, span)| (span.rules.start, index)).collect();
         table.starts.sort_unstable();

@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::analyze::services::lookup::{Beginnings, Endpoints};
 use crate::analyze::services::types::FrontKind;
 use crate::model::flow::Flow;
 use crate::model::issue::Level;
+use crate::model::keyed::Keyed;
 use crate::model::netfilter::chain::Hook;
 use crate::model::route::Family;
 use crate::model::view::NodeView;
@@ -89,9 +90,9 @@ impl Verdict {
 pub(super) struct Judge<'a> {
     node: &'a dyn NodeView,
     beginnings: Beginnings<'a>,
-    judged: HashMap<Road, Verdict>,
+    judged: Keyed<Road, Verdict>,
     /// What other rules do with a packet to there.
-    others: HashMap<(u8, SocketAddr), Result<bool, Arc<str>>>,
+    others: Keyed<(u8, SocketAddr), Result<bool, Arc<str>>>,
 }
 
 impl<'a> Judge<'a> {
@@ -102,8 +103,12 @@ impl<'a> Judge<'a> {
         world: &World,
         gathered: &mut Gathered,
     ) -> Self {
-        let mut judge =
-            Self { node, beginnings: Beginnings::read(node, gathered), judged: HashMap::new(), others: HashMap::new() };
+        let mut judge = Self {
+            node,
+            beginnings: Beginnings::read(node, gathered),
+            judged: Keyed::default(),
+            others: Keyed::default(),
+        };
         let mut roads: Vec<Road> = roads.into_iter().collect();
         roads.sort_unstable();
         let fronts: Vec<Vec<usize>> = roads.iter().map(|road| judge.fronts(road, world)).collect();

@@ -6,7 +6,7 @@
 //! differ, so the limit is per protocol, masquerade address, destination address and port. The kernel keeps a
 //! source port in its class (`nf_nat_l4proto_unique_tuple`): up to 511, up to 1023, or above.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::flow::Flow;
@@ -52,7 +52,7 @@ impl Taken {
 /// Counts taken ports, in bounded memory: where there are too many destinations, those with few flows are let go.
 #[derive(Default)]
 pub(super) struct Ports {
-    held: HashMap<Towards, Taken>,
+    held: BTreeMap<Towards, Taken>,
     /// How many flows a destination may have lost by being let go.
     pub(super) short_by: u32,
 }

@@ -2,20 +2,21 @@
 //!
 //! May import model and its siblings only. Its memory does not grow with the table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::ports::Ports;
 use crate::model::flow::Flow;
 use crate::model::flow::status::Status;
+use crate::model::keyed::Keyed;
 
 /// Whose addresses are: a number for each pod, and one for the node.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     /// The pods' addresses.
-    pub(super) pods: HashMap<IpAddr, u32>,
+    pub(super) pods: Keyed<IpAddr, u32>,
     /// The node's own addresses.
-    pub(super) node: HashMap<IpAddr, u32>,
+    pub(super) node: Keyed<IpAddr, u32>,
     /// Whose 127.0.0.0/8 and `::1` are.
     pub(super) loopback: Option<u32>,
 }
