@@ -24,13 +24,13 @@ fn a_mark_is_followed_from_the_rule_that_sets_it_to_the_one_that_asks_for_it() {
     assert!(own.iter().any(is_told), "{own:#?}");
     // The rule of mangle, the mark that is asked for, whether the pod is masqueraded, and whether podnet is sure.
     let cases: [(&[&str], &str, bool, Option<bool>); 7] = [
-        (&["-s", "10.200.0.3", "-j", "MARK", "--set-mark", "7"], "7", true, Some(true)),
-        (&["-s", "10.200.0.3", "-j", "MARK", "--set-mark", "7"], "8", false, None),
-        (&["-s", "10.200.0.2", "-j", "MARK", "--set-mark", "7"], "7", false, None),
+        (&["-s", "10.200.0.3", "-j", "MARK", "--set-mark", "7"], "7/0xff", true, Some(true)),
+        (&["-s", "10.200.0.3", "-j", "MARK", "--set-mark", "7"], "8/0xff", false, None),
+        (&["-s", "10.200.0.2", "-j", "MARK", "--set-mark", "7"], "7/0xff", false, None),
         (&["-j", "MARK", "--or-mark", "0x10"], "0x10/0x10", true, Some(true)),
-        (&["-p", "tcp", "-j", "MARK", "--set-mark", "7"], "7", true, Some(false)),
-        (&["-p", "udp", "-j", "MARK", "--set-mark", "7"], "7", false, Some(false)),
-        (&["-j", "CONNMARK", "--restore-mark"], "7", false, Some(false)),
+        (&["-p", "tcp", "-j", "MARK", "--set-mark", "7"], "7/0xff", true, Some(false)),
+        (&["-p", "udp", "-j", "MARK", "--set-mark", "7"], "7/0xff", false, Some(false)),
+        (&["-j", "CONNMARK", "--restore-mark"], "7/0xff", false, Some(false)),
     ];
     for (mangle, mark, masqueraded, expected) in cases {
         for hook in ["PREROUTING", "FORWARD"] {
