@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::evidence::{Words, of_rule};
@@ -101,7 +101,7 @@ impl IndexedSet<'_> {
 pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec<(Group, Vec<(usize, usize)>)> {
     let names = explained(sets, known);
     let families: Vec<RuleSet> = sets.iter().map(|set| RuleSet { family: Family::Ip, ..set.set.clone() }).collect();
-    let mut places: HashMap<(&RuleSet, KeyOf<'_>), usize> = HashMap::new();
+    let mut places: BTreeMap<(&RuleSet, KeyOf<'_>), usize> = BTreeMap::new();
     let mut groups: Vec<(Group, Vec<(usize, usize)>)> = Vec::new();
     for (at, (set, family)) in sets.iter().zip(&families).enumerate() {
         for (place, entry) in set.begun.entries.iter().enumerate() {
@@ -149,7 +149,7 @@ fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
 type Names = BTreeMap<String, (ServicePortName, Option<Protocol>)>;
 
 /// A key whose name stands elsewhere: there are as many as rules.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum KeyOf<'e> {
     Named(&'e ServicePortName, Option<Protocol>),
     Hash(String),

@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::chains::Reader;
 use super::doubt;
@@ -102,7 +102,7 @@ fn is_usual(step: &Step<'_>, entry: &Entry) -> bool {
 }
 
 /// Which entry leads packets to an address or port: the first one decides.
-type Led = HashMap<(Option<Protocol>, Option<std::net::IpAddr>, u16), usize>;
+type Led = BTreeMap<(Option<Protocol>, Option<std::net::IpAddr>, u16), usize>;
 
 /// Says when two services have one address and port. `entries` are those before this one.
 fn twice(led: &mut Led, entries: &[Entry], entry: &Entry, held: &Held, source: &Source<'_>) {
