@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use super::entry::{Entry, verdict};
 use super::{Info, Malformed, rule, text};
-use crate::model::keyed::Keyed;
 use crate::model::netfilter::chain::{Base, Chain, ChainKind, Hook, Policy, Rules};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::{Counters, Family, TableRef};
@@ -34,7 +33,7 @@ pub struct LegacyTable {
     /// As they stand there.
     spans: Vec<Span>,
     /// Which of them has a name.
-    by_name: Keyed<ByteText, usize>,
+    by_name: Vec<(Key, usize)>,
     /// Where rules begin, and which chain does so there: for jumps.
     starts: Vec<(usize, usize)>,
     problems: Vec<Malformed>,
@@ -49,7 +48,7 @@ impl LegacyTable {
             bytes,
             offset,
             spans: Vec::new(),
-            by_name: Keyed::default(),
+            by_name: Vec::new(),
             starts: Vec::new(),
             problems: Vec::new(),
         };
@@ -58,9 +57,8 @@ impl LegacyTable {
         }
         table.find_base_chains(info);
         table.find_user_chains(info);
-        for (index, span) in table.spans.iter().enumerate() {
-            table.by_name.get_or_insert_with(span.name.clone(), || index);
-        }
+        table.by_name = table.spans.iter().enumerate().map(|(index, span)| (key(&span.name), index)).collect();
+        table.by_name.sort_unstable();
         table.starts = table.spans.iter().enumerate().map(|(index, span)| (span.rules.start, index)).collect();
         table.starts.sort_unstable();
         table
@@ -97,7 +95,10 @@ impl LegacyTable {
     }
 
     fn named(&self, name: &ByteText) -> Option<&Span> {
-        self.spans.get(*self.by_name.get(name)?)
+        let wanted = key(name);
+        let first = self.by_name.partition_point(|(key, _)| *key < wanted);
+        let alike = self.by_name.iter().skip(first).take_while(|(key, _)| *key == wanted);
+        alike.filter_map(|(_, index)| self.spans.get(*index)).find(|span| span.name == *name)
     }
 
     /// Some of the chains, by name.
@@ -251,6 +252,18 @@ impl LegacyTable {
         });
         if last >= start && is_return { last } else { end }
     }
+}
+
+/// The beginning of a name, which is all of it (`XT_FUNCTION_MAXNAMELEN`): sorted and found where it stands, not
+/// wherever the name is.
+type Key = [u8; 32];
+
+fn key(name: &ByteText) -> Key {
+    let mut key = Key::default();
+    for (place, byte) in key.iter_mut().zip(name.as_bytes()) {
+        *place = *byte;
+    }
+    key
 }
 
 fn to_usize(number: u32) -> usize {
