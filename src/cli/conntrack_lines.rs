@@ -111,9 +111,9 @@ impl Lines {
         std::mem::take(&mut self.held)
     }
 
-    /// All that is not known is asked about again.
-    pub fn forget_strangers(&mut self) {
-        self.strangers.forget();
+    /// Names were read anew because it was time.
+    pub fn refreshed(&mut self) {
+        self.strangers.refreshed();
     }
 
     /// Says something about the watch itself.

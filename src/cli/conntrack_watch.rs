@@ -283,7 +283,7 @@ impl Round<'_, '_, '_> {
             }
         }
         if compare {
-            self.watch.lines.forget_strangers();
+            self.watch.lines.refreshed();
         }
         for place in 0..self.places.len() {
             if fresh {

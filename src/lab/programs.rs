@@ -28,6 +28,8 @@ pub struct Programs {
     pub v6: Option<(PathBuf, PathBuf)>,
     /// `nft`, in mode nftables.
     pub nft: Option<PathBuf>,
+    /// `conntrack`, where it is installed.
+    pub conntrack: Option<PathBuf>,
     lock: PathBuf,
 }
 
@@ -49,6 +51,7 @@ impl Programs {
             save: iptables(save)?,
             v6: if has_v6 { Some((iptables(restore6)?, iptables(save6)?)) } else { None },
             nft: if proxy == LabProxy::Nftables { Some(find("nft", "nftables", &path())?) } else { None },
+            conntrack: find("conntrack", "conntrack", &path()).ok(),
             lock: folder.join(LOCK_FILE),
         })
     }

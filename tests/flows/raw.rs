@@ -18,6 +18,9 @@ const NESTED: u16 = 0x8000;
 /// Answered, assured and confirmed: the kernel puts nothing in that is not confirmed.
 pub const CONFIRMED: u32 = 0x0e;
 
+/// An address and a port.
+pub type End = (Ipv4Addr, u16);
+
 pub fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -35,14 +38,14 @@ pub fn be32(kind: u16, value: u32) -> Vec<u8> {
 }
 
 /// `CTA_TUPLE_*` of TCP.
-pub fn tuple(kind: u16, src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16)) -> Vec<u8> {
+pub fn tuple(kind: u16, src: End, dst: End) -> Vec<u8> {
     let addresses = nest(1, &[attr(1, &src.0.octets()), attr(2, &dst.0.octets())]);
     let ports = nest(2, &[attr(1, &[6]), attr(2, &src.1.to_be_bytes()), attr(3, &dst.1.to_be_bytes())]);
     nest(kind, &[addresses, ports])
 }
 
 /// Both tuples of a conversation, nothing translated.
-pub fn tuples(src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16)) -> Vec<u8> {
+pub fn tuples(src: End, dst: End) -> Vec<u8> {
     [tuple(1, src, dst), tuple(2, dst, src)].concat()
 }
 
@@ -66,7 +69,7 @@ pub fn changer(netns: &Netns) -> Socket {
 }
 
 /// Messages that put flows in and take them out again, one after the other in one row of bytes.
-pub fn in_and_out(conversations: &[((Ipv4Addr, u16), (Ipv4Addr, u16))]) -> Vec<u8> {
+pub fn in_and_out(conversations: &[(End, End)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (src, dst) in conversations {
         let state = nest(4, &[nest(1, &[attr(1, &[3])])]);

@@ -20,3 +20,4 @@ mod services;
 mod stale;
 mod state_file;
 mod watch;
+mod watching;

@@ -17,6 +17,11 @@ fn told(lab: &Lab, pod: &str, part: &str) -> Vec<Value> {
 #[test]
 fn a_mark_is_followed_from_the_rule_that_sets_it_to_the_one_that_asks_for_it() {
     let lab = Lab::up(&["--no-masquerade", "--proxy", "nftables"]);
+    // kube-proxy's own: which services' packets it marks is not followed, who marks is.
+    let own = told(&lab, POD, "leaving");
+    let marked =
+        own.iter().find(|rule| rule["says"].as_str().is_some_and(|says| says.contains("bears the mark 0x4000/0x4000")));
+    assert_eq!(marked.map(|rule| &rule["marked_by"][0]["chain"]["name"]), Some(&Value::from("services")), "{own:#?}");
     // The rule of mangle, the mark that is asked for, whether the pod is masqueraded, and whether podnet is sure.
     let cases: [(&[&str], &str, bool, Option<bool>); 7] = [
         (&["-s", "10.200.0.3", "-j", "MARK", "--set-mark", "7"], "7", true, Some(true)),

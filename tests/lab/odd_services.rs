@@ -117,3 +117,42 @@ fn an_expired_affinity_binds_nobody_and_the_kernel_agrees() {
         assert!(reached.iter().any(|name| *name == NGINX) && reached.iter().any(|name| *name == FAR), "{proxy}");
     }
 }
+
+/// As kube-proxy does: a UDP client that talked to an endpoint that is gone is led to one that is there.
+#[test]
+fn a_udp_flow_to_an_endpoint_that_is_gone_does_not_stay() {
+    for proxy in PROXIES {
+        let lab = Lab::with_proxy(proxy);
+        let add = |name: &str, endpoint: &str| {
+            let rest = ["--port", "7", "--protocol", "udp", "--cluster-ip", "10.32.0.60", "--endpoint", endpoint];
+            lab.service("add", &[&[name], rest.as_slice()].concat());
+        };
+        add("moves", "10.200.0.4:7");
+        // One socket, so one flow.
+        let (told, heard) = std::sync::mpsc::channel::<String>();
+        let (go, next) = std::sync::mpsc::channel::<()>();
+        let path = crate::services::netns(&lab, POD);
+        let client = std::thread::spawn(move || {
+            crate::harness::within(&path, move || {
+                let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).expect("binds");
+                socket.set_read_timeout(Some(crate::harness::PATIENCE)).expect("timeout");
+                while next.recv().is_ok() {
+                    socket.send_to(b"?", "10.32.0.60:7").expect("sends");
+                    let mut bytes = [0; 2048];
+                    let (length, _) = socket.recv_from(&mut bytes).expect("answers");
+                    told.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).expect("heard");
+                }
+            });
+        });
+        let ask = || {
+            go.send(()).expect("it waits");
+            heard.recv_timeout(crate::harness::PATIENCE).expect("an answer")
+        };
+        assert!(ask().contains(NGINX), "{proxy}");
+        lab.service("remove", &["moves"]);
+        add("moves", "10.200.1.2:7");
+        assert!(ask().contains(FAR), "{proxy}: the flow to the endpoint that is gone was deleted");
+        drop(go);
+        client.join().expect("no panic");
+    }
+}

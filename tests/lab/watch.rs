@@ -3,214 +3,22 @@
 //! Oracles: `conntrack -E` and `conntrack -L`, and how many flows the test itself made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use podnet::model::flow::filter::{FlowFilter, TupleFilter};
 use podnet::sys::events::{EventSocket, Heard};
 use podnet::sys::netlink::NETFILTER;
 use podnet::wire::{conntrack, event_filter};
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, PATIENCE, ask_tcp, pod, podnet, succeeded, wait_until, within};
-
-/// A namespace without a name that tracks what is sent in it; it ends with the test.
-struct Bare {
-    netns: File,
-}
-
-impl Bare {
-    fn new() -> Self {
-        let (netns, _) = podnet::sys::netns::create().expect("a namespace");
-        let bare = Self { netns };
-        bare.run("ip link set lo up");
-        bare.run("ip address add 2001:db8::1/128 dev lo nodad");
-        bare.run("nft add table inet pnt");
-        bare.run("nft add chain inet pnt out { type filter hook output priority 0 ; }");
-        bare.run("nft add rule inet pnt out ct state new counter");
-        // No ICMP errors for what nobody hears: by then the flow is confirmed.
-        bare.run("nft add chain inet pnt in { type filter hook input priority 0 ; }");
-        bare.run("nft add rule inet pnt in udp dport 9 drop");
-        bare
-    }
-
-    fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.netns.as_raw_fd())
-    }
-
-    #[track_caller]
-    fn run(&self, command: &str) -> String {
-        let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
-        let output = within(&self.path(), move || Command::new(&words[0]).args(&words[1..]).output().expect("starts"));
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8")
-    }
-
-    /// Makes so many UDP flows, each to an address of its own from `first` on, a batch each millisecond.
-    fn flows(&self, first: u32, count: u32, batch: u32) {
-        within(&self.path(), move || {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("binds");
-            let begun = Instant::now();
-            for number in 0..count {
-                let to = Ipv4Addr::from_bits(0x7f01_0000 + first + number);
-                socket.send_to(b"?", (to, 9)).expect("sends");
-                let due = Duration::from_millis(u64::from(number / batch));
-                thread::sleep(due.saturating_sub(begun.elapsed()));
-            }
-        });
-    }
-
-    /// The ids of the flows that there are.
-    fn ids(&self) -> BTreeSet<u64> {
-        self.run("conntrack -L -o id").lines().filter_map(id).collect()
-    }
-
-    fn watch(&self, arguments: &[&str]) -> Watching {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_podnet"));
-        command.args(["--host-netns", &self.path(), "conntrack", "--watch"]).args(arguments);
-        Watching::start(command)
-    }
-}
-
-/// The id in a line of `conntrack -o id`: the last one, for an echo has an identifier too.
-fn id(line: &str) -> Option<u64> {
-    line.rsplit(' ').find_map(|word| word.strip_prefix("id=")?.parse().ok())
-}
-
-/// Text that comes line by line.
-struct Lines {
-    lines: Arc<Mutex<Vec<String>>>,
-    reader: JoinHandle<()>,
-}
-
-impl Lines {
-    fn of(from: impl Read + Send + 'static) -> Self {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let own = Arc::clone(&lines);
-        let reader = thread::spawn(move || {
-            for line in BufReader::new(from).lines() {
-                own.lock().expect("no panic").push(line.expect("UTF-8"));
-            }
-        });
-        Self { lines, reader }
-    }
-
-    fn any(&self, what: impl Fn(&str) -> bool) -> bool {
-        self.lines.lock().expect("no panic").iter().any(|line| what(line))
-    }
-
-    fn finish(self) -> Vec<String> {
-        self.reader.join().expect("no panic");
-        Arc::into_inner(self.lines).expect("the only one").into_inner().expect("no panic")
-    }
-}
-
-/// A program that runs until it is told to end.
-struct Watching {
-    child: Child,
-    out: Option<Lines>,
-    err: Option<Lines>,
-}
-
-impl Watching {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-        let out = child.stdout.take().map(Lines::of);
-        let err = child.stderr.take().map(Lines::of);
-        Self { child, out, err }
-    }
-
-    fn out(&self) -> &Lines {
-        self.out.as_ref().expect("runs")
-    }
-
-    /// Waits until it listens.
-    #[track_caller]
-    fn listening(self) -> Self {
-        wait_until("the first words", || {
-            self.out().any(|line| line.contains("podnet/conntrack-watch/"))
-                || self.err.as_ref().expect("runs").any(|line| line.contains("nf_conntrack_events"))
-        });
-        self
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().expect("a pid")), signal).expect("it runs");
-    }
-
-    /// Waits until it has told nothing for longer than it waits between two comparisons.
-    #[track_caller]
-    fn quiet(&self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let (mut seen, mut since) = (0, Instant::now());
-        while since.elapsed() < Duration::from_millis(1500) {
-            assert!(Instant::now() < deadline, "it goes on");
-            let now = self.out().lines.lock().expect("no panic").len();
-            if now != seen {
-                (seen, since) = (now, Instant::now());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Stops it, and waits until it is.
-    fn freeze(&self) {
-        self.signal(Signal::SIGSTOP);
-        let stat = format!("/proc/{}/stat", self.child.id());
-        wait_until("the stop", || std::fs::read_to_string(&stat).expect("it runs").contains(") T "));
-    }
-
-    #[track_caller]
-    fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("its own child") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Ends it by Ctrl-C, and gives what it wrote.
-    #[track_caller]
-    fn stop(mut self) -> (Vec<String>, Vec<String>) {
-        self.signal(Signal::SIGINT);
-        let status = self.ended();
-        let (out, err) = (self.out.take().expect("runs").finish(), self.err.take().expect("runs").finish());
-        // In a namespace without pods, what pods are is not all known.
-        assert!(matches!(status.code(), Some(0 | 3)), "{err:#?}");
-        (out, err)
-    }
-
-    /// The same, its lines as JSON without the first.
-    #[track_caller]
-    fn stop_json(self) -> Vec<Value> {
-        let (out, err) = self.stop();
-        assert_eq!(err, Vec::<String>::new());
-        let mut lines = out.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        assert_eq!(lines.next().expect("a head")["schema"], "podnet/conntrack-watch/v1");
-        lines.collect()
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        // Only where a test failed: it has not been waited for.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
+use crate::harness::{Lab, ask_tcp, pod, podnet, succeeded, wait_until, within};
+use crate::watching::{Bare, Watching, id};
 
 /// What happened to each flow, in order.
 type Story = BTreeMap<u64, Vec<String>>;
@@ -598,7 +406,6 @@ fn in_a_storm_it_says_what_it_lost_and_is_right_in_the_end() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let mut text = String::new();
     for number in 0..20_000u32 {
-        use std::fmt::Write as _;
         let (high, low) = (number / 250, number % 250 + 1);
         let (zone, timeout) = (number % 3, 100 + number % 50);
         let _ = writeln!(
@@ -630,4 +437,27 @@ fn in_a_storm_it_says_what_it_lost_and_is_right_in_the_end() {
     assert_eq!((told.difference(&actual).count(), actual.difference(&told).count()), (0, 0), "peak {most}");
     let kilobytes: u64 = most.split(' ').next().expect("a number").parse().expect("a number");
     assert!(kilobytes < 160 * 1024, "peak {most}");
+}
+
+/// 20,000 events a second, for a watch that has one processor to itself, or half of one.
+#[test]
+fn of_many_events_each_is_told_or_counted_as_lost() {
+    const FLOWS: u32 = 40_000;
+    let bare = Bare::new();
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0", env!("CARGO_BIN_EXE_podnet"), "--host-netns", &bare.path()]);
+    command.args(["conntrack", "--watch", "-o", "json"]);
+    let watching = Watching::start(command).listening();
+    let begun = Instant::now();
+    bare.flows(0, FLOWS, 20);
+    let took = begun.elapsed();
+    watching.quiet();
+    let cpu = watching.cpu();
+    let events = watching.stop_json();
+    let new = notes(&events, "new");
+    assert_eq!(new.len(), usize::try_from(FLOWS).expect("small"), "each flow once");
+    let told = new.iter().filter(|event| event["resynced"] == false).count();
+    let lost: u64 = notes(&events, "overrun").iter().map(|note| note["lost"].as_u64().expect("counted")).sum();
+    assert_eq!(u64::try_from(told).expect("few") + lost, u64::from(FLOWS));
+    println!("{FLOWS} flows in {took:?}: {lost} lost; the watch took {cpu:?} of its processor");
 }

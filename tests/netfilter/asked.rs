@@ -1,13 +1,8 @@
 //! `nat` and `rules` on rules that the programs wrote and the kernel holds, live and from a snapshot.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
 use podnet::analyze::identity::PodQuery;
 use podnet::analyze::nat::nat;
 use podnet::analyze::rules::{RulesQuery, rules};
-use podnet::collect::live::{LiveNode, LiveOptions};
 use podnet::model::netfilter::chain::Hook;
 use podnet::model::snapshot::{NetfilterSections, Snapshot};
 use podnet::model::view::NodeView;
@@ -15,34 +10,8 @@ use podnet::render;
 use podnet::render::style::Style;
 
 use crate::built::{HOST, Node};
+use crate::restored::{feed, live};
 use crate::testbed::Netns;
-
-pub fn feed(netns: &Netns, program: &[&str], input: &str) -> String {
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", &netns.name])
-        .args(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-pub fn live(netns: &Netns) -> LiveNode {
-    let options = LiveOptions {
-        proc_root: "/proc".into(),
-        host_netns: Some(netns.path()),
-        endpoint: None,
-        env_endpoint: None,
-        timeout: Duration::from_secs(1),
-        now: "2026-11-22T23:40:00Z".parse().unwrap(),
-    };
-    LiveNode::open(&options).unwrap()
-}
 
 /// A worker with these rules and pods at 10.200.0.30 and .31.
 pub fn worker(netns: &Netns) -> Snapshot {

@@ -12,7 +12,8 @@ use podnet::model::view::NodeView;
 use podnet::render;
 use podnet::render::style::Style;
 
-use crate::asked::{feed, live, worker};
+use crate::asked::worker;
+use crate::restored::{feed, live};
 use crate::testbed::Netns;
 
 const WIDE: Style = Style { wide: true, ..Style::PLAIN };
@@ -70,7 +71,7 @@ fn names_and_comments_cannot_move_the_cursor() {
 /// A chain of 100,000 rules and a thousand chains that lead on to each other: listed, counted and walked in bounded time.
 #[test]
 fn a_chain_of_a_hundred_thousand_rules_is_listed_in_bounded_time() {
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_secs(240);
     let mut text = "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n".to_owned();
     for number in 0..1000 {
         let _ = writeln!(text, ":C{number} -");

@@ -141,12 +141,34 @@ fn sets(ruleset: &Ruleset) -> (Vec<(String, String)>, Vec<String>) {
                 inner(&ruleset.ask(&["-nn", "-a", "list", word, family.name(), &name, &found.id.name.to_string()]));
             if !ours.exact {
                 inexact.push(ours.text);
-            } else if ours.text != theirs {
+            } else if !is_same_but_for_time(&ours.text, &theirs) {
                 differing.push((ours.text, theirs));
             }
         }
     }
     (differing, inexact)
+}
+
+/// How many seconds may lie between two looks on a busy machine.
+const LATER: u64 = 120;
+
+/// Whether a set that was looked at later is told in the same words, but for the seconds that its elements have left.
+fn is_same_but_for_time(ours: &str, theirs: &str) -> bool {
+    const LEFT: &str = "expires ";
+    let split = |text: &str| {
+        let mut parts = text.split(LEFT);
+        let mut words = vec![parts.next().unwrap_or_default().to_owned()];
+        let mut seconds = Vec::new();
+        for part in parts {
+            let (number, rest) = part.split_once('s').unwrap();
+            seconds.push(number.parse::<u64>().unwrap());
+            words.push(rest.to_owned());
+        }
+        (words, seconds)
+    };
+    let ((ours, before), (theirs, after)) = (split(ours), split(theirs));
+    let later = |(before, after): (&u64, &u64)| (*after..=*after + LATER).contains(before);
+    ours == theirs && before.len() == after.len() && before.iter().zip(&after).all(later)
 }
 
 fn told(differing: &[(String, String)]) -> String {

@@ -11,6 +11,7 @@ mod ipsets;
 mod language;
 mod matches;
 mod recent;
+mod restored;
 mod targets;
 #[path = "../kernel/testbed.rs"]
 #[allow(dead_code, reason = "what tests/kernel needs of it and these tests do not")]

@@ -9,7 +9,7 @@ use crate::world::Rules;
 /// What a question asks of IPv4's tables, without what every question asks: whether the rules are hooked in,
 /// and what comes before them.
 fn asked(rules: Rules, text: Option<&str>, endpoints_only: bool) -> Vec<String> {
-    let node = Watched::new(rules.node());
+    let node = Watched::of_rules(rules.node());
     let query = ServicesQuery { text: text.map(str::to_owned), endpoints_only, ..ServicesQuery::default() };
     services(&[&node as &dyn NodeView], &query).unwrap();
     let all = node.asked();

@@ -13,7 +13,7 @@ use podnet::model::issue::Level;
 use podnet::model::snapshot::Snapshot;
 use podnet::model::view::NodeView;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// `*nat` with these chains and rules; kube-proxy's rules are hooked in.
 fn node(chains: &str, rules: &str) -> Snapshot {

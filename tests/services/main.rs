@@ -14,10 +14,14 @@ mod foreign;
 mod odd;
 mod oracle;
 mod recorded;
+#[path = "../netfilter/restored.rs"]
+mod restored;
 mod stale;
 #[path = "../kernel/testbed.rs"]
 #[allow(dead_code)] // shared with tests/kernel, which uses more of it
 mod testbed;
 mod told;
+#[path = "../answers/support/watched.rs"]
+#[allow(dead_code)] // shared with tests/answers, which asks for other things
 mod watched;
 mod world;

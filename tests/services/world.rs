@@ -1,16 +1,13 @@
 //! The recorded worker: rules restored into a namespace and read from the kernel, pods as the API server had them.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use podnet::collect::live::{LiveNode, LiveOptions};
 use podnet::model::snapshot::{NetfilterSections, Snapshot};
 use podnet::model::view::NodeView as _;
 
 use crate::built::{HOST, Node};
 use crate::cluster::Cluster;
+use crate::restored::{self, live};
 use crate::testbed::Netns;
 
 macro_rules! rules {
@@ -88,15 +85,7 @@ pub fn iptables(netns: &Netns, back_end: &str, [four, six]: [&str; 2]) {
 pub fn worker(restore: &dyn Fn(&Netns)) -> Snapshot {
     let netns = Netns::new();
     restore(&netns);
-    let options = LiveOptions {
-        proc_root: "/proc".into(),
-        host_netns: Some(netns.path()),
-        endpoint: None,
-        env_endpoint: None,
-        timeout: Duration::from_secs(1),
-        now: "2026-11-22T23:40:00Z".parse().unwrap(),
-    };
-    let live = LiveNode::open(&options).unwrap();
+    let live = live(&netns);
     let taken = NetfilterSections::take(live.netfilter(), live.node().host_netns);
     let mut node = Node::new("worker-0");
     node.sysctl("ipv4.conf.all.route_localnet", Some("1"));
@@ -116,17 +105,7 @@ pub fn worker(restore: &dyn Fn(&Netns)) -> Snapshot {
 
 /// Runs a program within and gives it text.
 pub fn feed(netns: &Netns, program: &[&str], input: &str) {
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", &netns.name])
-        .args(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+    drop(restored::feed(netns, program, input));
 }
 
 /// The nfacct objects that kube-proxy 1.36 makes before it names them in rules. No program here makes them.

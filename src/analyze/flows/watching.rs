@@ -43,9 +43,12 @@ impl Strangers {
         self.0.len() < STRANGERS && self.0.insert((address, port))
     }
 
-    /// From now on they are asked about again.
-    pub fn forget(&mut self) {
-        self.0.clear();
+    /// Names were read anew because it was time, of those that are known here as well: where there is no more room
+    /// for others, they are forgotten.
+    pub fn refreshed(&mut self) {
+        if self.0.len() >= STRANGERS {
+            self.0.clear();
+        }
     }
 }
 

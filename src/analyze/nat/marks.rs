@@ -12,8 +12,9 @@ use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::table::TableRef;
 use crate::model::view::NodeView;
 
-/// The chains in which kube-proxy marks: its chains of services, which are not entered, lead there.
-const MARKING: [&str; 3] = ["KUBE-MARK-MASQ", "KUBE-MARK-DROP", "mark-for-masquerade"];
+/// The chains in which kube-proxy marks, with the bits that it uses: its chains of services, which are not entered,
+/// lead there, or mark with the same bits (nftables mode of today).
+const MARKING: [&str; 4] = ["KUBE-MARK-MASQ", "KUBE-MARK-DROP", "mark-for-masquerade", "services"];
 
 /// What is known of a mark.
 #[derive(Debug, Default)]
@@ -61,7 +62,7 @@ impl Marks {
             if view.chain(host, &id).value.is_none() {
                 continue;
             }
-            let mut walk = Walk::new(view, host, Question { tells: &|_| false, enters: &|_| true });
+            let mut walk = Walk::new(view, host, Question { tells: &|_| false, enters: &|_| false });
             walk.base_chain(&id, &mut packet.clone());
             for (place, changed) in walk.marked {
                 bits |= changed;
@@ -74,7 +75,8 @@ impl Marks {
                 }
             }
         }
-        bits
+        // A shape that is not known may set any.
+        if bits == 0 { u32::MAX } else { bits }
     }
 
     /// The rules that may have set the bits that some conditions ask for.

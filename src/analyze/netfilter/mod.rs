@@ -21,4 +21,6 @@ mod tests;
 pub use condition::{Ask, Clause, Condition};
 pub use deed::{Deed, MarkChange, Translation};
 pub use facts::Packet;
+pub use nft::deed_of as deed_of_verdict;
 pub use read::Reading;
+pub use xt::deed_of_target;

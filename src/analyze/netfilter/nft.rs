@@ -345,7 +345,8 @@ fn called(name: &ByteText) -> String {
     if text.starts_with("__") { "the rule's own set".to_owned() } else { format!("@{text}") }
 }
 
-pub(super) fn deed_of(verdict: &Verdict) -> Deed {
+/// What a verdict does.
+pub fn deed_of(verdict: &Verdict) -> Deed {
     match verdict {
         Verdict::Accept => Deed::Accept,
         Verdict::Drop => Deed::Drop,

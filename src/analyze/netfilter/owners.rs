@@ -7,11 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::analyze::answer::Gathered;
 use crate::model::issue::{Issue, Why};
 use crate::model::netfilter::chain::ChainRef;
-use crate::model::netfilter::expr::{Data, Expr, Verdict};
-use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::BackEnd;
-use crate::model::netfilter::xt::targets::Target;
-use crate::model::text::ByteText;
 use crate::model::view::NodeView;
 
 /// Beginnings of chain names, and who writes such chains.
@@ -79,7 +75,7 @@ pub fn both_back_ends(node: &dyn NodeView, gathered: &mut Gathered) {
     for base in gathered.take(&bases) {
         let held = view.chain(host, &base.id);
         for rule in gathered.take(&held).iter().flat_map(|held| &held.rules) {
-            let named = jumps(rule).map(|name| owner(&base.id.table.chain(name)));
+            let named = rule.leads_to().map(|name| owner(&base.id.table.chain(name.clone())));
             let of_table = owner(&base.id);
             owners.entry(base.id.table.back_end).or_default().insert(named.flatten().or(of_table).unwrap_or("others"));
         }
@@ -92,21 +88,5 @@ pub fn both_back_ends(node: &dyn NodeView, gathered: &mut Gathered) {
             list(legacy)
         );
         gathered.issue(Issue::note("rules of both back ends are hooked in", Why::Disagreement { detail }));
-    }
-}
-
-/// The chain that a rule leads to.
-pub fn jumps(rule: &Rule) -> Option<ByteText> {
-    match &rule.body {
-        Body::Xt(rule) => match &rule.target.does {
-            Target::Jump(chain) | Target::Goto(chain) => Some(chain.clone()),
-            _ => None,
-        },
-        Body::Nft(exprs) => exprs.iter().find_map(|expr| match expr {
-            Expr::Immediate { data: Data::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain)), .. } => {
-                Some(chain.clone())
-            }
-            _ => None,
-        }),
     }
 }

@@ -127,6 +127,11 @@ fn addrtype(asked: &Addrtype, when: &mut Vec<Condition>) {
     when.extend(asked.destination.iter().map(|test| tested(test, |kinds| Ask::DestinationKind { kinds })));
 }
 
+/// What a target does in the end.
+pub fn deed_of_target(target: &XtTarget) -> Deed {
+    done(target).1
+}
+
 fn done(target: &XtTarget) -> (Vec<MarkChange>, Deed) {
     let translate = |kind, to: &NatRange| Deed::Translate(Translation { kind, to: to.clone(), unknown: None });
     let deed = match &target.does {

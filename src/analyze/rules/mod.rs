@@ -133,8 +133,8 @@ fn rules_of(node: &dyn NodeView, table: &TableRef, chains: &[Chain], gathered: &
     let names: Vec<ByteText> = chains.iter().map(|chain| chain.id.name.clone()).collect();
     let mut count = 0;
     for some in names.chunks(at_once) {
-        let read = node.netfilter().rules_in(node.node().host_netns, table, some);
-        count += gathered.take(&read).iter().map(Vec::len).sum::<usize>();
+        let read = node.netfilter().rules_from(node.node().host_netns, table, some, |_| false);
+        count += gathered.take(&read).iter().map(|(_, rules)| rules.len()).sum::<usize>();
     }
     count
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use super::source::{Held, Source};
 use super::step::{Step, Then, When};
+use crate::analyze::netfilter::{self, Deed};
 use crate::model::issue::{Issue, Why};
 use crate::model::netfilter::chain::{ChainKind, Hook};
-use crate::model::netfilter::expr::{Data, Expr, Register, Verdict};
+use crate::model::netfilter::expr::{Data, Expr, Register};
 use crate::model::netfilter::rule::Body;
-use crate::model::netfilter::xt::targets::Target;
 use crate::model::text::ByteText;
 
 /// How many rules of foreign chains are looked at, before what they do is taken for unknown.
@@ -69,42 +69,24 @@ fn bears(step: &Step<'_>) -> Bears {
         return Bears::Not;
     }
     match &step.rule.body {
-        Body::Xt(xt) => target(&xt.target.does),
+        Body::Xt(xt) => does(netfilter::deed_of_target(&xt.target)),
         Body::Nft(exprs) => exprs.iter().map(expression).find(|bears| *bears != Bears::Not).unwrap_or(Bears::Not),
     }
 }
 
-fn target(target: &Target) -> Bears {
-    match target {
-        Target::Nothing
-        | Target::Mark(_)
-        | Target::Connmark(_)
-        | Target::Log(_)
-        | Target::Nflog(_)
-        | Target::Tcpmss(_)
-        | Target::Ct(_)
-        | Target::Notrack
-        | Target::Trace
-        | Target::Set(_)
-        | Target::Classify(_)
-        | Target::Checksum(_)
-        | Target::Tee(_)
-        | Target::Ttl(_) => Bears::Not,
-        Target::Return => Bears::Returns,
-        Target::Jump(chain) | Target::Goto(chain) => Bears::Like(chain.clone()),
+fn does(deed: Deed) -> Bears {
+    match deed {
+        Deed::Nothing | Deed::Notrack => Bears::Not,
+        Deed::Return => Bears::Returns,
+        Deed::Jump(chain) | Deed::Goto(chain) => Bears::Like(chain),
         _ => Bears::Decides,
     }
 }
 
 fn expression(expr: &Expr) -> Bears {
     match expr {
-        Expr::Immediate { data: Data::Verdict(verdict), .. } => match verdict {
-            Verdict::Continue | Verdict::Break => Bears::Not,
-            Verdict::Return => Bears::Returns,
-            Verdict::Jump(chain) | Verdict::Goto(chain) => Bears::Like(chain.clone()),
-            Verdict::Accept | Verdict::Drop | Verdict::Queue(_) | Verdict::Other(_) => Bears::Decides,
-        },
-        Expr::XtTarget(found) => target(&found.does),
+        Expr::Immediate { data: Data::Verdict(verdict), .. } => does(netfilter::deed_of_verdict(verdict)),
+        Expr::XtTarget(found) => does(netfilter::deed_of_target(found)),
         Expr::Lookup { to: Some(Register::VERDICT), .. }
         | Expr::Nat(_)
         | Expr::Reject { .. }

@@ -133,9 +133,10 @@ impl<'a> Beginnings<'a> {
             }
         }
         let mut all = Vec::with_capacity(wanted.len());
-        for batch in wanted.chunks(super::BATCH) {
+        let mut batches = wanted.chunks(super::BATCH).peekable();
+        while let Some(batch) = batches.next() {
             if together {
-                super::read_batch(&self.indexed, batch);
+                super::read_batch(&self.indexed, batch, batches.peek().copied());
             }
             for at in batch.iter().copied() {
                 let mut draft = Draft::new(self.group(at), Detail { words: Words::Left, partial: false });

@@ -96,9 +96,10 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         let wanted: Vec<usize> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| *group).collect();
         let pods = (!query.endpoints_only && !wanted.is_empty()).then(|| Pods::read(node.node, &mut gathered));
         let mut ports = Vec::new();
-        for batch in wanted.chunks(BATCH) {
+        let mut batches = wanted.chunks(BATCH).peekable();
+        while let Some(batch) = batches.next() {
             if is_whole {
-                read_batch(node, batch);
+                read_batch(node, batch, batches.peek().copied());
             }
             for place in batch.iter().copied() {
                 let (group, _) = &node.groups[place];
@@ -139,15 +140,21 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
     Ok(Answer::new(nodes, data, gathered))
 }
 
-/// Reads the chains that some services lead to.
-fn read_batch(node: &Indexed<'_>, batch: &[usize]) {
+/// Reads the chains that some services lead to, and has those of the next ones read meanwhile.
+fn read_batch(node: &Indexed<'_>, batch: &[usize], next: Option<&[usize]>) {
     for (place, set) in node.sets.iter().enumerate() {
-        let entries = batch.iter().flat_map(|group| node.entries(*group)).filter(|(of, _)| *of == place);
-        let starts = entries.filter_map(|(_, entry)| match &entry.does {
-            Does::LeadsTo(chain) => Some(chain.clone()),
-            _ => None,
-        });
-        set.source.nat().read_batch(starts.collect());
+        let starts = |batch: &[usize]| {
+            let entries = batch.iter().flat_map(|group| node.entries(*group)).filter(|(of, _)| *of == place);
+            let starts = entries.filter_map(|(_, entry)| match &entry.does {
+                Does::LeadsTo(chain) => Some(chain.clone()),
+                _ => None,
+            });
+            starts.collect()
+        };
+        set.source.nat().read_batch(starts(batch));
+        if let Some(next) = next {
+            set.source.nat().expect_batch(starts(next));
+        }
     }
 }
 

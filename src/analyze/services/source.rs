@@ -18,7 +18,6 @@ use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::TableRef;
 use crate::model::netfilter::view::NetfilterView;
-use crate::model::netfilter::xt::targets::Target;
 use crate::model::text::{ByteText, Bytes};
 
 /// One table.
@@ -43,10 +42,13 @@ struct Whole {
 /// What was read for some services.
 #[derive(Default)]
 struct Batch {
-    chains: HashMap<ByteText, Place<Rule>>,
+    chains: Chains,
     /// The maps that their rules draw from.
     maps: HashMap<ByteText, Place<Element>>,
 }
+
+/// Chains that were read together, by name.
+type Chains = Section<Vec<(ByteText, Vec<Rule>)>>;
 
 /// What was read along with others, and its place there.
 type Place<T> = (Section<Vec<Vec<T>>>, usize);
@@ -57,6 +59,17 @@ type Keyed = (Section<Vec<Element>>, bool);
 impl Whole {
     fn has(&self, name: &ByteText) -> bool {
         self.names.contains(name)
+    }
+
+    fn those_there(&self, names: BTreeSet<ByteText>) -> Vec<ByteText> {
+        names.into_iter().filter(|name| self.has(name)).collect()
+    }
+
+    /// A chain of those that are held.
+    fn held(&self, name: &ByteText) -> Option<From> {
+        let chains = &self.batch.borrow().chains;
+        let at = chains.value.binary_search_by(|(held, _)| held.cmp(name)).ok()?;
+        Some(From::Batch(Arc::clone(chains), at))
     }
 }
 
@@ -71,14 +84,14 @@ pub(super) struct Held {
 #[derive(Clone)]
 enum From {
     One(Section<Option<Rules>>),
-    Batch(Section<Vec<Vec<Rule>>>, usize),
+    Batch(Chains, usize),
 }
 
 impl Held {
     fn rules(&self) -> &[Rule] {
         match &self.from {
             From::One(section) => section.value.as_ref().map(|held| held.rules.as_slice()),
-            From::Batch(section, at) => section.value.get(*at).map(Vec::as_slice),
+            From::Batch(section, at) => section.value.get(*at).map(|(_, rules)| rules.as_slice()),
         }
         .unwrap_or_default()
     }
@@ -130,6 +143,11 @@ impl Elements {
     }
 }
 
+/// Whether a chain is one of a service's: what others do is read when it is asked for.
+fn is_of_a_service(chain: &ByteText) -> bool {
+    chain.as_str().and_then(ChainName::parse).is_some()
+}
+
 impl<'a> Source<'a> {
     /// A table of which chains are read as they are asked for.
     pub(super) fn new(view: &'a dyn NetfilterView, netns: NetnsId, table: TableRef) -> Self {
@@ -148,26 +166,11 @@ impl<'a> Source<'a> {
     /// and lets go of what was read so before. Of use only where the whole table is asked about.
     pub(super) fn read_batch(&self, starts: BTreeSet<ByteText>) {
         let Some(whole) = &self.whole else { return };
-        let (mut batch, mut maps) = (Batch::default(), BTreeSet::new());
-        let mut next = starts;
-        loop {
-            let names: Vec<ByteText> = next.into_iter().filter(|name| whole.has(name)).collect();
-            if names.is_empty() {
-                break;
-            }
-            let read = self.view.rules_in(self.netns, &self.table, &names);
-            self.note(&read);
-            batch.chains.extend(placed(names, &read));
-            let mut targets = BTreeSet::new();
-            for rule in read.value.iter().flatten() {
-                match self.leads_to(rule) {
-                    Some(To::Chain(chain)) => drop(targets.insert(chain)),
-                    Some(To::Map(map)) => drop(maps.insert(map)),
-                    None => {}
-                }
-            }
-            next = targets.into_iter().filter(|name| !batch.chains.contains_key(name)).collect();
-        }
+        let chains = self.view.rules_from(self.netns, &self.table, &whole.those_there(starts), is_of_a_service);
+        self.note(&chains);
+        let rules = chains.value.iter().flat_map(|(_, rules)| rules);
+        let maps: BTreeSet<ByteText> = rules.filter_map(|rule| self.draws_from(rule)).collect();
+        let mut batch = Batch { chains, maps: HashMap::new() };
         if !maps.is_empty() {
             let names: Vec<ByteText> = maps.into_iter().collect();
             let read = self.view.elements_in(self.netns, &self.table, &names);
@@ -177,20 +180,20 @@ impl<'a> Source<'a> {
         whole.batch.replace(batch);
     }
 
-    /// The chain of a service, or the map, that a rule leads to.
-    fn leads_to(&self, rule: &Rule) -> Option<To> {
-        let chain = match &rule.body {
-            Body::Xt(xt) => match &xt.target.does {
-                Target::Jump(chain) | Target::Goto(chain) => chain.clone(),
-                _ => return None,
-            },
-            Body::Nft(_) => match Step::of(rule, self.table.family).then {
-                Then::To(chain) => chain,
-                Then::Draw { map, .. } => return Some(To::Map(map)),
-                _ => return None,
-            },
-        };
-        chain.as_str().and_then(ChainName::parse).map(|_| To::Chain(chain))
+    /// Says which are read next.
+    pub(super) fn expect_batch(&self, starts: BTreeSet<ByteText>) {
+        if let Some(whole) = &self.whole {
+            self.view.expect_rules_from(self.netns, &self.table, &whole.those_there(starts), is_of_a_service);
+        }
+    }
+
+    /// The map that a rule draws from.
+    fn draws_from(&self, rule: &Rule) -> Option<ByteText> {
+        let Body::Nft(_) = &rule.body else { return None };
+        match Step::of(rule, self.table.family).then {
+            Then::Draw { map, .. } => Some(map),
+            _ => None,
+        }
     }
 
     fn note<T>(&self, read: &Read<T>) {
@@ -211,8 +214,8 @@ impl<'a> Source<'a> {
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
         let id = Arc::new(self.table.chain(name.clone()));
         if let Some(whole) = &self.whole {
-            if let Some((section, at)) = whole.batch.borrow().chains.get(name) {
-                return Some(Held { from: From::Batch(Arc::clone(section), *at), id });
+            if let Some(from) = whole.held(name) {
+                return Some(Held { from, id });
             }
             if !whole.has(name) {
                 return None;
@@ -289,12 +292,6 @@ impl<'a> Source<'a> {
             issues.push(issue);
         }
     }
-}
-
-/// Where a rule leads.
-enum To {
-    Chain(ByteText),
-    Map(ByteText),
 }
 
 /// Each of what was read together, by name.

@@ -3,6 +3,7 @@
 //! May import model, wire and sys. Opens what a question needs and no more; judges nothing.
 
 mod ahead;
+mod chains_ahead;
 mod flows;
 mod memo;
 mod open;

@@ -3,6 +3,7 @@
 //! May import model, wire and sys. Judges nothing.
 
 use super::LiveNode;
+use super::chains_ahead::ChainsAhead;
 use super::memo::Memo;
 use crate::collect::kernel::Namespace;
 use crate::model::ids::NetnsId;
@@ -36,6 +37,7 @@ pub(super) struct RuleMemory {
     recent: Memo<(NetnsId, ByteText), Option<RecentList>>,
     hooks: Memo<(NetnsId, Family, Hook), Option<Vec<HookEntry>>>,
     ipvs_services: Memo<NetnsId, Option<u32>>,
+    ahead: ChainsAhead,
 }
 
 /// A part of a section, which bears the section's issues.
@@ -71,8 +73,22 @@ impl NetfilterView for LiveNode {
         self.memory.netfilter.chain.get(key, read)
     }
 
-    fn rules_in(&self, netns: NetnsId, table: &TableRef, chains: &[ByteText]) -> Section<Vec<Vec<Rule>>> {
-        self.within(netns, "chains", |namespace| namespace.rules_in(table, chains)).section()
+    fn rules_from(
+        &self,
+        netns: NetnsId,
+        table: &TableRef,
+        starts: &[ByteText],
+        follow: fn(&ByteText) -> bool,
+    ) -> Section<Vec<(ByteText, Vec<Rule>)>> {
+        let read = self.memory.netfilter.ahead.take(netns, table, starts);
+        read.unwrap_or_else(|| self.within(netns, "chains", |namespace| namespace.rules_from(table, starts, follow)))
+            .section()
+    }
+
+    fn expect_rules_from(&self, netns: NetnsId, table: &TableRef, starts: &[ByteText], follow: fn(&ByteText) -> bool) {
+        if let Some(namespace) = self.namespace(netns).value {
+            self.memory.netfilter.ahead.begin(namespace, table, starts, follow);
+        }
     }
 
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::halves::halves;
 use crate::collect::kernel::Namespace;
 use crate::model::issue::{Issue, Read, Why};
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
@@ -78,7 +79,9 @@ impl Namespace {
 
     /// The rules of some chains.
     pub(super) fn legacy_rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
-        let read = self.with_table(table, |table| chains.iter().map(|name| table.rules_in(name)).collect::<Vec<_>>());
+        let read = self.with_table(table, |table| {
+            halves(chains, |chains| chains.iter().map(|name| table.rules_in(name)).collect::<Vec<_>>())
+        });
         let Some(found) = read.value else {
             return Read { value: chains.iter().map(|_| Vec::new()).collect(), issues: read.issues };
         };

@@ -2,6 +2,7 @@
 //!
 //! May import model, wire and sys. Judges nothing.
 
+mod halves;
 mod ipset;
 mod ipvs;
 mod legacy;
@@ -9,6 +10,9 @@ mod nf_elements;
 mod nf_tables;
 mod recent;
 mod set_names;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::repeat_with;
 
 pub(in crate::collect) use legacy::LegacyMemory;
 pub(in crate::collect) use nf_elements::SetMemory;
@@ -64,8 +68,33 @@ impl Namespace {
         read
     }
 
+    /// The rules of some chains and of all that they lead to as far as `follow` says, by name.
+    pub fn rules_from(
+        &self,
+        table: &TableRef,
+        starts: &[ByteText],
+        follow: fn(&ByteText) -> bool,
+    ) -> Read<Vec<(ByteText, Vec<Rule>)>> {
+        let mut issues = Vec::new();
+        let mut found: BTreeMap<ByteText, Vec<Rule>> = BTreeMap::new();
+        let mut next: BTreeSet<ByteText> = starts.iter().cloned().collect();
+        while !next.is_empty() {
+            let names: Vec<ByteText> = next.into_iter().collect();
+            let read = self.rules_in(table, &names);
+            issues.extend(read.issues);
+            let led = read.value.iter().flatten().filter_map(Rule::leads_to).filter(|name| follow(name));
+            next = led.cloned().collect();
+            // What could not be read has no rules, and is not asked for again.
+            found.extend(names.into_iter().zip(read.value.into_iter().chain(repeat_with(Vec::new))));
+            next.retain(|name| !found.contains_key(name));
+        }
+        issues.sort();
+        issues.dedup();
+        Read { value: found.into_iter().collect(), issues }
+    }
+
     /// The rules of some chains, in the order of their names; none for a chain that is not there.
-    pub fn rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
+    fn rules_in(&self, table: &TableRef, chains: &[ByteText]) -> Read<Vec<Vec<Rule>>> {
         let mut read = match table.back_end {
             BackEnd::NfTables => self.nf_rules_in(table, chains),
             BackEnd::Legacy => self.legacy_rules_in(table, chains),

@@ -12,7 +12,7 @@ use super::super::error::{Context, LabError, name_option};
 use super::super::netns::{self, Found};
 use super::super::programs::Programs;
 use super::super::state::Folder;
-use super::{Writer, behind};
+use super::{Writer, behind, stale};
 use crate::model::kube_proxy::Protocol;
 use crate::model::lab::{LabPhase, LabState};
 use crate::model::lab_service::{
@@ -227,6 +227,7 @@ impl Open {
         }
         for (at, worker) in self.state.workers.iter().enumerate() {
             writer.again(&self.state, worker, false)?;
+            stale::delete(&self.thread, &self.programs, &self.state, worker)?;
             stop(at + 1);
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! May import model and sys. Each worker's rules are made anew from the state file, so it is the one truth.
 
 mod change;
+mod stale;
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};

@@ -14,7 +14,7 @@ use crate::model::issue::{Read, Section};
 /// The flows of one node's namespaces.
 pub trait FlowView {
     /// Hands every flow that one of the filters accepts to `each`, one by one as the kernel tells them, until it
-    /// breaks. None is handed on twice, and none is kept: memory does not grow with the table.
+    /// breaks. None is handed on twice, and none is kept but for a fingerprint of the last million: memory has a bound.
     ///
     /// A dump of flows is never one instant, and the kernel marks none as disturbed. Where it overran the socket
     /// or cut a message, the reading is done again, and only the flows that were not yet handed on follow.

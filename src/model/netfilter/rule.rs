@@ -5,8 +5,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::expr::Expr;
+use super::expr::{Data, Expr, Verdict};
 use super::xt::XtRule;
+use super::xt::targets::Target;
 use crate::model::text::{ByteText, Bytes};
 
 /// A rule.
@@ -30,10 +31,9 @@ pub struct Rule {
 /// What a rule says, in the words of those who write such rules.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "on the nodes with many rules nearly all are of the large kind")]
 pub enum Body {
     /// An xtables rule: from a legacy table, or from iptables-nft and wholly understood as one.
-    Xt(XtRule),
+    Xt(Box<XtRule>),
     /// A row of nf_tables expressions.
     Nft(Vec<Expr>),
 }
@@ -44,6 +44,20 @@ impl Rule {
         match &self.body {
             Body::Xt(rule) => Some(rule),
             Body::Nft(_) => None,
+        }
+    }
+
+    /// The chain that it jumps or goes to; a map may lead to more.
+    pub fn leads_to(&self) -> Option<&ByteText> {
+        match &self.body {
+            Body::Xt(rule) => match &rule.target.does {
+                Target::Jump(chain) | Target::Goto(chain) => Some(chain),
+                _ => None,
+            },
+            Body::Nft(exprs) => exprs.iter().find_map(|expr| match expr {
+                Expr::Immediate { data: Data::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain)), .. } => Some(chain),
+                _ => None,
+            }),
         }
     }
 

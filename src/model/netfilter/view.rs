@@ -2,6 +2,8 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
+use std::collections::BTreeMap;
+
 use super::chain::{Chain, ChainRef, Hook, Rules};
 use super::hook::HookEntry;
 use super::ipset::{IpSet, IpSetMember};
@@ -31,16 +33,40 @@ pub trait NetfilterView {
     /// One chain with its rules; `None` where there is none of this name.
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>>;
 
-    /// The rules of some chains, in the order of their names: none for a chain that is not there. Read together
-    /// and not kept: for questions about so many that nobody could keep all.
-    fn rules_in(&self, netns: NetnsId, table: &TableRef, chains: &[ByteText]) -> Section<Vec<Vec<Rule>>> {
-        let mut read = Read::ok(Vec::with_capacity(chains.len()));
-        for name in chains {
+    /// The rules of some chains and of all that they lead to as far as `follow` says, by name: none for a chain
+    /// that is not there. Read together and not kept: for questions about so many that nobody could keep all.
+    fn rules_from(
+        &self,
+        netns: NetnsId,
+        table: &TableRef,
+        starts: &[ByteText],
+        follow: fn(&ByteText) -> bool,
+    ) -> Section<Vec<(ByteText, Vec<Rule>)>> {
+        let mut issues = Vec::new();
+        let mut found: BTreeMap<ByteText, Vec<Rule>> = BTreeMap::new();
+        let mut waiting = starts.to_vec();
+        while let Some(name) = waiting.pop() {
+            if found.contains_key(&name) {
+                continue;
+            }
             let chain = self.chain(netns, &table.chain(name.clone()));
-            read.value.push(chain.value.as_ref().map(|chain| chain.rules.clone()).unwrap_or_default());
-            read.issues.extend(chain.issues.iter().cloned());
+            issues.extend(chain.issues.iter().cloned());
+            let rules = chain.value.as_ref().map(|chain| chain.rules.clone()).unwrap_or_default();
+            waiting.extend(rules.iter().filter_map(Rule::leads_to).filter(|name| follow(name)).cloned());
+            found.insert(name, rules);
         }
-        read.section()
+        Read { value: found.into_iter().collect(), issues }.section()
+    }
+
+    /// Says that [`Self::rules_from`] is going to be asked so after what is asked now. A live node may then read
+    /// them meanwhile; it changes no answer.
+    fn expect_rules_from(
+        &self,
+        _netns: NetnsId,
+        _table: &TableRef,
+        _starts: &[ByteText],
+        _follow: fn(&ByteText) -> bool,
+    ) {
     }
 
     /// All chains of a table with their rules, by name: for questions about the whole table.

@@ -2,7 +2,7 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -22,6 +22,9 @@ use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::netfilter::view::NetfilterView;
 use crate::model::netfilter::xt::matches::Match;
 use crate::model::text::{ByteText, Bytes};
+
+/// How many sets are read at a time.
+const TOGETHER: usize = 256;
 
 /// The rules of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -181,11 +184,7 @@ impl TableSections {
         Self {
             table: table.clone(),
             chains: node.rules_of(netns, table),
-            elements: sets
-                .value
-                .iter()
-                .map(|set| SetSections { set: set.id.name.clone(), elements: node.elements(netns, &set.id) })
-                .collect(),
+            elements: SetSections::take(node, netns, table, &sets.value),
             sets,
             objects: node.objects(netns, table),
         }
@@ -198,6 +197,29 @@ impl TableSections {
             Match::Recent(recent) => Some(recent.value.name.clone()),
             _ => None,
         })
+    }
+}
+
+impl SetSections {
+    /// Reads the elements of all sets of a table. Those without a name, of which a table of 10,000 services has as
+    /// many, never change: they are read together. What does change is read as every answer reads it: once.
+    fn take(node: &dyn NetfilterView, netns: NetnsId, table: &TableRef, sets: &[Set]) -> Vec<Self> {
+        let is_fixed = |set: &&Set| set.is(Set::ANONYMOUS) && set.is(Set::CONSTANT);
+        let nameless: Vec<ByteText> = sets.iter().filter(is_fixed).map(|set| set.id.name.clone()).collect();
+        let mut together = BTreeMap::new();
+        for names in nameless.chunks(TOGETHER) {
+            let read = node.elements_in(netns, table, names);
+            // Of which of them an issue tells is not known: those are read again, one by one.
+            if read.issues.is_empty() && read.value.len() == names.len() {
+                together.extend(names.iter().zip(&read.value).map(|(name, elements)| (name, elements.clone())));
+            }
+        }
+        let elements = |set: &Set| match together.remove(&set.id.name) {
+            Some(elements) => Read::ok(elements).section(),
+            None => node.elements(netns, &set.id),
+        };
+        let names = sets.iter().map(|set| set.id.name.clone());
+        names.zip(sets.iter().map(elements)).map(|(set, elements)| Self { set, elements }).collect()
     }
 }
 

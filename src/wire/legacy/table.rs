@@ -151,7 +151,7 @@ impl LegacyTable {
             match read {
                 Ok((body, next)) => {
                     let number = u32::try_from(rules.len() + 1).unwrap_or(u32::MAX);
-                    let body = Body::Xt(body);
+                    let body = Body::Xt(Box::new(body));
                     rules.push(Rule { number, handle: None, body, comment: None, user_data: Bytes::default() });
                     at = next;
                 }

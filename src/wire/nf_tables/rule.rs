@@ -38,7 +38,7 @@ pub fn rule<'a>(message: &'a [u8], errors: &mut Vec<AttrError>) -> Option<Placed
             if let Some(comment) = comment.take() {
                 add_comment(&mut rule, comment);
             }
-            Body::Xt(rule)
+            Body::Xt(Box::new(rule))
         }
         None => Body::Nft(expr::list(family, list, 0, errors)),
     };

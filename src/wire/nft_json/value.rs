@@ -7,63 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde_json::Value;
 
 use crate::model::netfilter::words::kind::Kind;
+pub(super) use crate::model::netfilter::words::part::Part;
 use crate::model::netfilter::words::symbol;
-
-/// What one value is: its kind, its length, and in which order the kernel keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
-    /// What it means.
-    pub kind: Kind,
-    /// Kept in host order.
-    pub host: bool,
-    /// How long it is, bits.
-    pub bits: u32,
-    /// How far left of its place it stands, bits.
-    pub shift: u32,
-}
-
-impl Part {
-    /// A value that stands where it should.
-    pub(super) fn new(kind: Kind, host: bool, bits: u32) -> Self {
-        Self { kind, host, bits, shift: 0 }
-    }
-
-    /// A value of a kind that tells all by itself.
-    pub(super) fn of(kind: Kind) -> Self {
-        Self::new(kind, kind.host_order(), kind.bits())
-    }
-
-    /// The same in network order, as ranges need it; text has its own.
-    pub(super) fn ordered(self) -> Self {
-        Self { host: self.host && self.kind.is_text(), ..self }
-    }
-
-    /// How many bytes it takes.
-    pub(super) fn bytes(self) -> usize {
-        usize::try_from((self.bits + self.shift).div_ceil(8)).unwrap_or(0)
-    }
-
-    /// How many bytes it takes in a concatenation.
-    pub(super) fn padded(self) -> usize {
-        self.bytes().next_multiple_of(4)
-    }
-
-    /// A number in its place.
-    pub(super) fn number(self, number: u128) -> Option<Vec<u8>> {
-        let length = self.bytes();
-        let whole = number.checked_shl(self.shift)?;
-        let big = whole.to_be_bytes();
-        let (high, low) = big.split_at_checked(big.len().checked_sub(length)?)?;
-        if high.iter().any(|byte| *byte != 0) {
-            return None;
-        }
-        let mut bytes = low.to_vec();
-        if self.host {
-            bytes.reverse();
-        }
-        Some(bytes)
-    }
-}
 
 /// The bytes of one value; `None` for what is none of its kind.
 pub(super) fn value(part: Part, json: &Value) -> Option<Vec<u8>> {

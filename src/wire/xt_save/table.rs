@@ -171,7 +171,7 @@ impl<'a> Draft<'a> {
                 Rules { chain: chain(&table, self.name, name, told), rules: Vec::new() }
             });
             let number = u32::try_from(rules.rules.len()).unwrap_or(u32::MAX).saturating_add(1);
-            let body = Body::Xt(XtRule { counters: body.counters.or(pending.counters), ..body });
+            let body = Body::Xt(Box::new(XtRule { counters: body.counters.or(pending.counters), ..body }));
             rules.rules.push(Rule { number, handle: None, body, comment: None, user_data: Bytes::default() });
         }
         let chains = Read::ok(chains.into_values().collect()).section();

@@ -178,7 +178,7 @@ fn a_rule_is_read_whole() {
         target: crate::model::netfilter::xt::XtTarget { name: "".into(), revision: 0, does: Target::Jump("D".into()) },
         counters: Some(Counters { packets: 3, bytes: 180 }),
     };
-    assert_eq!(rules(&read.value)[0].1.body, Body::Xt(rule));
+    assert_eq!(rules(&read.value)[0].1.body, Body::Xt(Box::new(rule)));
     assert_eq!(rules(&read.value)[0].1.number, 1);
 }
 

@@ -71,7 +71,7 @@ fn keyed(
         let first = piece(&element.key)?;
         match element.key_end.as_ref().map(piece) {
             Some(last) if last.as_ref() != Some(&first) => {
-                all.push(compare::range(part, false, &first, &last?, packet))
+                all.push(compare::range(part, false, &first, &last?, packet));
             }
             _ => all.extend(compare::cmp(part, Compare::Eq, &first, packet)),
         }

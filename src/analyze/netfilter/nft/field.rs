@@ -311,15 +311,15 @@ fn whole_header(packet: &Packet) -> Vec<(u8, u8)> {
 
 /// Whether bytes of a packet are beside its addresses, protocol and ports: its DSCP or TTL.
 pub fn is_of_no_flow(base: PayloadBase, offset: u32, length: u32, family: Family) -> bool {
-    let telling: &[std::ops::Range<u32>] = match (base, family) {
-        (PayloadBase::Network, Family::Ipv4) => &[9..10, 12..20],
-        (PayloadBase::Network, Family::Ipv6) => &[6..7, 8..40],
-        (PayloadBase::Transport, _) => &[0..4],
+    let telling: &[(u32, u32)] = match (base, family) {
+        (PayloadBase::Network, Family::Ipv4) => &[(9, 10), (12, 20)],
+        (PayloadBase::Network, Family::Ipv6) => &[(6, 7), (8, 40)],
+        (PayloadBase::Transport, _) => &[(0, 4)],
         _ => return false,
     };
     let end = offset.saturating_add(length);
     let header = if base == PayloadBase::Network { whole_length(family) } else { u32::MAX };
-    end <= header && telling.iter().all(|part| end <= part.start || part.end <= offset)
+    end <= header && telling.iter().all(|(first, behind)| end <= *first || *behind <= offset)
 }
 
 /// The network header's length without options.

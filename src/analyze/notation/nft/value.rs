@@ -8,42 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::Contents;
 use crate::model::netfilter::expr::Verdict;
 use crate::model::netfilter::words::kind::Kind;
+pub(super) use crate::model::netfilter::words::part::Part;
 use crate::model::text::ByteText;
-
-/// What one value is: its kind, how the kernel keeps it, and how far a mask has shifted it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
-    /// What it means.
-    pub kind: Kind,
-    /// Kept in host order.
-    pub host: bool,
-    /// How long it is, bits.
-    pub bits: u32,
-    /// How far left of its place it stands, bits.
-    pub shift: u32,
-}
-
-impl Part {
-    /// A value that stands where it should.
-    pub(super) fn new(kind: Kind, host: bool, bits: u32) -> Self {
-        Self { kind, host, bits, shift: 0 }
-    }
-
-    /// A value of a kind that tells all by itself.
-    pub(super) fn of(kind: Kind) -> Self {
-        Self::new(kind, kind.host_order(), kind.bits())
-    }
-
-    /// How many bytes it takes.
-    pub(super) fn bytes(self) -> usize {
-        usize::try_from(self.bits.saturating_add(self.shift).div_ceil(8)).unwrap_or(0)
-    }
-
-    /// How many bytes it takes in a concatenation.
-    pub(super) fn padded(self) -> usize {
-        self.bytes().next_multiple_of(4)
-    }
-}
 
 /// The number in some bytes; `None` where they are more than fit.
 pub(super) fn number(bytes: &[u8], host: bool) -> Option<u128> {

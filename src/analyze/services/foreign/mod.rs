@@ -137,7 +137,7 @@ fn packet(family: Family, hook: Hook) -> Packet {
     packet
 }
 
-impl<'a> Search<'a, '_> {
+impl Search<'_, '_> {
     /// Where packets to a service port go; a node port at each of the node's own addresses.
     fn fronts(&mut self, port: &ServicePort, family: Family) -> Vec<Front> {
         let addresses = port.addresses.iter().filter(|front| Family::of(front.address) == family);

@@ -20,7 +20,7 @@ fn nft(exprs: Vec<Expr>) -> (Vec<When>, Then) {
 fn xt(header: Header, matches: Vec<Match>, target: Target) -> (Vec<When>, Then) {
     let matches = matches.into_iter().map(|is| XtMatch { name: "m".into(), revision: 0, is }).collect();
     let target = XtTarget { name: "T".into(), revision: 0, does: target };
-    let rule = rule(Body::Xt(XtRule { header, matches, target, counters: None }));
+    let rule = rule(Body::Xt(Box::new(XtRule { header, matches, target, counters: None })));
     let step = Step::of(&rule, Family::Ip);
     (step.when, step.then)
 }

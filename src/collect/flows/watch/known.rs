@@ -94,8 +94,7 @@ impl Known {
     /// do not accept any more is forgotten.
     pub(super) fn event(&mut self, happened: Happened, flow: Flow, accepted: bool, each: &mut Each<'_>) {
         let identity = Identity::of(&flow);
-        let settled = self.settle(&identity, happened, each);
-        let before = settled.unwrap_or_else(|| self.flows.get(&identity).map(Last::stood));
+        let before = self.settle(&identity, happened, each);
         // The dump may have told it already.
         let before = before.filter(|_| happened != Happened::New);
         if accepted && happened != Happened::Destroyed {
@@ -109,20 +108,21 @@ impl Known {
     }
 
     /// What a comparison found of a flow is told before an event that can only come after it, and not at all
-    /// where the event tells the same: then how the flow stood before the comparison comes back.
-    fn settle(&mut self, identity: &Identity, happened: Happened, each: &mut Each<'_>) -> Option<Option<Stood>> {
+    /// where the event tells the same. Gives how the flow stood before the event.
+    fn settle(&mut self, identity: &Identity, happened: Happened, each: &mut Each<'_>) -> Option<Stood> {
+        let stood = self.flows.get(identity);
         if self.found.is_empty() {
-            return None;
+            return stood.map(Last::stood);
         }
-        let found = self.found.remove(identity)?;
+        let Some(found) = self.found.remove(identity) else { return stood.map(Last::stood) };
         if found.happened != Happened::New || happened == Happened::New {
-            return Some(found.before);
+            return found.before;
         }
         let whole = found.whole.map(|flow| *flow);
-        if let Some(flow) = whole.or_else(|| self.flows.get(identity).map(|last| last.flow(identity))) {
+        if let Some(flow) = whole.or_else(|| stood.map(|last| last.flow(identity))) {
             each(FlowEvent { happened: found.happened, flow, resynced: true, before: found.before });
         }
-        None
+        stood.map(Last::stood)
     }
 
     fn remember(&mut self, identity: Identity, flow: &Flow) {

@@ -80,7 +80,7 @@ impl FlowWatch {
     ) -> Result<Self, Box<Issue>> {
         let program = event_filter::program(&filters);
         let open = move || EventSocket::open(NETFILTER, &GROUPS, options.queue, program.as_deref());
-        let socket = kernel.within(netns, open).map_err(|error| failed("listening to", netns.id, &error))?;
+        let socket = kernel.within(netns, open).map_err(|error| Box::new(failed("listening to", netns.id, &error)))?;
         let known = Known::new(options.flows);
         Ok(Self { netns: netns.id, filters, socket, known, lost: 0, behind: false, malformed: 0 })
     }
@@ -108,7 +108,7 @@ impl FlowWatch {
     pub fn read(&mut self, each: &mut dyn FnMut(FlowEvent)) -> Result<Heard, Box<Issue>> {
         let Self { socket, known, filters, malformed, .. } = self;
         let heard = socket.read(&mut |datagram| *malformed += told(datagram, filters, known, each));
-        let heard = heard.map_err(|error| failed("reading events of", self.netns, &error))?;
+        let heard = heard.map_err(|error| Box::new(failed("reading events of", self.netns, &error)))?;
         self.behind |= heard == Heard::Overrun;
         Ok(heard)
     }
@@ -198,8 +198,8 @@ impl AsFd for FlowWatch {
     }
 }
 
-fn failed(doing: &str, netns: NetnsId, error: &std::io::Error) -> Box<Issue> {
-    Box::new(Issue::incomplete(format!("{doing} flows of {netns}"), Why::from_io(error)))
+fn failed(doing: &str, netns: NetnsId, error: &std::io::Error) -> Issue {
+    Issue::incomplete(format!("{doing} flows of {netns}"), Why::from_io(error))
 }
 
 /// Hands the events of a datagram on; gives the number of those that could not be read.
@@ -222,4 +222,45 @@ fn told(datagram: &[u8], filters: &[FlowFilter], known: &mut Known, each: &mut E
         known.event(happened, flow, accepted, each);
     }
     malformed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told_of(datagram: &[u8]) -> (u64, usize) {
+        let (mut known, mut events) = (Known::new(10), 0);
+        let malformed = told(datagram, &[], &mut known, &mut |_| events += 1);
+        (malformed, events)
+    }
+
+    #[test]
+    fn what_is_no_flow_is_counted_and_what_is_none_of_ours_is_not() {
+        let message = |kind: u16, length: u32| {
+            let mut bytes = length.to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.resize(20, 0);
+            bytes
+        };
+        assert_eq!(told_of(&message(conntrack::NEW, 20)), (1, 0), "it has no tuples");
+        assert_eq!(told_of(&message(conntrack::DELETE, 19)), (1, 0), "it is shorter than its fixed part");
+        assert_eq!(told_of(&message(conntrack::NEW, 21)), (1, 0), "it is longer than the datagram");
+        assert_eq!(told_of(&message(frame::ERROR, 20)), (0, 0));
+        assert_eq!(told_of(&[]), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), event in any::<bool>()) {
+            if event && bytes.len() > 20 {
+                let length = u32::try_from(bytes.len()).unwrap();
+                bytes[..4].copy_from_slice(&length.to_ne_bytes());
+                bytes[4..6].copy_from_slice(&conntrack::NEW.to_ne_bytes());
+            }
+            let (malformed, events) = told_of(&bytes);
+            prop_assert!(malformed <= 20 && events <= 20);
+        }
+    }
 }

@@ -7,4 +7,5 @@ pub mod key;
 pub mod kind;
 pub mod option;
 pub mod packet;
+pub mod part;
 pub mod symbol;

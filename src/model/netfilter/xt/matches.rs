@@ -172,6 +172,14 @@ pub struct Multiport {
     pub which: u8,
     /// The ports and ranges.
     pub ports: Vec<Range>,
+    /// Bits of those that are written as ranges though they have one port (`5:5`), the first the lowest.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spans: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(bits: &u16) -> bool {
+    *bits == 0
 }
 
 /// `-m conntrack`

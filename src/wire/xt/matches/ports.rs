@@ -109,7 +109,7 @@ pub(super) fn multiport(data: &[u8]) -> Option<Match> {
     let blob = Blob::sized(data, 32)?;
     let (which, ports) = listed(blob)?;
     let ports = ports.into_iter().map(|port| Range { min: port, max: port }).collect();
-    Some(Match::Multiport(Test::is(Multiport { which, ports })))
+    Some(Match::Multiport(Test::is(Multiport { which, ports, spans: 0 })))
 }
 
 /// `struct xt_multiport_v1`: a port with its flag set is the first of a range that ends at the next one.
@@ -117,12 +117,17 @@ pub(super) fn multiport1(data: &[u8]) -> Option<Match> {
     let blob = Blob::sized(data, 48)?;
     let (which, numbers) = listed(blob)?;
     let mut ports = Vec::with_capacity(numbers.len());
+    let mut spans = 0;
     let mut numbers = numbers.into_iter().enumerate();
     while let Some((place, min)) = numbers.next() {
-        let max = if blob.flag(32 + place)? { numbers.next()?.1 } else { min };
+        let is_range = blob.flag(32 + place)?;
+        let max = if is_range { numbers.next()?.1 } else { min };
+        if is_range && min == max {
+            spans |= 1 << ports.len();
+        }
         ports.push(Range { min, max });
     }
-    Some(Match::Multiport(Test { not: blob.flag(47)?, value: Multiport { which, ports } }))
+    Some(Match::Multiport(Test { not: blob.flag(47)?, value: Multiport { which, ports, spans } }))
 }
 
 fn listed(blob: Blob<'_>) -> Option<(u8, Vec<u16>)> {

@@ -156,7 +156,8 @@ fn ports_flags_and_chunks() {
         of(" -m multiport --dports 80,443,8000:8080"),
         Match::Multiport(Test::is(Multiport {
             which: 1,
-            ports: vec![range(80, 80), range(443, 443), range(8000, 8080)]
+            ports: vec![range(80, 80), range(443, 443), range(8000, 8080)],
+            spans: 0,
         }))
     );
 }
@@ -397,8 +398,15 @@ fn layouts_of_kernels_too_old_to_ask() {
     let source = Some(not(AddressRange { min: ip("10.0.0.1"), max: ip("10.0.0.9") }));
     assert_eq!(decode(Family::Ip, b"iprange", 0, &range), Match::Iprange(Iprange { source, destination: None }));
     let ports = [&[1, 2][..], &80_u16.to_ne_bytes(), &443_u16.to_ne_bytes(), &[0; 26]].concat();
-    let listed = Multiport { which: 1, ports: vec![Range { min: 80, max: 80 }, Range { min: 443, max: 443 }] };
+    let listed =
+        Multiport { which: 1, ports: vec![Range { min: 80, max: 80 }, Range { min: 443, max: 443 }], spans: 0 };
     assert_eq!(decode(Family::Ip, b"multiport", 0, &ports), Match::Multiport(Test::is(listed)));
+    // A range of one port, which iptables refuses and others may write.
+    let port = |number: u16| number.to_ne_bytes();
+    let numbers = [port(5), port(5), port(6)].concat();
+    let ports = [&[1, 3][..], &numbers, &[0; 24], &[1], &[0; 15]].concat();
+    let listed = Multiport { which: 1, ports: vec![Range { min: 5, max: 5 }, Range { min: 6, max: 6 }], spans: 1 };
+    assert_eq!(decode(Family::Ip, b"multiport", 1, &ports), Match::Multiport(Test::is(listed)));
     let udplite = [0, 0, 0xff, 0xff, 1, 0, 2, 0, 2, 0];
     let destination = Some(not(Range { min: 1, max: 2 }));
     assert_eq!(decode(Family::Ip, b"udplite", 0, &udplite), Match::Udp(Ports { source: None, destination }));

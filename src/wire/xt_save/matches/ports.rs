@@ -107,11 +107,16 @@ pub(super) fn multiport(args: &mut Args<'_, '_>) -> Parsed<Match> {
         Some("--ports" | "--port") => 2,
         _ => return Err(Unclear),
     };
-    let list = args.test(|text| text.split(',').map(range).collect::<Option<Vec<Range>>>())?;
+    let one = |part: &str| Some((range(part)?, part.contains(':')));
+    let list = args.test(|text| text.split(',').map(one).collect::<Option<Vec<(Range, bool)>>>())?;
     // XT_MULTI_PORTS; a range takes two.
-    let taken: usize = list.value.iter().map(|range| if range.min == range.max { 1 } else { 2 }).sum();
+    let taken: usize = list.value.iter().map(|(_, is_range)| if *is_range { 2 } else { 1 }).sum();
     if taken > 15 {
         return Err(Unclear);
     }
-    Ok(Match::Multiport(Test { not: list.not, value: Multiport { which, ports: list.value } }))
+    let is_span = |(range, is_range): &(Range, bool)| *is_range && range.min == range.max;
+    let spans = list.value.iter().enumerate().filter(|(_, part)| is_span(part));
+    let spans = spans.fold(0, |bits, (at, _)| bits | 1 << at);
+    let ports = list.value.iter().map(|(range, _)| *range).collect();
+    Ok(Match::Multiport(Test { not: list.not, value: Multiport { which, ports, spans } }))
 }

@@ -113,6 +113,10 @@ pub(super) fn multiport(out: &mut String, asked: &Test<Multiport>) {
     };
     let _ = write!(out, "{} {option} ", not(asked));
     for (place, ports) in asked.value.ports.iter().enumerate() {
-        let _ = write!(out, "{}{}", if place > 0 { "," } else { "" }, range(*ports));
+        let comma = if place > 0 { "," } else { "" };
+        let _ = match asked.value.spans & 1_u16.checked_shl(u32::try_from(place).unwrap_or(u32::MAX)).unwrap_or(0) {
+            0 => write!(out, "{comma}{}", range(*ports)),
+            _ => write!(out, "{comma}{}:{}", ports.min, ports.max),
+        };
     }
 }

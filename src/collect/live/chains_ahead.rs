@@ -1,0 +1,56 @@
+//! Chains that are going to be asked for, read by a thread while those before them are looked at.
+//!
+//! May import model, wire and sys. Judges nothing: what is read ahead is what would be read later.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crate::collect::kernel::Namespace;
+use crate::model::ids::NetnsId;
+use crate::model::issue::Read;
+use crate::model::netfilter::rule::Rule;
+use crate::model::netfilter::table::TableRef;
+use crate::model::text::ByteText;
+
+type Chains = Read<Vec<(ByteText, Vec<Rule>)>>;
+
+/// What is being read: one question for each table that has one, as a rule.
+#[derive(Debug, Default)]
+pub(super) struct ChainsAhead(RefCell<Vec<Reading>>);
+
+#[derive(Debug)]
+struct Reading {
+    netns: NetnsId,
+    table: TableRef,
+    starts: Vec<ByteText>,
+    thread: JoinHandle<Chains>,
+}
+
+impl ChainsAhead {
+    /// Begins to read. Where the machine gives no thread, they are read when they are asked for.
+    pub(super) fn begin(
+        &self,
+        namespace: Arc<Namespace>,
+        table: &TableRef,
+        starts: &[ByteText],
+        follow: fn(&ByteText) -> bool,
+    ) {
+        let (netns, own, names) = (namespace.id(), table.clone(), starts.to_vec());
+        let thread = Builder::new().name("chains".to_owned());
+        if let Ok(thread) = thread.spawn(move || namespace.rules_from(&own, &names, follow)) {
+            let mut readings = self.0.borrow_mut();
+            // Nobody asked for what was expected before.
+            readings.retain(|old| (old.netns, &old.table) != (netns, table));
+            readings.push(Reading { netns, table: table.clone(), starts: starts.to_vec(), thread });
+        }
+    }
+
+    /// What was read, where it was begun; waits for it.
+    pub(super) fn take(&self, netns: NetnsId, table: &TableRef, starts: &[ByteText]) -> Option<Chains> {
+        let mut readings = self.0.borrow_mut();
+        let meant = |one: &Reading| one.netns == netns && one.table == *table && one.starts == *starts;
+        let at = readings.iter().position(meant)?;
+        readings.swap_remove(at).thread.join().ok()
+    }
+}
