@@ -1,0 +1,255 @@
+//! The way of a packet as podnet works it out, against what the kernel does with a real one: random
+//! networks in namespaces of their own, every frame on every link compared.
+//!
+//! Needs root. `PODNET_PATH_SEED` for one network (with `PODNET_PATH_KEEP` to look into it),
+//! `PODNET_PATH_NETS` for more, `PODNET_PATH_FROM` to begin elsewhere.
+
+mod net;
+mod plan;
+mod rules;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use podnet::analyze::path::{Course, Packet, Path, Place, Question, StepKind, Tuple, Verdict, path};
+use podnet::collect::live::{LiveNode, LiveOptions};
+use podnet::model::ids::NetnsId;
+use podnet::model::view::NodeView;
+
+use net::Random;
+use plan::{Plan, Taste};
+use wire::{Heard, PORTS, Seen, Shot, Wire};
+
+fn live(plan: &Plan) -> LiveNode {
+    LiveNode::open(&LiveOptions {
+        proc_root: "/proc".into(),
+        host_netns: Some(plan.net.path(0).into()),
+        endpoint: None,
+        env_endpoint: None,
+        timeout: Duration::from_secs(1),
+        now: "2026-01-01T00:00:00Z".parse().unwrap(),
+    })
+    .unwrap()
+}
+
+fn ids(plan: &Plan) -> Vec<NetnsId> {
+    let id = |host| podnet::collect::handle::NetnsHandle::open(plan.net.path(host).as_ref()).unwrap().id;
+    (0..plan.net.hosts.len()).map(id).collect()
+}
+
+fn shot(random: &mut Random, plan: &Plan, number: usize) -> Shot {
+    let all = plan.addresses();
+    let from = random.below(plan.net.hosts.len());
+    let (_, mut destination) = *random.pick(&all);
+    if random.percent(8) {
+        let net = 1 + random.below(5);
+        destination = if random.percent(50) {
+            format!("10.{net}.0.{}", random.pick(&[9, 77, 100, 101, 102, 150, 151])).parse().unwrap()
+        } else {
+            format!("fd00:{net}::{}", 7 + random.below(4)).parse().unwrap()
+        };
+    }
+    let six = destination.is_ipv6();
+    let protocol = *random.pick(&[6, 17, 17, if six { 58 } else { 1 }]);
+    let port = u16::try_from(20_000 + number).unwrap();
+    let is_echo = matches!(protocol, 1 | 58);
+    let destination_port = Some(if is_echo { port } else { *random.pick(&PORTS) });
+    let unspecified: IpAddr = if six { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let own: Vec<IpAddr> =
+        all.iter().filter(|(host, own)| *host == from && own.is_ipv6() == six).map(|(_, own)| *own).collect();
+    let source = if random.percent(25) && !own.is_empty() { *random.pick(&own) } else { unspecified };
+    let tuple = Tuple { source, destination, protocol, source_port: Some(port), destination_port };
+    Shot {
+        from,
+        tuple,
+        mark: if random.percent(15) { *random.pick(&[1, 2, 0x10, 0x20]) } else { 0 },
+        tos: if random.percent(10) { 0x10 } else { 0 },
+    }
+}
+
+/// What the links saw, without those that podnet does not tell of.
+type Frames = Vec<(usize, u32, bool, Tuple)>;
+
+fn predicted(course: &Course, path: &Path, ids: &[NetnsId]) -> Frames {
+    let mut frames = Vec::new();
+    for step in course.there.iter().chain(&course.back) {
+        let host = ids.iter().position(|id| *id == path.places[step.place].netns).unwrap();
+        match &step.what {
+            StepKind::Out { link, tuple } => frames.push((host, link.ifindex.0, true, *tuple)),
+            StepKind::In { link, tuple } => frames.push((host, link.ifindex.0, false, *tuple)),
+            _ => {}
+        }
+    }
+    frames.sort();
+    frames
+}
+
+/// Frames agree where a port that is drawn may be any.
+fn same(predicted: &Frames, seen: &Frames) -> bool {
+    predicted.len() == seen.len()
+        && predicted.iter().zip(seen).all(|(one, other)| {
+            let any = |one: Option<u16>, other: Option<u16>| one.is_none() || one == other;
+            (one.0, one.1, one.2) == (other.0, other.1, other.2)
+                && (one.3.source, one.3.destination, one.3.protocol)
+                    == (other.3.source, other.3.destination, other.3.protocol)
+                && any(one.3.source_port, other.3.source_port)
+                && any(one.3.destination_port, other.3.destination_port)
+        })
+}
+
+fn fits(course: &Course, heard: &Heard) -> bool {
+    match &course.verdict {
+        Verdict::Answered => *heard == Heard::Answer,
+        Verdict::Rejected { .. } | Verdict::Unanswered { .. } | Verdict::Dropped { .. } => *heard != Heard::Answer,
+        Verdict::Varies { .. } | Verdict::Unknown { .. } => false,
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    sent: usize,
+    verdicts: BTreeMap<String, usize>,
+    unknown: BTreeMap<String, usize>,
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    fn shoot(&mut self, seed: u64, number: usize, plan: &Plan, wire: &Wire, shot: &Shot, found: &Path, ids: &[NetnsId]) {
+        self.sent += 1;
+        let (heard, seen) = wire.shoot(&plan.net, shot);
+        let mut frames: Frames =
+            seen.iter().map(|Seen { host, ifindex, out, tuple }| (*host, *ifindex, *out, *tuple)).collect();
+        frames.sort();
+        let name = match &found.verdict {
+            Verdict::Answered => "answered",
+            Verdict::Unanswered { .. } => "unanswered",
+            Verdict::Dropped { .. } => "dropped",
+            Verdict::Rejected { .. } => "rejected",
+            Verdict::Varies { .. } => "varies",
+            Verdict::Unknown { because } => {
+                let key: String = because.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+                *self.unknown.entry(key).or_default() += 1;
+                "unknown"
+            }
+        };
+        *self.verdicts.entry(name.to_owned()).or_default() += 1;
+        let fits = found.courses.iter().any(|course| {
+            matches!(course.verdict, Verdict::Unknown { .. })
+                || (fits(course, &heard) && same(&predicted(course, found, ids), &frames))
+        });
+        if !fits {
+            let course = &found.courses[0];
+            let told = |frames: &Frames| -> String {
+                frames
+                    .iter()
+                    .map(|(host, link, out, tuple)| {
+                        let way = if *out { "out" } else { "in" };
+                        format!(
+                            "      h{host} link {link} {way} {}:{:?} > {}:{:?} proto {}\n",
+                            tuple.source, tuple.source_port, tuple.destination, tuple.destination_port, tuple.protocol
+                        )
+                    })
+                    .collect()
+            };
+            let steps: String = course
+                .there
+                .iter()
+                .chain(&course.back)
+                .map(|step| format!("      {} {}\n", found.places[step.place].name, serde_json::to_string(&step.what).unwrap()))
+                .collect();
+            self.wrong.push(format!(
+                "seed {seed} packet {number} {shot:?}\n    heard {heard:?}\n    podnet {:?} ({} courses)\n    predicted\n{}    seen\n{}    steps\n{steps}",
+                course.verdict,
+                found.courses.len(),
+                told(&predicted(course, found, ids)),
+                told(&frames),
+            ));
+        }
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn compare(taste: Taste, nets: u64, packets: usize) {
+    let seeds: Vec<u64> = match number("PODNET_PATH_SEED") {
+        Some(seed) => vec![seed],
+        None => {
+            let from = number("PODNET_PATH_FROM").unwrap_or(1);
+            (from..from + number("PODNET_PATH_NETS").unwrap_or(nets)).collect()
+        }
+    };
+    let mut tally = Tally::default();
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let plan = plan::build(&mut random, taste);
+        let node = live(&plan);
+        let ids = ids(&plan);
+        let nodes: [&dyn NodeView; 1] = [&node];
+        let ports = ids.iter().enumerate().flat_map(|(host, id)| {
+            let links = node.links(*id);
+            let ports: Vec<_> =
+                links.value.iter().map(|link| ((host, link.ifindex.0), link.controller.is_some())).collect();
+            ports
+        });
+        let wire = Wire::open(&plan.net, ports.collect());
+        let shots: Vec<Shot> = (0..packets).map(|number| shot(&mut random, &plan, number)).collect();
+        let found: Vec<Path> = shots
+            .iter()
+            .map(|shot| {
+                let tuple = shot.tuple;
+                let header = if tuple.destination.is_ipv6() { 40 } else { 20 };
+                let body = match tuple.protocol {
+                    6 => 40,
+                    17 => 16,
+                    _ => 16,
+                };
+                let packet = Packet {
+                    tuple,
+                    is_answer: false,
+                    mark: shot.mark,
+                    tos: shot.tos,
+                    ttl: 64,
+                    length: header + body,
+                    uid: Some(0),
+                };
+                let from = Place { node: 0, netns: ids[shot.from] };
+                let (found, issues) = path(&nodes, &Question { from, packet, bound_to: None });
+                assert!(issues.is_empty(), "seed {seed}: {issues:?}");
+                found
+            })
+            .collect();
+        let before = tally.wrong.len();
+        for (number, (shot, found)) in shots.iter().zip(&found).enumerate() {
+            tally.shoot(seed, number, &plan, &wire, shot, found, &ids);
+        }
+        if tally.wrong.len() > before && std::env::var_os("PODNET_PATH_KEEP").is_some() {
+            tally.wrong.push(format!("kept: {:?}\n{}", plan.net.hosts, plan.log));
+            std::mem::forget(plan);
+            break;
+        }
+    }
+    let told: Vec<&str> = tally.wrong.iter().take(8).map(String::as_str).collect();
+    assert!(
+        tally.wrong.is_empty(),
+        "{} of {} packets differ {:?} {:#?}\n{}",
+        tally.wrong.len(),
+        tally.sent,
+        tally.verdicts,
+        tally.unknown,
+        told.join("\n")
+    );
+    let unknown = tally.verdicts.get("unknown").copied().unwrap_or(0);
+    assert!(unknown * 50 <= tally.sent, "{unknown} of {} are unknown: {:#?}", tally.sent, tally.unknown);
+    if std::env::var_os("PODNET_PATH_TELL").is_some() {
+        panic!("{} packets, all agree: {:?} {:#?}", tally.sent, tally.verdicts, tally.unknown);
+    }
+}
+
+#[test]
+fn routes_and_bridges() {
+    compare(Taste { faults: true, rules: false, policy: false }, 12, 20);
+}
