@@ -63,10 +63,6 @@ pub fn build(random: &mut Random, taste: Taste) -> Plan {
         "ipv4/conf/default/accept_redirects=0",
         "ipv6/conf/default/accept_redirects=0",
         "ipv6/conf/all/accept_redirects=0",
-        "ipv4/neigh/default/retrans_time_ms=8",
-        "ipv4/neigh/default/mcast_solicit=2",
-        "ipv6/neigh/default/retrans_time_ms=8",
-        "ipv6/neigh/default/mcast_solicit=2",
         "ipv6/conf/all/accept_dad=0",
         "ipv6/conf/default/accept_dad=0",
         "ipv6/conf/default/dad_transmits=0",
@@ -140,6 +136,13 @@ fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize
             writeln!(lines, "addr add 10.{number}.0.{}/32 dev lo", 150 + end.host).unwrap();
         }
         plan.net.ip(end.host, &lines);
+        // Who does not answer is given up soon.
+        let quick: Vec<String> = ["ipv4", "ipv6"]
+            .iter()
+            .flat_map(|family| ["retrans_time_ms=8", "mcast_solicit=2"].map(|set| (family, set)))
+            .map(|(family, set)| format!("{family}/neigh/{}/{set}", end.link))
+            .collect();
+        plan.net.sysctls(end.host, &quick);
         writeln!(plan.log, "# h{}\n{lines}", end.host).unwrap();
     }
     plan.segments.push(Segment { number, ends });

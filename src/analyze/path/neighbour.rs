@@ -26,6 +26,14 @@ pub(super) struct Segment {
     pub beyond: Option<String>,
 }
 
+/// What the packet's way taught a neighbour table.
+pub(super) struct Learned {
+    pub place: Place,
+    pub link: IfIndex,
+    pub address: IpAddr,
+    pub mac: MacAddr,
+}
+
 impl Walk<'_, '_> {
     /// The link-layer address that a packet is sent to; `None` where the link has none.
     pub fn neighbour(&mut self, place: Place, link: &Link, address: IpAddr) -> Result<Option<MacAddr>, Stop> {
@@ -42,6 +50,12 @@ impl Walk<'_, '_> {
     }
 
     fn known(&self, place: Place, link: &Link, address: IpAddr) -> Result<Option<(MacAddr, String)>, Stop> {
+        let learned = self.learned.iter().rev().find(|known| {
+            (known.place, known.link, known.address) == (place, link.ifindex, address)
+        });
+        if let Some(known) = learned {
+            return Ok(Some((known.mac.clone(), "it was asked, or asked itself, on the way".to_owned())));
+        }
         let neighbours = World::whole(self.world.view(place)?.neighbours(place.netns))?;
         let entry = neighbours.value.iter().find(|entry| {
             entry.ifindex == link.ifindex
@@ -61,21 +75,32 @@ impl Walk<'_, '_> {
         let segment = self.segment(place, link)?;
         let sender = self.arp_source(place, link, address)?;
         let mut found: Vec<(MacAddr, String)> = Vec::new();
+        let mut learned = Vec::new();
         for (there, hearer) in &segment.hearers {
             if hearer.mac != MacAddr::default() && self.answers(*there, hearer, address, sender)? {
                 let how = format!("{} of {} answers for it", hearer.name, self.world.name(*there));
+                // Who answers keeps who asked.
+                if let Some(sender) = sender {
+                    let (mac, link) = (link.mac.clone(), hearer.ifindex);
+                    learned.push(Learned { place: *there, link, address: sender, mac });
+                }
                 if !found.iter().any(|(mac, _)| *mac == hearer.mac) {
                     found.push((hearer.mac.clone(), how));
                 }
             }
         }
+        self.learned.extend(learned);
         match (found.len(), segment.beyond) {
             (0, None) => Err(Stop::rejected(
                 "host unreachable",
                 format!("nobody on {} answers for {address}", link.name),
             )),
             (0, Some(beyond)) => Err(Stop::unknown(format!("who answers for {address} beyond {beyond}"))),
-            (1, _) => Ok(found.swap_remove(0)),
+            (1, _) => {
+                let (mac, how) = found.swap_remove(0);
+                self.learned.push(Learned { place, link: link.ifindex, address, mac: mac.clone() });
+                Ok((mac, how))
+            }
             _ => {
                 let words: Vec<_> = found.iter().map(|(mac, how)| (format!("{mac}: {how}"), None)).collect();
                 let taken = self.chance.fork(&format!("several answer for {address}"), &words);
@@ -155,10 +180,16 @@ impl Walk<'_, '_> {
         Ok(links.value.iter().filter(is_open).cloned().collect())
     }
 
-    /// In whose name the question is asked. Mirrors `arp_solicit`.
+    /// In whose name the question is asked. Mirrors `arp_solicit` and `ndisc_solicit`.
     fn arp_source(&self, place: Place, link: &Link, address: IpAddr) -> Result<Option<IpAddr>, Stop> {
-        let IpAddr::V4(target) = address else { return Ok(None) };
         let own = self.packet.tuple.source;
+        let IpAddr::V4(target) = address else {
+            let addresses = self.world.addresses(place)?;
+            let on_link = |address: IpAddr| {
+                addresses.value.iter().any(|held| held.ifindex == link.ifindex && held.address.addr() == address)
+            };
+            return Ok(Some(own).filter(|own| on_link(*own)));
+        };
         let announce = self.world.larger(place, "ipv4", link, "arp_announce")?;
         if announce == 0 {
             let addresses = self.world.addresses(place)?;

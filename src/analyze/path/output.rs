@@ -37,7 +37,8 @@ impl Walk<'_, '_> {
     pub fn send(&mut self, place: Place, oif: Option<IfIndex>) -> Result<Now, Stop> {
         self.tracking = Tracking::Not;
         self.zone = 0;
-        let mut why = "it was asked for".to_owned();
+        let mut why = if self.packet.is_answer { "it was sent there" } else { "it was asked for" }.to_owned();
+        self.own_source(place)?;
         let mut found = self.world.route(place, &self.route_query(None, oif))?;
         refused(&found)?;
         if self.packet.tuple.source.is_unspecified() {
@@ -51,6 +52,19 @@ impl Walk<'_, '_> {
         let tuple = self.packet.tuple;
         self.step(place, StepKind::Sent { tuple, source: why }, None);
         self.send_by(place, &found)
+    }
+
+    /// A program can send in the name of its own namespace only.
+    fn own_source(&self, place: Place) -> Result<(), Stop> {
+        let source = self.packet.tuple.source;
+        if self.packet.is_answer || source.is_unspecified() || source.is_ipv4() || source.is_loopback() {
+            return Ok(());
+        }
+        let addresses = self.world.addresses(place)?;
+        match addresses.value.iter().any(|held| held.address.addr() == source) {
+            true => Ok(()),
+            false => Err(Stop::rejected("EADDRNOTAVAIL", format!("{source} is no address of this namespace"))),
+        }
     }
 
     /// The same for an answer, which has its source.

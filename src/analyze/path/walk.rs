@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::chance::Chance;
 use super::flow::{Flow, Tracking};
+use super::neighbour::Learned;
 use super::packet::Packet;
 use super::types::{Acted, PlaceRef, Step, StepKind, Stop};
 use super::world::{Place, World};
@@ -83,6 +84,8 @@ pub(super) struct Walk<'w, 'n> {
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
     links: u32,
+    /// What the way taught neighbour tables.
+    pub learned: Vec<Learned>,
     /// Whom IP hands it to next, as postrouting sees it.
     pub next_hop: Option<IpAddr>,
     /// The link by which the packet came to where it arrived.
@@ -107,6 +110,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             places,
             steps: Vec::new(),
             links: 0,
+            learned: Vec::new(),
             next_hop: None,
             came_by: None,
         }
