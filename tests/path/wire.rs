@@ -61,6 +61,7 @@ pub struct Wire {
     hosts: Vec<Listeners>,
     /// Whether a link is a port of a bridge: its frames are for others.
     ports: BTreeMap<(usize, u32), bool>,
+    pub bridges: Vec<(usize, u32)>,
 }
 
 fn udp_server(port: u16, six: bool) -> OwnedFd {
@@ -78,7 +79,7 @@ fn udp_server(port: u16, six: bool) -> OwnedFd {
 }
 
 impl Wire {
-    pub fn open(net: &Net, ports: BTreeMap<(usize, u32), bool>) -> Self {
+    pub fn open(net: &Net, ports: BTreeMap<(usize, u32), bool>, bridges: Vec<(usize, u32)>) -> Self {
         let hosts = (0..net.hosts.len())
             .map(|host| {
                 net.within(host, || {
@@ -96,7 +97,7 @@ impl Wire {
                 })
             })
             .collect();
-        Self { hosts, ports }
+        Self { hosts, ports, bridges }
     }
 
     /// Sends one packet and waits for what becomes of it.

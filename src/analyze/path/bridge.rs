@@ -12,7 +12,12 @@ use crate::analyze::naming::LinkRef;
 use crate::model::ids::MacAddr;
 use crate::model::link::{Link, LinkKind, PortState};
 use crate::model::netfilter::chain::Hook;
-use crate::model::route::{Family, RouteQuery};
+use crate::model::route::{Family, RouteKind, RuleAction};
+
+/// `EXDEV`
+const EXDEV: i32 = 18;
+/// `EINVAL`
+const EINVAL: i32 = 22;
 
 /// Where a bridge sends a frame.
 enum Exit {
@@ -84,7 +89,7 @@ impl Walk<'_, '_> {
     }
 
     /// Whether frames of this bridge go through IP's hooks.
-    fn hands_to_ip(&self, place: Place, bridge: &Link) -> Result<bool, Stop> {
+    pub fn hands_to_ip(&self, place: Place, bridge: &Link) -> Result<bool, Stop> {
         let LinkKind::Bridge(info) = &bridge.kind else { return Ok(false) };
         let (own, name) = match self.packet.family() {
             Family::Ipv4 => (info.nf_call_iptables, "bridge.bridge-nf-call-iptables"),
@@ -121,30 +126,17 @@ impl Walk<'_, '_> {
                 self.to_neighbour_or_up(place, bridge, &egress.link, egress.next_hop)
             }
             Outcome::Delivered => Ok(bridge.mac.clone()),
-            Outcome::Refused { errno, why, .. } => self.bridged_without_forwarding(place, bridge, *errno, why),
-            Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
-        }
-    }
-
-    /// Frames that stay on the bridge need no forwarding.
-    fn bridged_without_forwarding(&mut self, place: Place, bridge: &Link, errno: i32, why: &str) -> Result<MacAddr, Stop> {
-        const EHOSTUNREACH: i32 = 113;
-        let is_v4 = self.packet.family() == Family::Ipv4;
-        if errno != EHOSTUNREACH || !is_v4 || self.world.link_sysctl(place, "ipv4", bridge, "forwarding")? != 0 {
-            return Err(Stop::dropped(why));
-        }
-        let query = RouteQuery { tos: self.packet.tos, ..RouteQuery::to(self.packet.tuple.destination) };
-        let found = self.world.route(place, &query)?;
-        match &found.outcome {
-            Outcome::Sent => {
-                let egress = self.egress(place, &found)?;
-                if egress.link.ifindex != bridge.ifindex {
-                    return Err(Stop::dropped(why));
+            Outcome::Refused { errno, why, .. } => {
+                let is_blackhole = found.kind == Some(RouteKind::Blackhole)
+                    || found.rule.as_ref().is_some_and(|rule| rule.action == RuleAction::Blackhole);
+                match *errno {
+                    _ if self.packet.family() == Family::Ipv6 => Err(Stop::dropped(why)),
+                    // Who has no route for it says so above; only a source or destination that cannot be ends it here.
+                    EINVAL | EXDEV if !is_blackhole => Err(Stop::dropped(why)),
+                    _ => Ok(bridge.mac.clone()),
                 }
-                self.to_neighbour_or_up(place, bridge, &egress.link, egress.next_hop)
             }
             Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
-            Outcome::Delivered | Outcome::Refused { .. } => Err(Stop::dropped(why)),
         }
     }
 
@@ -252,7 +244,7 @@ impl Walk<'_, '_> {
         let mut found = Vec::new();
         for port in ports {
             let segment = self.segment(place, port)?;
-            if segment.hearers.iter().any(|(_, hearer)| hearer.mac == *mac) {
+            if segment.hearers.iter().any(|hearer| hearer.link.mac == *mac) {
                 found.push((*port).clone());
             }
             beyond = beyond.or(segment.beyond);

@@ -97,6 +97,8 @@ pub(super) enum Tracking {
     Not,
     /// A rule keeps conntrack away.
     Untracked,
+    /// It cannot begin a flow, and belongs to none.
+    Invalid,
     /// It belongs to a flow.
     Of {
         /// Which, in the walk's list.
@@ -111,6 +113,7 @@ impl Tracking {
         match self {
             Self::Not => None,
             Self::Untracked => Some(FlowState::Untracked),
+            Self::Invalid => Some(FlowState::Invalid),
             // An answer is sent once only, so that no packet of the way there finds its flow answered.
             Self::Of { is_reply: false, .. } => Some(FlowState::New),
             Self::Of { is_reply: true, .. } => Some(FlowState::Established),

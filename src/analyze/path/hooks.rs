@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::flow::{Flow, Side, Tracking};
-use super::packet::Packet;
+use super::packet::{ICMPV6, Packet, UDP};
 use super::rules::Ruling;
 use super::types::{Acted, StepKind, Stop};
 use super::walk::{Crossing, Egress, Walk};
@@ -79,9 +79,9 @@ impl Walk<'_, '_> {
                 }
             }
             if at.hook == Hook::Output && reroutes {
+                // Rules that follow still see the link that it would have left by (`nf_hook_state` is made once).
                 self.told_hook(at, before);
                 let new = self.reroute(at.place)?;
-                at.output = Some(new.link.clone());
                 *egress = Some(new);
                 before.clone_from(&self.packet);
             }
@@ -193,21 +193,25 @@ impl Walk<'_, '_> {
         if self.tracking != Tracking::Not {
             return;
         }
-        let tuple = self.packet.tuple;
-        let here = self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
-        let mut found = None;
-        for (index, (_, flow)) in here {
-            if flow.original == tuple && !self.packet.is_answer {
-                found = Some((index, false));
-            } else if flow.reply == tuple {
-                found = Some((index, true));
-            }
+        // Neighbour discovery and group membership are never tracked (`noct_valid_new`).
+        if self.packet.tuple.protocol == ICMPV6 && matches!(self.packet.icmp, Some(130..=137 | 143)) {
+            self.tracking = Tracking::Untracked;
+            return;
         }
-        let (flow, is_reply) = found.unwrap_or_else(|| {
-            self.flows.push((place, Flow::new(tuple, self.zone)));
-            (self.flows.len() - 1, false)
-        });
-        self.tracking = Tracking::Of { flow, is_reply };
+        let tuple = self.packet.tuple;
+        let here = || self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
+        let by_original = here().find(|(_, (_, flow))| flow.original == tuple).map(|(index, _)| (index, false));
+        let by_reply = here().find(|(_, (_, flow))| flow.reply == tuple).map(|(index, _)| (index, true));
+        let found = if self.packet.is_answer { by_reply.or(by_original) } else { by_original.or(by_reply) };
+        self.tracking = match found {
+            Some((flow, is_reply)) => Tracking::Of { flow, is_reply },
+            // A SYN-ACK or an echo's reply begins no flow; conntrack cannot tell an answer of UDP from a question.
+            None if self.packet.is_answer && tuple.protocol != UDP => Tracking::Invalid,
+            None => {
+                self.flows.push((place, Flow::new(tuple, self.zone)));
+                Tracking::Of { flow: self.flows.len() - 1, is_reply: false }
+            }
+        };
     }
 
     /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
@@ -220,7 +224,11 @@ impl Walk<'_, '_> {
         let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side));
         // An answer whose flow is not known begins one of its own, which nat never sees as a first packet's.
         if !is_reply && !is_settled {
-            for chain in chains {
+            let mut ordered = Vec::new();
+            for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
+                ordered.extend(self.in_some_order(at, equal.to_vec())?);
+            }
+            for chain in &ordered {
                 match self.base_chain(at, chain)? {
                     Ruling::Accept => {}
                     Ruling::Ends(stop) => return Err(stop),

@@ -12,6 +12,8 @@ mod input;
 mod judge;
 mod nat;
 mod neighbour;
+mod segment;
+mod solicit;
 mod output;
 pub mod packet;
 mod rules;
@@ -122,7 +124,8 @@ impl Walk<'_, '_> {
         let tos = if tuple.is_echo() { self.packet.tos } else { 0 };
         let ttl = self.default_ttl(place, tuple.destination);
         let length = self.packet.length;
-        self.packet = Packet { tuple, is_answer: true, mark: 0, tos, ttl, length, uid: None };
+        let icmp = packet::echo(tuple.protocol, true);
+        self.packet = Packet { tuple, is_answer: true, icmp, mark: 0, tos, ttl, length, uid: None };
         self.tracking = Tracking::Not;
     }
 

@@ -58,7 +58,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn masquerade(&self, at: &Crossing) -> Result<IpAddr, Stop> {
+    fn masquerade(&mut self, at: &Crossing) -> Result<IpAddr, Stop> {
         let link = at.output.as_ref().ok_or_else(|| Stop::unknown("masquerading without a link to leave by"))?;
         let destination = self.packet.tuple.destination;
         let near = match Family::of(destination) {
@@ -69,7 +69,12 @@ impl Walk<'_, '_> {
         match fib::masquerade_source(view, at.place.netns, link.ifindex, near) {
             Source::Chosen { address, .. } | Source::Given { address } => Ok(address),
             Source::None { why } => Err(Stop::dropped(format!("masquerading finds no address: {why}"))),
-            Source::OneOf { why, .. } | Source::Unknown { why } => Err(Stop::unknown(format!("masquerading: {why}"))),
+            Source::OneOf { addresses, why } => {
+                let words: Vec<_> = addresses.iter().map(|address| (address.to_string(), None)).collect();
+                let taken = self.chance.fork(&format!("the address to masquerade with: {why}"), &words);
+                addresses.get(taken).copied().ok_or_else(|| Stop::unknown(why))
+            }
+            Source::Unknown { why } => Err(Stop::unknown(format!("masquerading: {why}"))),
         }
     }
 

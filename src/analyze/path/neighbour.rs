@@ -3,28 +3,16 @@
 //!
 //! May import model and analyze's siblings only.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::segment::Hearer;
 use super::types::{StepKind, Stop};
 use super::walk::Walk;
 use super::world::{Place, World};
 use crate::analyze::fib::{self, Outcome};
 use crate::model::ids::{IfIndex, MacAddr};
-use crate::model::link::{Link, LinkKind, PortState};
+use crate::model::link::Link;
 use crate::model::route::{Family, RouteQuery};
-
-/// How many links one broadcast is followed over.
-const MOST_HEARERS: usize = 4096;
-
-/// Who hears a broadcast.
-#[derive(Default)]
-pub(super) struct Segment {
-    /// The links whose IP stack gets it.
-    pub hearers: Vec<(Place, Link)>,
-    /// Where it goes on to what nobody can see from here.
-    pub beyond: Option<String>,
-}
 
 /// What the packet's way taught a neighbour table.
 pub(super) struct Learned {
@@ -76,8 +64,9 @@ impl Walk<'_, '_> {
         let sender = self.arp_source(place, link, address)?;
         let mut found: Vec<(MacAddr, String)> = Vec::new();
         let mut learned = Vec::new();
-        for (there, hearer) in &segment.hearers {
-            if hearer.mac != MacAddr::default() && self.answers(*there, hearer, address, sender)? {
+        for Hearer { place: there, link: hearer, through } in &segment.hearers {
+            let answers = hearer.mac != MacAddr::default() && self.answers(*there, hearer, address, sender)?;
+            if answers && self.question_passes((place, link), (*there, hearer), through, address, sender)? {
                 let how = format!("{} of {} answers for it", hearer.name, self.world.name(*there));
                 // Who answers keeps who asked.
                 if let Some(sender) = sender {
@@ -107,77 +96,6 @@ impl Walk<'_, '_> {
                 Ok(found.swap_remove(taken.min(found.len() - 1)))
             }
         }
-    }
-
-    /// Who hears what a link broadcasts: over pairs and through bridges.
-    pub fn segment(&self, place: Place, link: &Link) -> Result<Segment, Stop> {
-        let mut segment = Segment::default();
-        let mut left: Vec<(Place, Link)> = vec![(place, link.clone())];
-        let mut seen: BTreeSet<(Place, IfIndex)> = BTreeSet::new();
-        while let Some((place, link)) = left.pop() {
-            if !seen.insert((place, link.ifindex)) || seen.len() > MOST_HEARERS {
-                continue;
-            }
-            match &link.kind {
-                LinkKind::Loopback => {}
-                LinkKind::Veth => match self.world.peer(place, &link) {
-                    Ok((there, peer)) if peer.up && link.up => self.heard(there, &peer, &mut segment, &mut left)?,
-                    Ok(_) => {}
-                    Err(Stop::Unknown { because }) => segment.beyond = Some(because),
-                    Err(other) => return Err(other),
-                },
-                LinkKind::Bridge(_) => {
-                    for port in self.open_ports(place, link.ifindex)? {
-                        left.push((place, port));
-                    }
-                }
-                _ => segment.beyond = Some(format!("{} ({})", link.name, link.kind.name())),
-            }
-        }
-        segment.hearers.sort_by_key(|(place, link)| (*place, link.ifindex));
-        Ok(segment)
-    }
-
-    fn heard(
-        &self,
-        place: Place,
-        link: &Link,
-        segment: &mut Segment,
-        left: &mut Vec<(Place, Link)>,
-    ) -> Result<(), Stop> {
-        let Some(bridge) = self.bridge_of(place, link)? else {
-            segment.hearers.push((place, link.clone()));
-            return Ok(());
-        };
-        let Some(port) = link.port.as_ref().filter(|port| port.state == PortState::Forwarding) else { return Ok(()) };
-        for other in self.open_ports(place, bridge.ifindex)? {
-            let apart = port.isolated && other.port.as_ref().is_some_and(|port| port.isolated);
-            if other.ifindex != link.ifindex && !apart {
-                left.push((place, other));
-            }
-        }
-        if bridge.up {
-            segment.hearers.push((place, bridge));
-        }
-        Ok(())
-    }
-
-    /// The bridge that a link is a port of.
-    pub fn bridge_of(&self, place: Place, link: &Link) -> Result<Option<Link>, Stop> {
-        let Some(controller) = link.controller else { return Ok(None) };
-        let controller = self.world.link(place, controller)?;
-        Ok(matches!(controller.kind, LinkKind::Bridge(_)).then_some(controller))
-    }
-
-    /// The ports of a bridge that frames go out by.
-    pub fn open_ports(&self, place: Place, bridge: IfIndex) -> Result<Vec<Link>, Stop> {
-        let links = self.world.links(place)?;
-        let is_open = |link: &&Link| {
-            link.controller == Some(bridge)
-                && link.up
-                && link.port.as_ref().is_some_and(|port| port.state == PortState::Forwarding)
-        };
-        Ok(links.value.iter().filter(is_open).cloned().collect())
     }
 
     /// In whose name the question is asked. Mirrors `arp_solicit` and `ndisc_solicit`.

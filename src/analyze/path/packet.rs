@@ -67,6 +67,9 @@ pub struct Packet {
     pub tuple: Tuple,
     /// Whether it is an answer: the SYN-ACK of a SYN, an echo's reply.
     pub is_answer: bool,
+    /// Its ICMP type; `None` of other protocols.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<u8>,
     /// The packet's mark.
     pub mark: u32,
     /// The type of service byte.
@@ -91,22 +94,22 @@ impl Packet {
         (self.tuple.protocol == TCP).then_some(if self.is_answer { 0x12 } else { 0x02 })
     }
 
-    /// The ICMP type of an echo request or reply.
-    pub fn icmp_type(&self) -> Option<u8> {
-        match (self.tuple.protocol, self.is_answer) {
-            (ICMP, false) => Some(8),
-            (ICMP, true) => Some(0),
-            (ICMPV6, false) => Some(128),
-            (ICMPV6, true) => Some(129),
-            _ => None,
-        }
-    }
-
     /// The bytes of its network header.
     pub fn header_length(&self) -> u32 {
         match self.family() {
             Family::Ipv4 => 20,
             Family::Ipv6 => 40,
         }
+    }
+}
+
+/// The ICMP type of an echo's request or reply; `None` of other protocols.
+pub fn echo(protocol: u8, is_answer: bool) -> Option<u8> {
+    match (protocol, is_answer) {
+        (ICMP, false) => Some(8),
+        (ICMP, true) => Some(0),
+        (ICMPV6, false) => Some(128),
+        (ICMPV6, true) => Some(129),
+        _ => None,
     }
 }

@@ -263,4 +263,6 @@ pub enum FlowState {
     Established,
     /// Of no flow, by a rule.
     Untracked,
+    /// An answer to what this namespace has not seen.
+    Invalid,
 }

@@ -168,7 +168,7 @@ impl<'w, 'n> Walk<'w, 'n> {
     pub fn flow(&self) -> Option<&Flow> {
         match self.tracking {
             Tracking::Of { flow, .. } => self.flows.get(flow).map(|(_, flow)| flow),
-            Tracking::Not | Tracking::Untracked => None,
+            _ => None,
         }
     }
 
@@ -176,7 +176,7 @@ impl<'w, 'n> Walk<'w, 'n> {
     pub fn flow_mut(&mut self) -> Option<&mut Flow> {
         match self.tracking {
             Tracking::Of { flow, .. } => self.flows.get_mut(flow).map(|(_, flow)| flow),
-            Tracking::Not | Tracking::Untracked => None,
+            _ => None,
         }
     }
 

@@ -47,7 +47,7 @@ fn transport(packet: &Packet, at: usize) -> Option<u8> {
             let length = packet.length.saturating_sub(packet.header_length());
             u16::try_from(length).ok().and_then(|length| length.to_be_bytes().get(at - 4).copied())
         }
-        (ICMP | ICMPV6, 0) => packet.icmp_type(),
+        (ICMP | ICMPV6, 0) => packet.icmp,
         (ICMP | ICMPV6, 1) => Some(0),
         (ICMP | ICMPV6, 4 | 5) => port(tuple.source_port, at - 4),
         _ => None,

@@ -15,6 +15,7 @@ use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::World;
 use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::expr::{BitwiseOp, Compare, Data, Expr, Nat, NatKind, Register, Verdict};
+use crate::model::netfilter::set::Set;
 use crate::model::netfilter::words::key;
 use crate::model::netfilter::xt::targets::NatRange;
 use crate::model::route::Family;
@@ -157,6 +158,12 @@ impl Walk<'_, '_> {
             Expr::CtSet { from, key, .. } => self.ct_set(*key, &registers.get(*from, 4))?,
             Expr::Notrack => Step::Does(self.keep_untracked_or_on()),
             Expr::Lookup { set, from, to, not } => self.lookup(at, chain, registers, (set, *from, *to, *not))?,
+            // In a table of both families: packets of the other one pass it by.
+            Expr::Nat(Nat { family: Some(family @ (2 | 10)), .. })
+                if (*family == 2) != (self.packet.family() == Family::Ipv4) =>
+            {
+                Step::On
+            }
             Expr::Nat(nat) => Step::Does(Effect::Map(mapping(nat, registers)?)),
             Expr::Reject { kind, code } => {
                 Step::Does(Effect::Reject(reject_words(*kind, *code, self.packet.family()).to_owned()))
@@ -182,6 +189,19 @@ impl Walk<'_, '_> {
             }
             Expr::MetaSet { .. } | Expr::Counter(_) | Expr::Log { .. } | Expr::Dynset { .. } => Step::On,
         })
+    }
+
+    /// Whether any element agrees with what is known of a key.
+    fn may_hold(&self, at: &Crossing, chain: &ChainRef, set: &Set, held: &Value) -> Result<bool, Stop> {
+        if set.is(Set::INTERVAL) {
+            return Ok(true);
+        }
+        let netfilter = self.world.view(at.place)?.netfilter();
+        let elements = World::whole(netfilter.elements(at.place.netns, &chain.table.set(set.id.name.clone())))?;
+        Ok(elements
+            .value
+            .iter()
+            .any(|element| element.catch_all || held.compares(Compare::Eq, &element.key.0) != Some(false)))
     }
 
     fn keep_untracked_or_on(&mut self) -> Effect {
@@ -250,6 +270,9 @@ impl Walk<'_, '_> {
         let set = sets.value.iter().find(|set| set.id.name == *name);
         let Some(set) = set else { return Err(Stop::unknown(format!("the set {name} is not there"))) };
         let held = registers.get(from, length(set.key_length));
+        if !held.is_known() && !self.may_hold(at, chain, set, &held)? {
+            return Ok(if not { Step::On } else { Step::Break });
+        }
         if !held.is_known() {
             return match to {
                 None => Ok(self.condition(None, || format!("the key that is looked up in {name}"))),

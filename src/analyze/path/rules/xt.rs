@@ -186,13 +186,13 @@ impl Walk<'_, '_> {
 
     fn xt_icmp(&self, wanted: &Icmp, has_any: bool) -> bool {
         let code = wanted.code_min == 0;
-        (has_any && wanted.kind == 255) || (self.packet.icmp_type() == Some(wanted.kind) && code)
+        (has_any && wanted.kind == 255) || (self.packet.icmp == Some(wanted.kind) && code)
     }
 
     /// Bits of `XT_CONNTRACK_STATE_*` that hold of the packet.
     pub(super) fn state_bits(&self) -> u32 {
         let state = match self.tracking {
-            Tracking::Not => return INVALID,
+            Tracking::Not | Tracking::Invalid => return INVALID,
             Tracking::Untracked => return 1 << 8,
             Tracking::Of { is_reply: true, .. } => 1 << 1,
             Tracking::Of { is_reply: false, .. } => 1 << 3,
