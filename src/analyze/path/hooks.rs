@@ -158,21 +158,22 @@ impl Walk<'_, '_> {
                 deciding.push(chain.clone());
             }
         }
-        match deciding.as_slice() {
-            [] if chains.len() == 1 => Ok(chains),
-            [] | [_] => Ok(deciding),
-            [one, other] => {
-                let words = |first: &Chain| (format!("{} of {} first", first.id.name, first.id.table.name), None);
-                let what = format!("equal priorities at {}", at.hook);
-                let taken = self.chance.fork(&what, &[words(one), words(other)]);
-                if taken == 1 {
-                    deciding.reverse();
-                }
-                Ok(deciding)
+        match deciding.len() {
+            0 if chains.len() == 1 => Ok(chains),
+            0 | 1 => Ok(deciding),
+            2 | 3 => {
+                let words = |order: &Vec<Chain>| {
+                    let names: Vec<_> =
+                        order.iter().map(|chain| format!("{} of {}", chain.id.name, chain.id.table.name)).collect();
+                    (names.join(", then "), None)
+                };
+                let mut orders = orders(&deciding);
+                let what = format!("the order of equal priorities at {}", at.hook);
+                let taken = self.chance.fork(&what, &orders.iter().map(words).collect::<Vec<_>>());
+                Ok(orders.swap_remove(taken.min(orders.len() - 1)))
             }
             several => Err(Stop::unknown(format!(
-                "{} chains of equal priority at {}, whose order nothing tells",
-                several.len(),
+                "{several} chains of equal priority at {}, whose order nothing tells",
                 at.hook
             ))),
         }
@@ -292,6 +293,23 @@ impl Walk<'_, '_> {
             ))),
         }
     }
+}
+
+/// All orders of a few chains.
+fn orders(chains: &[Chain]) -> Vec<Vec<Chain>> {
+    if chains.len() < 2 {
+        return vec![chains.to_vec()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in chains.iter().enumerate() {
+        let mut rest = chains.to_vec();
+        rest.remove(at);
+        for mut order in orders(&rest) {
+            order.insert(0, first.clone());
+            all.push(order);
+        }
+    }
+    all
 }
 
 fn is_device(pattern: &[u8], name: &[u8]) -> bool {

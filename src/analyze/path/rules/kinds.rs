@@ -2,7 +2,7 @@
 //!
 //! May import model and analyze's siblings only.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::analyze::fib::Outcome;
 use crate::analyze::path::types::Stop;
@@ -18,7 +18,13 @@ const LOCAL: u32 = 2;
 const BROADCAST: u32 = 3;
 const ANYCAST: u32 = 4;
 const MULTICAST: u32 = 5;
+const BLACKHOLE: u32 = 6;
 const UNREACHABLE: u32 = 7;
+const PROHIBIT: u32 = 8;
+/// `EACCES`
+const EACCES: i32 = 13;
+/// `EINVAL`
+const EINVAL: i32 = 22;
 
 impl Walk<'_, '_> {
     /// The number of `RTN_*` that an address is, on one link or anywhere. Mirrors `inet_dev_addr_type`, and
@@ -50,18 +56,18 @@ impl Walk<'_, '_> {
                 })
             }
             IpAddr::V6(own) => {
-                if own.is_multicast() {
-                    return Ok(MULTICAST);
-                }
                 if link.is_some() {
                     return Err(Stop::unknown("what kind of address an IPv6 address is on one link"));
                 }
                 let found = self.world.route(place, &RouteQuery::to(address))?;
                 match (&found.outcome, found.kind) {
                     (Outcome::Unknown { why }, _) => Err(Stop::unknown(why.clone())),
+                    (Outcome::Refused { errno: EINVAL, .. }, _) => Ok(BLACKHOLE),
+                    (Outcome::Refused { errno: EACCES, .. }, _) => Ok(PROHIBIT),
                     (Outcome::Refused { .. }, _) => Ok(UNREACHABLE),
                     (_, Some(RouteKind::Local)) => Ok(LOCAL),
                     (_, Some(RouteKind::Anycast)) => Ok(ANYCAST),
+                    _ if own.is_multicast() => Ok(MULTICAST),
                     _ => Ok(UNICAST),
                 }
             }
@@ -78,12 +84,36 @@ impl Walk<'_, '_> {
         let tuple = self.packet.tuple;
         for (test, address) in [(asked.source, tuple.source), (asked.destination, tuple.destination)] {
             let Some(test) = test else { continue };
-            let kind = self.address_kind(at.place, address, link)?;
-            if (test.value & (1u16 << kind) != 0) == test.not {
+            let holds = match address {
+                IpAddr::V4(_) => test.value & (1u16 << self.address_kind(at.place, address, link)?) != 0,
+                IpAddr::V6(own) => self.is_of_kind6(at.place, own, test.value, link)?,
+            };
+            if holds == test.not {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// xtables asks IPv6 addresses otherwise than nf_tables does: a local one is unicast too. Mirrors `match_type6`.
+    fn is_of_kind6(&self, place: Place, own: Ipv6Addr, kinds: u16, link: Option<IfIndex>) -> Result<bool, Stop> {
+        const ROUTED: u16 = (1 << LOCAL) | (1 << ANYCAST) | (1 << UNREACHABLE);
+        let asks = |kind: u32| kinds & (1 << kind) != 0;
+        let is_unicast = !own.is_multicast() && !own.is_unspecified();
+        if (asks(MULTICAST) && !own.is_multicast()) || (asks(UNICAST) && !is_unicast) {
+            return Ok(false);
+        }
+        if kinds & 1 != 0 && !own.is_unspecified() {
+            return Ok(false);
+        }
+        if kinds & ROUTED == 0 {
+            return Ok(true);
+        }
+        let kind = match self.address_kind(place, own.into(), link)? {
+            BLACKHOLE | PROHIBIT => UNREACHABLE,
+            kind => kind,
+        };
+        Ok(kinds & ROUTED & (1 << kind) != 0)
     }
 
     /// Whether the way back to the source leaves by the link it came in by. Only the plain question is followed.
