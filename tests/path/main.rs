@@ -134,7 +134,16 @@ struct Tally {
 }
 
 impl Tally {
-    fn shoot(&mut self, seed: u64, number: usize, plan: &Plan, wire: &Wire, shot: &Shot, found: &Path, ids: &[NetnsId]) {
+    fn shoot(
+        &mut self,
+        seed: u64,
+        number: usize,
+        plan: &Plan,
+        wire: &Wire,
+        shot: &Shot,
+        found: &Path,
+        ids: &[NetnsId],
+    ) {
         self.sent += 1;
         let (heard, seen) = wire.shoot(&plan.net, shot);
         // What another packet's sender or receiver still sends is not this one's.
@@ -177,12 +186,22 @@ impl Tally {
                     })
                     .collect()
             };
-            let steps: String = if self.wrong.len() > 1 { String::new() } else { course
-                .there
-                .iter()
-                .chain(&course.back)
-                .map(|step| format!("      {} {}\n", found.places[step.place].name, serde_json::to_string(&step.what).unwrap()))
-                .collect() };
+            let steps: String = if self.wrong.len() > 1 {
+                String::new()
+            } else {
+                course
+                    .there
+                    .iter()
+                    .chain(&course.back)
+                    .map(|step| {
+                        format!(
+                            "      {} {}\n",
+                            found.places[step.place].name,
+                            serde_json::to_string(&step.what).unwrap()
+                        )
+                    })
+                    .collect()
+            };
             self.wrong.push(format!(
                 "seed {seed} packet {number} {shot:?}\n    heard {heard:?}\n    podnet {:?} ({} courses)\n    predicted\n{}    seen\n{}    steps\n{steps}",
                 course.verdict,

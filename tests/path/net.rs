@@ -54,7 +54,7 @@ impl Net {
         let hosts: Vec<String> =
             (0..count).map(|host| format!("pnt-path-{}-{number}-h{host}", std::process::id())).collect();
         let net = Self { hosts };
-        let lines: String = net.hosts.iter().map(|name| format!("netns add {name}\n")).collect();
+        let lines: String = net.hosts.iter().fold(String::new(), |lines, name| lines + "netns add " + name + "\n");
         feed(Command::new("ip").args(["-batch", "-"]), &lines, true);
         net
     }
@@ -96,19 +96,11 @@ impl Net {
     pub fn feed(&self, host: usize, program: &[&str], text: &str, must: bool) -> bool {
         self.within(host, || feed(Command::new(program[0]).args(&program[1..]), text, must))
     }
-
-    /// What a program of the namespace prints.
-    pub fn output(&self, host: usize, program: &[&str]) -> String {
-        self.within(host, || {
-            let output = Command::new(program[0]).args(&program[1..]).output().unwrap();
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        })
-    }
 }
 
 impl Drop for Net {
     fn drop(&mut self) {
-        let lines: String = self.hosts.iter().map(|name| format!("netns del {name}\n")).collect();
+        let lines: String = self.hosts.iter().fold(String::new(), |lines, name| lines + "netns del " + name + "\n");
         feed(Command::new("ip").args(["-force", "-batch", "-"]), &lines, false);
     }
 }

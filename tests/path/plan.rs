@@ -202,7 +202,10 @@ fn configure(plan: &mut Plan, random: &mut Random, host: usize, taste: Taste) {
     }
     let others = |random: &mut Random| -> Option<(End, End)> {
         let own = random.pick(&ends).clone();
-        let segment = plan.segments.iter().find(|segment| segment.ends.iter().any(|end| end.link == own.link && end.host == host))?;
+        let segment = plan
+            .segments
+            .iter()
+            .find(|segment| segment.ends.iter().any(|end| end.link == own.link && end.host == host))?;
         let far: Vec<&End> = segment.ends.iter().filter(|end| end.host != host).collect();
         Some((own, (*random.pick(&far)).clone()))
     };
@@ -275,7 +278,7 @@ fn policy(random: &mut Random, lines: &mut String, others: &dyn Fn(&mut Random) 
         }
     }
     for family in ["-4", "-6"] {
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             let net = 1 + random.below(4);
             let selector = match random.below(6) {
                 0 if family == "-4" => format!("from 10.{net}.0.0/24"),

@@ -73,11 +73,11 @@ fn save(random: &mut Random, ends: &[End], six: bool) -> String {
         writeln!(text, ":one - [0:0]\n:two - [0:0]").unwrap();
         let hook = *random.pick(hooks);
         for (chain, hook) in [("one", hook), ("two", hook)] {
-            for _ in 0..1 + random.below(2) {
+            for _ in 0..=random.below(2) {
                 xt_rule(random, ends, six, table, hook, chain, if chain == "one" { &["two"] } else { &[] }, &mut text);
             }
         }
-        for _ in 0..1 + random.below(5) {
+        for _ in 0..=random.below(5) {
             let at = if random.percent(60) { hook } else { *random.pick(hooks) };
             let below: &[&str] = if at == hook { &["one", "two"] } else { &[] };
             xt_rule(random, ends, six, table, at, at, below, &mut text);
@@ -126,13 +126,20 @@ fn xt_rule(
             }
             7 => format!("-m mark {not}--mark {}", random.pick(&["0x1", "0x2", "0x10/0xf0", "0x0/0xf"])),
             8 if table != "raw" => {
-                format!("-m conntrack {not}--ctstate {}", random.pick(&["NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID", "DNAT", "SNAT"]))
+                format!(
+                    "-m conntrack {not}--ctstate {}",
+                    random.pick(&["NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID", "DNAT", "SNAT"])
+                )
             }
             9 => format!("-m addrtype {not}--dst-type {}", random.pick(&["LOCAL", "UNICAST"])),
             10 if !six => format!("-m iprange {not}--src-range 10.1.0.2-10.3.0.3"),
             11 if protocol.is_empty() => {
                 protocol = "icmp";
-                if six { "-p ipv6-icmp -m icmp6 --icmpv6-type 128".to_owned() } else { "-p icmp -m icmp --icmp-type 8".to_owned() }
+                if six {
+                    "-p ipv6-icmp -m icmp6 --icmpv6-type 128".to_owned()
+                } else {
+                    "-p icmp -m icmp --icmp-type 8".to_owned()
+                }
             }
             12 if protocol.is_empty() => {
                 protocol = "tcp";
@@ -152,13 +159,27 @@ fn xt_rule(
         _ if random.percent(8) => "-j RETURN".to_owned(),
         _ if random.percent(8) => "-j ACCEPT".to_owned(),
         "nat" => nat_target(random, six, hook, &mut rule, protocol),
-        "raw" => if random.percent(60) { "-j CT --notrack".to_owned() } else { "-j MARK --set-xmark 0x1/0xffffffff".to_owned() },
+        "raw" => {
+            if random.percent(60) {
+                "-j CT --notrack".to_owned()
+            } else {
+                "-j MARK --set-xmark 0x1/0xffffffff".to_owned()
+            }
+        }
         "mangle" => match random.below(7) {
-            0 | 1 => format!("-j MARK --set-xmark {}", random.pick(&["0x1/0xffffffff", "0x2/0xf", "0x10/0x0", "0x0/0xff"])),
+            0 | 1 => {
+                format!("-j MARK --set-xmark {}", random.pick(&["0x1/0xffffffff", "0x2/0xf", "0x10/0x0", "0x0/0xff"]))
+            }
             2 => "-j CONNMARK --save-mark".to_owned(),
             3 => "-j CONNMARK --restore-mark".to_owned(),
             4 => "-j CONNMARK --set-xmark 0x2/0xffffffff".to_owned(),
-            5 => if six { "-j HL --hl-dec 1".to_owned() } else { "-j TTL --ttl-dec 1".to_owned() },
+            5 => {
+                if six {
+                    "-j HL --hl-dec 1".to_owned()
+                } else {
+                    "-j TTL --ttl-dec 1".to_owned()
+                }
+            }
             _ => "-j DROP".to_owned(),
         },
         _ => match random.below(4) {
@@ -171,7 +192,8 @@ fn xt_rule(
 }
 
 fn nat_target(random: &mut Random, six: bool, hook: &str, rule: &mut String, protocol: &str) -> String {
-    let bracket = |address: String, port: &str| if six { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
+    let bracket =
+        |address: String, port: &str| if six { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
     let has_port = matches!(protocol, "tcp" | "udp");
     if protocol.is_empty() && random.percent(60) {
         rule.push_str(" -p tcp -m tcp");
@@ -216,7 +238,7 @@ fn nft(random: &mut Random, ends: &[End]) -> String {
         writeln!(text, "  set ports {{ type inet_service; flags interval; elements = {{ 80, 5000-5400 }} }}").unwrap();
         writeln!(text, "  map verdicts {{ type inet_proto . inet_service : verdict; elements = {{ tcp . 80 : jump sub, udp . 5300 : drop, tcp . 443 : accept }} }}").unwrap();
         writeln!(text, "  chain sub {{").unwrap();
-        for _ in 0..1 + random.below(2) {
+        for _ in 0..=random.below(2) {
             nft_rule(random, ends, six, "filter", "", &mut text, false);
         }
         writeln!(text, "  }}").unwrap();
@@ -239,8 +261,9 @@ fn nft(random: &mut Random, ends: &[End]) -> String {
                 ("nat", "input", "100"),
             ]);
             let policy = if kind == "filter" && random.percent(6) { "drop" } else { "accept" };
-            writeln!(text, "  chain c{chain} {{\n    type {kind} hook {hook} priority {priority}; policy {policy};").unwrap();
-            for _ in 0..1 + random.below(4) {
+            writeln!(text, "  chain c{chain} {{\n    type {kind} hook {hook} priority {priority}; policy {policy};")
+                .unwrap();
+            for _ in 0..=random.below(4) {
                 nft_rule(random, ends, six, kind, hook, &mut text, true);
             }
             writeln!(text, "  }}").unwrap();
@@ -250,7 +273,15 @@ fn nft(random: &mut Random, ends: &[End]) -> String {
     text
 }
 
-fn nft_rule(random: &mut Random, ends: &[End], six: Option<bool>, kind: &str, hook: &str, text: &mut String, jumps: bool) {
+fn nft_rule(
+    random: &mut Random,
+    ends: &[End],
+    six: Option<bool>,
+    kind: &str,
+    hook: &str,
+    text: &mut String,
+    jumps: bool,
+) {
     let mut rule = String::new();
     let which = six.unwrap_or_else(|| random.percent(50));
     let ip = if which { "ip6" } else { "ip" };
@@ -264,10 +295,17 @@ fn nft_rule(random: &mut Random, ends: &[End], six: Option<bool>, kind: &str, ho
             3 => format!("oifname {not}{}", random.pick(ends).link),
             4 | 5 => {
                 has_port = true;
-                format!("{} dport {not}{}", random.pick(&["tcp", "udp"]), random.pick(&["80", "443", "@ports", "{ 80, 8080 }", "5000-6000"]))
+                format!(
+                    "{} dport {not}{}",
+                    random.pick(&["tcp", "udp"]),
+                    random.pick(&["80", "443", "@ports", "{ 80, 8080 }", "5000-6000"])
+                )
             }
             6 => format!("meta mark {not}{}", random.pick(&["0x1", "0x2", "0-5"])),
-            7 => format!("ct state {}", random.pick(&["new", "established", "established,related", "invalid", "untracked"])),
+            7 => format!(
+                "ct state {}",
+                random.pick(&["new", "established", "established,related", "invalid", "untracked"])
+            ),
             8 => format!("fib daddr type {not}{}", random.pick(&["local", "unicast"])),
             9 => format!("meta l4proto {not}{}", random.pick(&["tcp", "udp", "{ tcp, udp }"])),
             10 => format!("ct status {}", random.pick(&["dnat", "snat"])),
@@ -292,7 +330,10 @@ fn nft_rule(random: &mut Random, ends: &[End], six: Option<bool>, kind: &str, ho
                     match random.below(5) {
                         0 => "meta l4proto tcp redirect to :8080".to_owned(),
                         1 => format!("meta l4proto {{ tcp, udp }} dnat {family}to {}", to_port(&to, port)),
-                        2 => format!("dnat {family}to tcp dport map {{ 80 : {to}, 443 : {} }}", host_address(random, which)),
+                        2 => format!(
+                            "dnat {family}to tcp dport map {{ 80 : {to}, 443 : {} }}",
+                            host_address(random, which)
+                        ),
                         _ => format!("dnat {family}to {to}"),
                     }
                 }

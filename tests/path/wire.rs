@@ -84,8 +84,7 @@ impl Wire {
             .map(|host| {
                 net.within(host, || {
                     let flags = SockFlag::SOCK_NONBLOCK;
-                    let taps =
-                        socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll).unwrap();
+                    let taps = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll).unwrap();
                     let tcp = PORTS.map(|port| {
                         let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
                         listener.set_nonblocking(true).unwrap();
@@ -228,7 +227,8 @@ fn client(shot: &Shot) -> Result<Client, Errno> {
     let storage = |address: IpAddr, port: u16| SockaddrStorage::from(SocketAddr::new(address, port));
     bind(fd.as_raw_fd(), &storage(tuple.source, tuple.source_port.unwrap_or(0)))?;
     let is_tcp = tuple.protocol == 6;
-    let to = storage(tuple.destination, if matches!(tuple.protocol, 6 | 17) { tuple.destination_port.unwrap() } else { 0 });
+    let to =
+        storage(tuple.destination, if matches!(tuple.protocol, 6 | 17) { tuple.destination_port.unwrap() } else { 0 });
     match connect(fd.as_raw_fd(), &to) {
         Ok(()) | Err(Errno::EINPROGRESS) => {}
         Err(error) => return Err(error),

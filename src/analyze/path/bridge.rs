@@ -123,7 +123,7 @@ impl Walk<'_, '_> {
         match &found.outcome {
             Outcome::Sent => {
                 let egress = self.egress(place, &found)?;
-                self.to_neighbour_or_up(place, bridge, &egress.link, egress.next_hop)
+                self.neighbour_or_up(place, bridge, &egress.link, egress.next_hop)
             }
             Outcome::Delivered => Ok(bridge.mac.clone()),
             Outcome::Refused { errno, why, .. } => {
@@ -141,7 +141,7 @@ impl Walk<'_, '_> {
     }
 
     /// Where the new destination is on the bridge again, the frame is for it; else it goes up to be routed.
-    fn to_neighbour_or_up(
+    fn neighbour_or_up(
         &mut self,
         place: Place,
         bridge: &Link,
@@ -196,7 +196,10 @@ impl Walk<'_, '_> {
             )));
         }
         if port.isolated && from.port.as_ref().is_some_and(|port| port.isolated) {
-            return Err(Stop::dropped(format!("both ports of {}, {} and {}, are isolated", bridge.name, from.name, to.name)));
+            return Err(Stop::dropped(format!(
+                "both ports of {}, {} and {}, are isolated",
+                bridge.name, from.name, to.name
+            )));
         }
         if self.packet.length > to.mtu {
             return Err(Stop::dropped(format!(
@@ -213,8 +216,7 @@ impl Walk<'_, '_> {
             return Ok(Exit::Up("the frame is for the bridge itself".to_owned()));
         }
         let links = self.world.links(place)?;
-        let ports: Vec<&Link> =
-            links.value.iter().filter(|link| link.controller == Some(bridge.ifindex)).collect();
+        let ports: Vec<&Link> = links.value.iter().filter(|link| link.controller == Some(bridge.ifindex)).collect();
         if let Some(own) = ports.iter().find(|port| port.mac == *mac) {
             return Ok(Exit::Up(format!("{mac} is the address of {}, a port", own.name)));
         }

@@ -239,6 +239,9 @@ impl Walk<'_, '_> {
                     }
                 }
             }
+            if side == Side::Source {
+                self.make_room(at.place);
+            }
             if let Some(flow) = self.flow_mut() {
                 flow.settle(side);
             }
@@ -287,10 +290,9 @@ impl Walk<'_, '_> {
         let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
         match chains.value.iter().find(|chain| chain.id.table.family == TableFamily::Bridge) {
             None => Ok(()),
-            Some(chain) => Err(Stop::unknown(format!(
-                "the chain {} of the bridge family, which is not followed",
-                chain.id.name
-            ))),
+            Some(chain) => {
+                Err(Stop::unknown(format!("the chain {} of the bridge family, which is not followed", chain.id.name)))
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //! node told: where chance decides, or where nobody can tell, [`chance`] has it walked once for each
 //! course. What is not followed ends a course as unknown, with the reason; nothing is guessed.
 
+mod ask;
+mod between;
 mod bridge;
 mod chance;
 mod flow;
@@ -12,16 +14,17 @@ mod input;
 mod judge;
 mod nat;
 mod neighbour;
-mod segment;
-mod solicit;
 mod output;
 pub mod packet;
 mod rules;
+mod segment;
+mod solicit;
 mod types;
 mod walk;
 mod wire;
 mod world;
 
+pub use ask::{AskError, Asked, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
 pub use types::{Acted, Arrival, Course, FlowState, Path, PlaceRef, Step, StepKind, Stop, Verdict};
@@ -55,16 +58,20 @@ pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) 
     let mut chance = Chance::default();
     let mut places = Vec::new();
     let mut courses = Vec::new();
+    let mut assumed = assumed(question);
     loop {
-        let course = course(&world, question, &mut chance, &mut places);
+        let (course, taken) = course(&world, question, &mut chance, &mut places);
+        assumed.extend(taken);
         courses.push(course);
         if !chance.next() {
             break;
         }
     }
     let (verdict, courses) = judge::judge(courses, chance.is_unfinished());
+    let mut seen = std::collections::BTreeSet::new();
+    assumed.retain(|one| seen.insert(one.clone()));
     let places = places.into_iter().map(|(_, named)| named).collect();
-    let path = Path { packet: question.packet.clone(), verdict, courses, places, assumed: assumed(question) };
+    let path = Path { packet: question.packet.clone(), verdict, courses, places, assumed };
     let mut issues = world.issues();
     issues.sort();
     issues.dedup();
@@ -73,7 +80,8 @@ pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) 
 
 /// What is taken for granted.
 fn assumed(question: &Question) -> Vec<String> {
-    let mut assumed = vec!["it is the first packet of a new flow, and no other flow has its addresses and ports".to_owned()];
+    let mut assumed =
+        vec!["it is the first packet of a new flow, and no other flow has its addresses and ports".to_owned()];
     if question.packet.tuple.is_echo() {
         assumed.push("the receiver answers echos".to_owned());
     } else {
@@ -87,7 +95,7 @@ fn course(
     question: &Question,
     chance: &mut Chance,
     places: &mut Vec<(Place, PlaceRef)>,
-) -> Course {
+) -> (Course, Vec<String>) {
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
     walk.number(question.from);
     let went = walk.send(question.from, question.bound_to).and_then(|now| walk.carry(now));
@@ -95,7 +103,8 @@ fn course(
         Ok(place) => place,
         Err(stop) => {
             walk.end(&stop);
-            return walk.into_course(judge::there(stop), None, Vec::new());
+            let assumed = std::mem::take(&mut walk.assumed);
+            return (walk.into_course(judge::there(stop), None, Vec::new()), assumed);
         }
     };
     let arrived = Arrival { place: walk.number(place), seen_as: walk.packet.tuple };
@@ -114,7 +123,8 @@ fn course(
         }
         Ok(back_at) => judge::came_back(back_at == question.from, sent.map(Tuple::inverted), walk.packet.tuple),
     };
-    walk.into_course(verdict, Some(arrived), there)
+    let assumed = std::mem::take(&mut walk.assumed);
+    (walk.into_course(verdict, Some(arrived), there), assumed)
 }
 
 impl Walk<'_, '_> {

@@ -5,9 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::flow::Side;
+use super::flow::{Side, Tracking};
 use super::types::Stop;
 use super::walk::{Crossing, Walk};
+use super::world::Place;
 use crate::analyze::fib::{self, Source};
 use crate::analyze::netfilter::deed::TranslationKind;
 use crate::model::netfilter::chain::Hook;
@@ -56,6 +57,21 @@ impl Walk<'_, '_> {
             flow.reply.destination_port = port;
         }
         Ok(())
+    }
+
+    /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
+    pub fn make_room(&mut self, place: Place) {
+        let Tracking::Of { flow: own, .. } = self.tracking else { return };
+        let Some(reply) = self.flow().map(|flow| flow.reply) else { return };
+        let taken = self.flows.iter().enumerate().any(|(index, (at, other))| {
+            index != own && *at == place && (other.reply == reply || other.original == reply)
+        });
+        if taken && let Some(flow) = self.flow_mut() {
+            flow.reply.destination_port = None;
+            if reply.is_echo() {
+                flow.reply.source_port = None;
+            }
+        }
     }
 
     fn masquerade(&mut self, at: &Crossing) -> Result<IpAddr, Stop> {

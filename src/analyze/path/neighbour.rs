@@ -38,9 +38,11 @@ impl Walk<'_, '_> {
     }
 
     fn known(&self, place: Place, link: &Link, address: IpAddr) -> Result<Option<(MacAddr, String)>, Stop> {
-        let learned = self.learned.iter().rev().find(|known| {
-            (known.place, known.link, known.address) == (place, link.ifindex, address)
-        });
+        let learned = self
+            .learned
+            .iter()
+            .rev()
+            .find(|known| (known.place, known.link, known.address) == (place, link.ifindex, address));
         if let Some(known) = learned {
             return Ok(Some((known.mac.clone(), "it was asked, or asked itself, on the way".to_owned())));
         }
@@ -80,10 +82,9 @@ impl Walk<'_, '_> {
         }
         self.learned.extend(learned);
         match (found.len(), segment.beyond) {
-            (0, None) => Err(Stop::rejected(
-                "host unreachable",
-                format!("nobody on {} answers for {address}", link.name),
-            )),
+            (0, None) => {
+                Err(Stop::rejected("host unreachable", format!("nobody on {} answers for {address}", link.name)))
+            }
             (0, Some(beyond)) => Err(Stop::unknown(format!("who answers for {address} beyond {beyond}"))),
             (1, _) => {
                 let (mac, how) = found.swap_remove(0);
@@ -153,9 +154,7 @@ impl Walk<'_, '_> {
     fn is_published(&self, place: Place, link: &Link, target: IpAddr) -> Result<bool, Stop> {
         let neighbours = World::whole(self.world.view(place)?.neighbours(place.netns))?;
         Ok(neighbours.value.iter().any(|entry| {
-            entry.ifindex == link.ifindex
-                && entry.address == target
-                && entry.flags.iter().any(|flag| flag == "proxy")
+            entry.ifindex == link.ifindex && entry.address == target && entry.flags.iter().any(|flag| flag == "proxy")
         }))
     }
 
@@ -180,7 +179,9 @@ impl Walk<'_, '_> {
                     0 => Ok(true),
                     1 => own_here(),
                     8 => Ok(false),
-                    other => Err(Stop::unknown(format!("arp_ignore is {other} on {}, which is not followed", link.name))),
+                    other => {
+                        Err(Stop::unknown(format!("arp_ignore is {other} on {}, which is not followed", link.name)))
+                    }
                 }
             }
             Outcome::Sent if self.world.link_sysctl(place, "ipv4", link, "forwarding")? != 0 => {

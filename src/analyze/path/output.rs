@@ -61,10 +61,10 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         let addresses = self.world.addresses(place)?;
-        match addresses.value.iter().any(|held| held.address.addr() == source) {
-            true => Ok(()),
-            false => Err(Stop::rejected("EADDRNOTAVAIL", format!("{source} is no address of this namespace"))),
+        if addresses.value.iter().any(|held| held.address.addr() == source) {
+            return Ok(());
         }
+        Err(Stop::rejected("EADDRNOTAVAIL", format!("{source} is no address of this namespace")))
     }
 
     /// The same for an answer, which has its source.

@@ -177,6 +177,11 @@ pub enum StepKind {
         /// Addresses and ports as a capture on it shows them.
         tuple: Tuple,
     },
+    /// It crosses the network between two nodes.
+    Crossed {
+        /// How it is known where to.
+        how: String,
+    },
     /// A bridge hands it on.
     Bridged {
         /// The bridge.

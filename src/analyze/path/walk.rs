@@ -25,16 +25,9 @@ pub(super) const LOOPBACK: IfIndex = IfIndex(1);
 /// Where the packet is.
 pub(super) enum Now {
     /// IP has done with it, and hands it to a link.
-    Leaving {
-        place: Place,
-        egress: Egress,
-    },
+    Leaving { place: Place, egress: Egress },
     /// A frame comes in by a link; without an address where the link has none.
-    Frame {
-        place: Place,
-        link: Link,
-        mac: Option<MacAddr>,
-    },
+    Frame { place: Place, link: Link, mac: Option<MacAddr> },
     /// It goes up to IP.
     Up {
         place: Place,
@@ -86,6 +79,8 @@ pub(super) struct Walk<'w, 'n> {
     links: u32,
     /// What the way taught neighbour tables.
     pub learned: Vec<Learned>,
+    /// What was taken for granted on the way.
+    pub assumed: Vec<String>,
     /// Whom IP hands it to next, as postrouting sees it.
     pub next_hop: Option<IpAddr>,
     /// The link by which the packet came to where it arrived.
@@ -111,6 +106,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             steps: Vec::new(),
             links: 0,
             learned: Vec::new(),
+            assumed: Vec::new(),
             next_hop: None,
             came_by: None,
         }

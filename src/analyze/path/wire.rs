@@ -13,6 +13,11 @@ impl Walk<'_, '_> {
     /// IP hands the packet to a link.
     pub fn leave(&mut self, place: Place, egress: Egress) -> Result<Now, Stop> {
         let Egress { link, next_hop, .. } = egress;
+        if let Some(next_hop) = next_hop
+            && self.leads_out(place, &link)?
+        {
+            return self.cross_to_node(place, &link, next_hop);
+        }
         let mac = match next_hop {
             Some(next_hop) => self.neighbour(place, &link, next_hop)?,
             None => None,
@@ -72,7 +77,9 @@ impl Walk<'_, '_> {
             let controller = self.world.link(place, controller)?;
             return match &controller.kind {
                 LinkKind::Bridge(_) => self.bridge(place, &controller, Some(&link), mac),
-                kind => Err(Stop::unknown(format!("{} is a port of a {}, which is not followed", link.name, kind.name()))),
+                kind => {
+                    Err(Stop::unknown(format!("{} is a port of a {}, which is not followed", link.name, kind.name())))
+                }
             };
         }
         self.no_ingress(place, &link)?;

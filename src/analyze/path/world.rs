@@ -48,11 +48,16 @@ impl<'n> World<'n> {
         self.nodes.get(place.node).copied().ok_or_else(|| Stop::unknown("a node that was not asked"))
     }
 
+    /// The own namespaces of all nodes.
+    pub fn hosts(&self) -> Vec<Place> {
+        self.nodes.iter().enumerate().map(|(node, view)| Place { node, netns: view.node().host_netns }).collect()
+    }
+
     /// What a namespace is called: the node's own is the host, others have the name they are bound to.
     pub fn name(&self, place: Place) -> String {
         let Ok(view) = self.view(place) else { return place.netns.to_string() };
         if view.node().host_netns == place.netns {
-            return "host".to_owned();
+            return if self.nodes.len() > 1 { view.node().name } else { "host".to_owned() };
         }
         let names = view.netns_names();
         let bound = names.value.iter().find(|name| name.id == place.netns);

@@ -1,4 +1,4 @@
-//! What the routes say that an address is, and whether the way back is the way it came.
+//! What the routes say that an address is.
 //!
 //! May import model and analyze's siblings only.
 
@@ -9,7 +9,7 @@ use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::{Place, World};
 use crate::model::ids::{IfIndex, TableId};
-use crate::model::netfilter::xt::matches::{Addrtype, Rpfilter};
+use crate::model::netfilter::xt::matches::Addrtype;
 use crate::model::route::{Family, RouteKind, RouteQuery};
 
 /// Numbers of `RTN_*`.
@@ -114,13 +114,5 @@ impl Walk<'_, '_> {
             kind => kind,
         };
         Ok(kinds & ROUTED & (1 << kind) != 0)
-    }
-
-    /// Whether the way back to the source leaves by the link it came in by. Only the plain question is followed.
-    pub(super) fn xt_rpfilter(&mut self, at: &Crossing, asked: &Rpfilter) -> Result<bool, Stop> {
-        let text = "the match rpfilter";
-        let _ = at;
-        let holds = self.open(text);
-        Ok(holds != asked.invert)
     }
 }

@@ -97,9 +97,7 @@ impl Walk<'_, '_> {
                     BitwiseOp::MaskXor { mask, xor } => held.masked(&mask.0, &xor.0),
                     BitwiseOp::ShiftLeft(by) => held.shifted(true, *by),
                     BitwiseOp::ShiftRight(by) => held.shifted(false, *by),
-                    BitwiseOp::Registers { op, other } => {
-                        two(&held, &registers.get(*other, length(*count)), *op)
-                    }
+                    BitwiseOp::Registers { op, other } => two(&held, &registers.get(*other, length(*count)), *op),
                 };
                 registers.set(*to, &value);
                 Step::On
@@ -110,9 +108,7 @@ impl Walk<'_, '_> {
                 registers.set(*to, &value);
                 Step::On
             }
-            Expr::Payload { to, base, offset, length } => {
-                load(*to, payload(&self.packet, *base, *offset, *length))
-            }
+            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, *base, *offset, *length)),
             Expr::Meta { to, key } => load(*to, self.meta(at, *key)),
             Expr::Ct { to, key, direction } => load(*to, self.ct(*key, *direction)),
             Expr::Fib { to, result, flags } => {
@@ -150,6 +146,20 @@ impl Walk<'_, '_> {
                 registers.set(*to, &Value::unknown(length(*count).max(4)));
                 Step::On
             }
+            _ => return self.nft_deed(at, chain, registers, expr),
+        })
+    }
+
+    /// What does something, or asks for what hangs on more than the packet.
+    fn nft_deed(
+        &mut self,
+        at: &Crossing,
+        chain: &ChainRef,
+        registers: &mut Registers,
+        expr: &Expr,
+    ) -> Result<Step, Stop> {
+        let what = || format!("a rule of {} asks for what nothing tells", chain.name);
+        Ok(match expr {
             Expr::MetaSet { from, key: key::META_MARK } => {
                 let mark = registers.get(*from, 4).number();
                 self.packet.mark = mark.ok_or_else(|| Stop::unknown("a mark that nothing tells"))?;
@@ -182,12 +192,16 @@ impl Walk<'_, '_> {
             Expr::Queue { .. } => return Err(Stop::unknown("a program that gets the packet by a queue decides")),
             Expr::Tproxy { .. } => return Err(Stop::unknown("tproxy hands it to a socket, which is not followed")),
             Expr::PayloadSet { .. } | Expr::Exthdr { to: None, .. } => {
-                return Err(Stop::unknown(format!("a rule of {} writes to the packet, which is not followed", chain.name)));
+                return Err(Stop::unknown(format!(
+                    "a rule of {} writes to the packet, which is not followed",
+                    chain.name
+                )));
             }
             Expr::Unknown { name, .. } => {
                 return Err(Stop::unknown(format!("the expression {name} in {}, which is not decoded", chain.name)));
             }
-            Expr::MetaSet { .. } | Expr::Counter(_) | Expr::Log { .. } | Expr::Dynset { .. } => Step::On,
+            // Counters, logs, classes: nothing that the way hangs on.
+            _ => Step::On,
         })
     }
 
@@ -222,7 +236,8 @@ impl Walk<'_, '_> {
             CT_ZONE => {
                 let bytes = value.bytes.get(..2).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok());
                 if self.tracking == Tracking::Not {
-                    self.zone = bytes.map(u16::from_ne_bytes).ok_or_else(|| Stop::unknown("a zone that nothing tells"))?;
+                    self.zone =
+                        bytes.map(u16::from_ne_bytes).ok_or_else(|| Stop::unknown("a zone that nothing tells"))?;
                 }
                 Ok(Step::Does(Effect::Did(format!("tracks it in zone {}", self.zone))))
             }
@@ -375,8 +390,8 @@ fn mapping(nat: &Nat, registers: &Registers) -> Result<Mapping, Stop> {
 fn reject_words(kind: u32, code: u8, family: Family) -> &'static str {
     match (kind, family, code) {
         (1, ..) => "TCP reset",
-        (2, Family::Ipv4, 0) | (0, Family::Ipv4, 0) => "network unreachable",
-        (2, Family::Ipv6, 0) | (0, Family::Ipv6, 0) => "no route",
+        (0 | 2, Family::Ipv4, 0) => "network unreachable",
+        (0 | 2, Family::Ipv6, 0) => "no route",
         (2, _, 1) | (0, Family::Ipv4, 3) | (0, Family::Ipv6, 4) => "port unreachable",
         (2 | 0, Family::Ipv4, 2 | 1) if kind == 2 || code == 1 => "host unreachable",
         (2, Family::Ipv6, 2) | (0, Family::Ipv6, 3) => "address unreachable",

@@ -85,7 +85,11 @@ impl Value {
             carry = over(*word, left);
             *word = moved;
         };
-        if left { words.iter_mut().rev().for_each(&mut step) } else { words.iter_mut().for_each(&mut step) }
+        if left {
+            words.iter_mut().rev().for_each(&mut step);
+        } else {
+            words.iter_mut().for_each(&mut step);
+        }
         let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).take(self.bytes.len()).collect();
         Self::of(bytes)
     }
