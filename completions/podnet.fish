@@ -246,6 +246,12 @@ complete -c podnet -n "__fish_podnet_using_subcommand nat" -s v -l verbose -d 'T
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l protocol -d 'tcp, udp, sctp or icmp; the service\'s own, else tcp where there is a port, else icmp (an echo)' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l source -d 'The source address; without one, the kernel chooses' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l sport -d 'The source port; without one, any that the kernel may draw' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l mark -d 'The mark that the sending socket gives its packets, in decimal or as 0x4000' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l tos -d 'The type of service byte' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l length -d 'Its length with the IP header, bytes' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
@@ -262,6 +268,8 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -l timeout -d 'How 
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s n -l namespace -d 'Only pods of this namespace' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l all -d 'Its older sandboxes too'
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

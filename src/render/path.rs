@@ -156,7 +156,7 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             );
             story.step(1, "bridge", text, escape(how));
         }
-        StepKind::Forwarded { ttl } => story.step(1, "forward", format!("ttl {ttl}"), ""),
+        StepKind::Forwarded { ttl } => story.step(1, "sends on", format!("ttl {ttl}"), ""),
         StepKind::Delivered { tuple } => {
             let text = format!(
                 "{} sees {}",

@@ -125,26 +125,30 @@ fn fits(course: &Course, heard: &Heard) -> bool {
     }
 }
 
+/// One packet of one network.
+#[derive(Clone, Copy)]
+struct Round<'r> {
+    seed: u64,
+    number: usize,
+    plan: &'r Plan,
+    wire: &'r Wire,
+    ids: &'r [NetnsId],
+}
+
 #[derive(Default)]
 struct Tally {
     sent: usize,
     verdicts: BTreeMap<String, usize>,
     unknown: BTreeMap<String, usize>,
     wrong: Vec<String>,
+    /// Packets that agreed only when one like it was sent again: something else had not come to rest.
+    again: usize,
 }
 
 impl Tally {
-    fn shoot(
-        &mut self,
-        seed: u64,
-        number: usize,
-        plan: &Plan,
-        wire: &Wire,
-        shot: &Shot,
-        found: &Path,
-        ids: &[NetnsId],
-    ) {
-        self.sent += 1;
+    /// Sends it for real; false where it differs and is to be tried once more.
+    fn shoot(&mut self, round: &Round<'_>, shot: &Shot, found: &Path, last: bool) -> bool {
+        let Round { seed, number, plan, wire, ids } = *round;
         let (heard, seen) = wire.shoot(&plan.net, shot);
         // What another packet's sender or receiver still sends is not this one's.
         let own = shot.tuple.source_port;
@@ -167,49 +171,43 @@ impl Tally {
                 "unknown"
             }
         };
-        *self.verdicts.entry(name.to_owned()).or_default() += 1;
         let fits = found.courses.iter().any(|course| {
             matches!(course.verdict, Verdict::Unknown { .. })
                 || (fits(course, &heard) && same(&predicted(course, found, ids), &frames, &wire.bridges))
         });
+        if !fits && !last {
+            return false;
+        }
+        self.sent += 1;
+        *self.verdicts.entry(name.to_owned()).or_default() += 1;
         if !fits {
             let course = &found.courses[0];
             let told = |frames: &Frames| -> String {
-                frames
-                    .iter()
-                    .map(|(host, link, out, tuple)| {
-                        let way = if *out { "out" } else { "in" };
-                        format!(
-                            "      h{host} link {link} {way} {}:{:?} > {}:{:?} proto {}\n",
-                            tuple.source, tuple.source_port, tuple.destination, tuple.destination_port, tuple.protocol
-                        )
-                    })
-                    .collect()
+                let lines = frames.iter().map(|(host, link, out, tuple)| {
+                    let way = if *out { "out" } else { "in" };
+                    let Tuple { source, destination, protocol, source_port, destination_port } = tuple;
+                    format!("      h{host} link {link} {way} {source}:{source_port:?} > {destination}:{destination_port:?} proto {protocol}")
+                });
+                lines.collect::<Vec<_>>().join("\n")
             };
             let steps: String = if self.wrong.len() > 1 {
                 String::new()
             } else {
-                course
-                    .there
-                    .iter()
-                    .chain(&course.back)
-                    .map(|step| {
-                        format!(
-                            "      {} {}\n",
-                            found.places[step.place].name,
-                            serde_json::to_string(&step.what).unwrap()
-                        )
-                    })
-                    .collect()
+                let lines = course.there.iter().chain(&course.back).map(|step| {
+                    let what = serde_json::to_string(&step.what).unwrap();
+                    format!("      {} {what}", found.places[step.place].name)
+                });
+                lines.collect::<Vec<_>>().join("\n")
             };
             self.wrong.push(format!(
-                "seed {seed} packet {number} {shot:?}\n    heard {heard:?}\n    podnet {:?} ({} courses)\n    predicted\n{}    seen\n{}    steps\n{steps}",
+                "seed {seed} packet {number} {shot:?}\n    heard {heard:?}\n    podnet {:?} ({} courses)\n    predicted\n{}\n    seen\n{}\n    steps\n{steps}",
                 course.verdict,
                 found.courses.len(),
                 told(&predicted(course, found, ids)),
                 told(&frames),
             ));
         }
+        true
     }
 }
 
@@ -239,13 +237,9 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn compare(taste: Taste, nets: u64, packets: usize) {
-    let seeds: Vec<u64> = match number("PODNET_PATH_SEED") {
-        Some(seed) => vec![seed],
-        None => {
-            let from = number("PODNET_PATH_FROM").unwrap_or(1);
-            (from..from + number("PODNET_PATH_NETS").unwrap_or(nets)).collect()
-        }
-    };
+    let from = number("PODNET_PATH_FROM").unwrap_or(1);
+    let all = from..from + number("PODNET_PATH_NETS").unwrap_or(nets);
+    let seeds: Vec<u64> = number("PODNET_PATH_SEED").map_or_else(|| all.collect(), |seed| vec![seed]);
     let mut tally = Tally::default();
     for seed in seeds {
         let mut random = Random::new(seed);
@@ -269,7 +263,13 @@ fn compare(taste: Taste, nets: u64, packets: usize) {
             // What packets before it taught the neighbour tables counts.
             let node = live(&plan);
             let found = predict(&node, shot, &ids, seed);
-            tally.shoot(seed, number, &plan, &wire, shot, &found, &ids);
+            let round = Round { seed, number, plan: &plan, wire: &wire, ids: &ids };
+            if !tally.shoot(&round, shot, &found, false) {
+                tally.again += 1;
+                let shot = shot.again();
+                let found = predict(&live(&plan), &shot, &ids, seed);
+                tally.shoot(&round, &shot, &found, true);
+            }
         }
         if tally.wrong.len() > before && std::env::var_os("PODNET_PATH_KEEP").is_some() {
             tally.wrong.push(format!("kept: {:?}\n{}", plan.net.hosts, plan.log));
@@ -287,29 +287,35 @@ fn compare(taste: Taste, nets: u64, packets: usize) {
         tally.unknown,
         told.join("\n")
     );
+    assert!(tally.again * 200 <= tally.sent, "{} of {} packets agreed only when sent again", tally.again, tally.sent);
     let unknown = tally.verdicts.get("unknown").copied().unwrap_or(0);
     assert!(unknown * 50 <= tally.sent, "{unknown} of {} are unknown: {:#?}", tally.sent, tally.unknown);
-    if std::env::var_os("PODNET_PATH_TELL").is_some() {
-        panic!("{} packets, all agree: {:?} {:#?}", tally.sent, tally.verdicts, tally.unknown);
-    }
+    assert!(
+        std::env::var_os("PODNET_PATH_TELL").is_none(),
+        "{} packets, all agree ({} again): {:?} {:#?}",
+        tally.sent,
+        tally.again,
+        tally.verdicts,
+        tally.unknown
+    );
 }
 
 #[test]
 fn routes_and_bridges() {
-    compare(Taste { faults: true, rules: false, policy: false }, 12, 20);
+    compare(Taste { faults: true, rules: false, policy: false }, 25, 20);
 }
 
 #[test]
 fn policy_rules_and_marks() {
-    compare(Taste { faults: true, rules: false, policy: true }, 8, 20);
+    compare(Taste { faults: true, rules: false, policy: true }, 25, 20);
 }
 
 #[test]
 fn rules_of_all_back_ends() {
-    compare(Taste { faults: false, rules: true, policy: false }, 12, 20);
+    compare(Taste { faults: false, rules: true, policy: false }, 25, 20);
 }
 
 #[test]
 fn all_at_once() {
-    compare(Taste { faults: true, rules: true, policy: true }, 8, 20);
+    compare(Taste { faults: true, rules: true, policy: true }, 25, 20);
 }

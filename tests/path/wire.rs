@@ -50,6 +50,19 @@ pub struct Shot {
     pub tos: u8,
 }
 
+impl Shot {
+    /// The same from another port.
+    pub fn again(&self) -> Self {
+        let mut tuple = self.tuple;
+        let other = tuple.source_port.map(|port| port + 500);
+        tuple.source_port = other;
+        if tuple.is_echo() {
+            tuple.destination_port = other;
+        }
+        Self { tuple, ..*self }
+    }
+}
+
 struct Listeners {
     taps: OwnedFd,
     tcp: Vec<TcpListener>,

@@ -2,6 +2,7 @@
 //!
 //! May import model and analyze's siblings only.
 
+use super::output::single;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, LOOPBACK, Now, Walk};
 use super::world::Place;
@@ -37,6 +38,7 @@ impl Walk<'_, '_> {
             return self.deliver(place, link, crossed);
         }
         let found = self.world.route(place, &self.route_query(Some(link.ifindex), None))?;
+        single(&found)?;
         match &found.outcome {
             Outcome::Delivered => {
                 let egress = self.egress(place, &found)?;

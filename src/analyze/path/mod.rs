@@ -82,6 +82,7 @@ pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) 
 fn assumed(question: &Question) -> Vec<String> {
     let mut assumed =
         vec!["it is the first packet of a new flow, and no other flow has its addresses and ports".to_owned()];
+    assumed.push("its sender is root; no IPsec policy and, but for BPF, no filter of tc is on its way".to_owned());
     if question.packet.tuple.is_echo() {
         assumed.push("the receiver answers echos".to_owned());
     } else {

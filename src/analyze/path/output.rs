@@ -12,7 +12,7 @@ use crate::analyze::fib::{Lookup, Outcome, Source};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::IfIndex;
 use crate::model::netfilter::chain::Hook;
-use crate::model::route::RouteQuery;
+use crate::model::route::{RouteKind, RouteQuery};
 
 impl Walk<'_, '_> {
     /// The question that the routes are asked for the packet as it is.
@@ -112,10 +112,10 @@ impl Walk<'_, '_> {
     fn check_mtu(&self, egress: &Egress) -> Result<(), Stop> {
         let mtu = egress.mtu.unwrap_or(egress.link.mtu).min(egress.link.mtu);
         if egress.next_hop.is_some() && self.packet.length > mtu {
-            return Err(Stop::rejected(
-                "packet too big",
-                format!("{} takes {mtu} bytes, and the packet has {}", egress.link.name, self.packet.length),
-            ));
+            return Err(Stop::unknown(format!(
+                "{} takes {mtu} bytes, and the packet has {}: it would be sent in pieces, which are not followed",
+                egress.link.name, self.packet.length
+            )));
         }
         Ok(())
     }
@@ -201,9 +201,20 @@ impl Walk<'_, '_> {
 
 /// The sender is told at once.
 pub(super) fn refused(found: &Lookup) -> Result<(), Stop> {
+    single(found)?;
     match &found.outcome {
         Outcome::Sent | Outcome::Delivered => Ok(()),
         Outcome::Refused { name, why, .. } => Err(Stop::rejected(name.clone(), why.clone())),
         Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
+    }
+}
+
+/// Only what goes to one host is followed.
+pub(super) fn single(found: &Lookup) -> Result<(), Stop> {
+    match found.kind {
+        Some(kind @ (RouteKind::Broadcast | RouteKind::Multicast)) => {
+            Err(Stop::unknown(format!("{} is a {kind} address, which is not followed", found.query.dst)))
+        }
+        _ => Ok(()),
     }
 }

@@ -92,6 +92,9 @@ impl Walk<'_, '_> {
             return Ok(());
         };
         let Some(port) = link.port.as_ref().filter(|port| port.state == PortState::Forwarding) else { return Ok(()) };
+        if port.proxy_arp || port.neigh_suppress {
+            segment.beyond = Some(format!("{}, a bridge port that answers for others", link.name));
+        }
         let isolated = port.isolated;
         let with = |to: Option<Link>| {
             let mut through = through.clone();

@@ -58,6 +58,7 @@ impl Walk<'_, '_> {
 
     /// Programs on a link may do anything.
     pub fn no_programs(&self, place: Place, link: &Link) -> Result<(), Stop> {
+        self.no_ingress(place, link)?;
         if link.ifindex == LOOPBACK && link.xdp.is_empty() {
             return Ok(());
         }
@@ -82,7 +83,6 @@ impl Walk<'_, '_> {
                 }
             };
         }
-        self.no_ingress(place, &link)?;
         match mac {
             Some(mac) if mac != link.mac => {
                 Err(Stop::dropped(format!("the frame is for {mac}, and {} is {}", link.name, link.mac)))
