@@ -1,7 +1,7 @@
 //! The way of one packet, and of its answer: worked out as the kernel does it, namespace by namespace.
 //!
-//! May import model and analyze's siblings only. The walk ([`walk`]) is one straight line over what the
-//! node told: where chance decides, or where nobody can tell, [`chance`] has it walked once for each
+//! May import model and analyze's siblings only. The walk (`walk`) is one straight line over what the
+//! node told: where chance decides, or where nobody can tell, `chance` has it walked once for each
 //! course. What is not followed ends a course as unknown, with the reason; nothing is guessed.
 
 mod ask;
