@@ -239,7 +239,8 @@ impl Walk<'_, '_> {
                     }
                 }
             }
-            if side == Side::Source {
+            // A destination's port is never changed to make room, but an echo has one id for both sides.
+            if side == Side::Source || self.packet.tuple.is_echo() {
                 self.make_room(at.place);
             }
             if let Some(flow) = self.flow_mut() {
