@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench build generated setup check clean
+.PHONY: help demo test bench differential build generated setup check clean
 
 # Recursive, so that rustc is asked only after the set-up.
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -25,6 +25,11 @@ bench: ## podnet against the shell on a full node, on 10,000 services and on 200
 	scripts/setup test
 	$(MAKE) --no-print-directory build
 	status=0; for bench in node rules flows; do PODNET="$$PWD/$(BINARY)" cargo bench --profile dev --bench $$bench || status=1; done; exit $$status
+
+N ?= 500
+differential: ## N random networks of each kind, 20 real packets each, every frame compared with what trace says
+	scripts/setup test
+	PODNET_PATH_NETS=$(N) cargo test --test path
 
 build: ## the static release binary
 	scripts/setup build

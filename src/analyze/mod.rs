@@ -14,6 +14,7 @@ pub mod nat;
 pub mod netfilter;
 pub mod netns;
 pub mod notation;
+pub mod path;
 pub mod peer;
 pub mod pods;
 pub mod routes;

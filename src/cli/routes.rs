@@ -129,16 +129,19 @@ fn number(text: &str) -> Option<u32> {
     }
 }
 
-fn mark(text: &str) -> Result<u32, String> {
+/// Reads a mark.
+pub fn mark(text: &str) -> Result<u32, String> {
     number(text).ok_or_else(|| format!("{text:?} is no number such as 16384 or 0x4000"))
 }
 
-fn byte(text: &str) -> Result<u8, String> {
+/// Reads a byte.
+pub fn byte(text: &str) -> Result<u8, String> {
     let byte = number(text).and_then(|number| u8::try_from(number).ok());
     byte.ok_or_else(|| format!("{text:?} is no number from 0 to 255, or 0x00 to 0xff"))
 }
 
-fn protocol(text: &str) -> Result<u8, String> {
+/// Reads the name or number of a protocol.
+pub fn protocol(text: &str) -> Result<u8, String> {
     match text {
         "icmp" => Ok(1),
         "tcp" => Ok(6),

@@ -12,6 +12,7 @@ pub mod lab;
 pub mod lab_services;
 pub mod nat;
 pub mod netns;
+pub mod path;
 pub mod pods;
 pub mod routes;
 pub mod rules;

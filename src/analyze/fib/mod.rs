@@ -19,9 +19,10 @@ mod tests;
 
 pub use found::{Candidate, Lookup, NearMiss, Outcome, Reason, Source, Way, Witness};
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::model::ids::{NetnsId, TableId};
+use crate::model::address::Scope;
+use crate::model::ids::{IfIndex, NetnsId, TableId};
 use crate::model::issue::{Issue, Why};
 use crate::model::route::{Family, Route, RouteKind, RouteQuery, Rule};
 use crate::model::view::NodeView;
@@ -116,6 +117,21 @@ pub fn lookup(node: &dyn NodeView, netns: NetnsId, query: &RouteQuery, gathered:
     found.witness = witness.map(|answer| witness::compare(&found, answer));
     witness::tell(&found, gathered);
     found
+}
+
+/// The source that a namespace takes in its own name on a link, near an address: for ARP's questions
+/// (`inet_select_addr` with the scope of a link).
+pub fn source_near(node: &dyn NodeView, netns: NetnsId, link: IfIndex, near: Ipv4Addr) -> Source {
+    ipv4::source::select(&Facts::read(node, netns), link, Some(near), Scope::Link)
+}
+
+/// The source that masquerading gives a packet which leaves by a link for a next hop.
+pub fn masquerade_source(node: &dyn NodeView, netns: NetnsId, link: IfIndex, next_hop: IpAddr) -> Source {
+    let facts = Facts::read(node, netns);
+    match next_hop {
+        IpAddr::V4(next_hop) => ipv4::source::select(&facts, link, Some(next_hop), Scope::Universe),
+        IpAddr::V6(destination) => ipv6::source::select(&facts, link, destination),
+    }
 }
 
 /// Routes that would fit, in tables that no rule led to.

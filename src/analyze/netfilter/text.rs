@@ -61,10 +61,15 @@ pub fn counters(rule: &Rule) -> Option<Counters> {
 
 /// A rule of the host's namespace as `iptables-save` or `nft` writes it.
 pub fn text(node: &dyn NodeView, chain: &ChainRef, rule: &Rule) -> String {
+    text_within(node, node.node().host_netns, chain, rule)
+}
+
+/// The same of any namespace.
+pub fn text_within(node: &dyn NodeView, netns: NetnsId, chain: &ChainRef, rule: &Rule) -> String {
     match &rule.body {
         Body::Xt(xt) => format!("-A {} {}", chain.name, save::rule(xt, chain.table.family)).trim_end().to_owned(),
         Body::Nft(_) => {
-            let contents = InTable { node, netns: node.node().host_netns, table: &chain.table };
+            let contents = InTable { node, netns, table: &chain.table };
             nft::rule(rule, chain.table.family, &contents).text
         }
     }

@@ -150,7 +150,7 @@ fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
 type Names = BTreeMap<String, (ServicePortName, Option<Protocol>)>;
 
 /// A key whose name stands elsewhere: there are as many as rules.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum KeyOf<'e> {
     Named(&'e ServicePortName, Option<Protocol>),
     Hash(String),

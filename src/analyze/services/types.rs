@@ -87,7 +87,7 @@ pub enum Mode {
 }
 
 /// One set of rules of kube-proxy's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct RuleSet {
     /// How it is written.
     pub mode: Mode,

@@ -32,7 +32,7 @@ pub(super) fn of_route(facts: &Facts<'_>, route: &Route, hop: &NextHop) -> Sourc
 }
 
 /// Mirrors `inet_select_addr`.
-pub(super) fn select(facts: &Facts<'_>, link: IfIndex, near: Option<Ipv4Addr>, scope: Scope) -> Source {
+pub(in super::super) fn select(facts: &Facts<'_>, link: IfIndex, near: Option<Ipv4Addr>, scope: Scope) -> Source {
     if let Some(why) = facts.address_gap() {
         return Source::Unknown { why };
     }

@@ -12,7 +12,7 @@ use super::super::facts::Facts;
 use super::super::found::Source;
 
 /// Chooses the source of a packet to `dst` that leaves by a link.
-pub(super) fn select(facts: &Facts<'_>, link: IfIndex, dst: Ipv6Addr) -> Source {
+pub(in super::super) fn select(facts: &Facts<'_>, link: IfIndex, dst: Ipv6Addr) -> Source {
     if let Some(why) = facts.address_gap() {
         return Source::Unknown { why };
     }

@@ -1,0 +1,338 @@
+//! The places at which netfilter is hooked in, in the kernel's order: base chains of both back ends,
+//! conntrack, and nat at its own place.
+//!
+//! May import model and analyze's siblings only.
+
+use std::net::IpAddr;
+
+use super::flow::{Flow, Side, Tracking};
+use super::packet::{ICMPV6, Packet, UDP};
+use super::rules::Ruling;
+use super::types::{Acted, StepKind, Stop};
+use super::walk::{Crossing, Egress, Walk};
+use super::world::{Place, World};
+use crate::analyze::netfilter::text::{RuleRef, counters, text_within};
+use crate::model::link::Link;
+use crate::model::netfilter::chain::{Chain, ChainKind, ChainRef, Hook};
+use crate::model::netfilter::rule::Rule;
+use crate::model::netfilter::table::Family as TableFamily;
+use crate::model::route::Family;
+
+/// `NF_IP_PRI_CONNTRACK`
+const CONNTRACK: i32 = -200;
+/// `NF_IP_PRI_NAT_DST`
+const NAT_DESTINATION: i32 = -100;
+/// `NF_IP_PRI_NAT_SRC`
+const NAT_SOURCE: i32 = 100;
+
+/// What runs at a hook.
+enum Op {
+    Conntrack,
+    Nat(Vec<Chain>),
+    /// Chains of one priority, whose order nothing tells.
+    Chains(Vec<Chain>),
+}
+
+impl Walk<'_, '_> {
+    /// The packet crosses a hook. Where rules of output had it routed again: its new way.
+    pub fn cross(&mut self, at: &mut Crossing) -> Result<Option<Egress>, Stop> {
+        let mut before = self.packet.clone();
+        self.acted.clear();
+        let mut egress = None;
+        let result = self.run(at, &mut egress, &mut before);
+        self.told_hook(at, &before);
+        result.map(|()| egress)
+    }
+
+    fn told_hook(&mut self, at: &Crossing, before: &Packet) {
+        if self.acted.is_empty() && *before == self.packet {
+            return;
+        }
+        let rules = std::mem::take(&mut self.acted);
+        let state = self.tracking.state();
+        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules };
+        self.step(at.place, what, Some(before));
+    }
+
+    fn run(&mut self, at: &mut Crossing, egress: &mut Option<Egress>, before: &mut Packet) -> Result<(), Stop> {
+        for op in self.ops(at.place, at.hook)? {
+            let entered = self.packet.clone();
+            let mut reroutes = false;
+            match op {
+                Op::Conntrack => self.track(at.place),
+                Op::Nat(chains) => {
+                    self.nat(at, &chains)?;
+                    reroutes = entered.tuple.destination != self.packet.tuple.destination;
+                }
+                Op::Chains(chains) => {
+                    for chain in self.in_some_order(at, chains)? {
+                        match self.base_chain(at, &chain)? {
+                            Ruling::Accept => {}
+                            Ruling::Ends(stop) => return Err(stop),
+                            Ruling::Maps(_) => {
+                                return Err(Stop::unknown(format!("{} translates outside of nat", chain.id.name)));
+                            }
+                        }
+                        let is_route = chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Route);
+                        reroutes |= is_route && routes_anew(&entered, &self.packet);
+                    }
+                }
+            }
+            if at.hook == Hook::Output && reroutes {
+                // Rules that follow still see the link that it would have left by (`nf_hook_state` is made once).
+                self.told_hook(at, before);
+                let new = self.reroute(at.place)?;
+                *egress = Some(new);
+                before.clone_from(&self.packet);
+            }
+        }
+        Ok(())
+    }
+
+    /// The base chains of the packet's family at a hook, those of dormant tables left out, by priority.
+    fn chains_at(&self, place: Place, hook: Hook) -> Result<Vec<Chain>, Stop> {
+        let netfilter = self.world.view(place)?.netfilter();
+        let chains = World::whole(netfilter.base_chains(place.netns))?;
+        if chains.value.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tables = World::whole(netfilter.tables(place.netns))?;
+        let seen_by = |family| match self.packet.family() {
+            Family::Ipv4 => matches!(family, TableFamily::Ip | TableFamily::Inet),
+            Family::Ipv6 => matches!(family, TableFamily::Ip6 | TableFamily::Inet),
+        };
+        let is_dormant = |chain: &Chain| tables.value.iter().any(|table| table.id == chain.id.table && table.dormant);
+        let mut found: Vec<Chain> = chains
+            .value
+            .iter()
+            .filter(|chain| chain.base.as_ref().is_some_and(|base| base.hook == hook))
+            .filter(|chain| seen_by(chain.id.table.family) && !is_dormant(chain))
+            .cloned()
+            .collect();
+        found.sort_by_key(priority);
+        Ok(found)
+    }
+
+    fn ops(&self, place: Place, hook: Hook) -> Result<Vec<Op>, Stop> {
+        let (nat, others): (Vec<Chain>, Vec<Chain>) = self
+            .chains_at(place, hook)?
+            .into_iter()
+            .partition(|chain| chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat));
+        let mut ops: Vec<(i32, Op)> = Vec::new();
+        for chain in others {
+            match ops.last_mut() {
+                Some((at, Op::Chains(equal))) if *at == priority(&chain) => equal.push(chain),
+                _ => ops.push((priority(&chain), Op::Chains(vec![chain]))),
+            }
+        }
+        // Between a chain and conntrack or nat of the same priority the order is not known; both are rare and refused.
+        let mut insert = |at: i32, op: Op| -> Result<(), Stop> {
+            if let Some((_, Op::Chains(chains))) = ops.iter().find(|(priority, _)| *priority == at)
+                && let Some(chain) = chains.first()
+            {
+                return Err(Stop::unknown(format!(
+                    "{} has the priority of conntrack's or nat's own place, and which of both is first nothing tells",
+                    chain.id.name
+                )));
+            }
+            let index = ops.iter().take_while(|(priority, _)| *priority < at).count();
+            ops.insert(index, (at, op));
+            Ok(())
+        };
+        match hook {
+            Hook::Prerouting | Hook::Output => {
+                insert(CONNTRACK, Op::Conntrack)?;
+                insert(NAT_DESTINATION, Op::Nat(nat))?;
+            }
+            Hook::Input | Hook::Postrouting => insert(NAT_SOURCE, Op::Nat(nat))?,
+            _ => {}
+        }
+        Ok(ops.into_iter().map(|(_, op)| op).collect())
+    }
+
+    /// Of chains with one priority the later registered runs first, which nothing tells.
+    fn in_some_order(&mut self, at: &Crossing, chains: Vec<Chain>) -> Result<Vec<Chain>, Stop> {
+        let mut deciding = Vec::new();
+        for chain in &chains {
+            if chains.len() > 1 && !self.is_idle(at.place, chain)? {
+                deciding.push(chain.clone());
+            }
+        }
+        match deciding.len() {
+            0 if chains.len() == 1 => Ok(chains),
+            0 | 1 => Ok(deciding),
+            2 | 3 => {
+                let words = |order: &Vec<Chain>| {
+                    let names: Vec<_> =
+                        order.iter().map(|chain| format!("{} of {}", chain.id.name, chain.id.table.name)).collect();
+                    (names.join(", then "), None)
+                };
+                let mut orders = orders(&deciding);
+                let what = format!("the order of equal priorities at {}", at.hook);
+                let taken = self.chance.fork(&what, &orders.iter().map(words).collect::<Vec<_>>());
+                Ok(orders.swap_remove(taken.min(orders.len() - 1)))
+            }
+            several => Err(Stop::unknown(format!(
+                "{several} chains of equal priority at {}, whose order nothing tells",
+                at.hook
+            ))),
+        }
+    }
+
+    /// Whether a chain lets all pass and does nothing.
+    fn is_idle(&self, place: Place, chain: &Chain) -> Result<bool, Stop> {
+        use crate::model::netfilter::chain::Policy;
+        if chain.base.as_ref().is_none_or(|base| base.policy != Policy::Accept) {
+            return Ok(false);
+        }
+        let rules = World::whole(self.world.view(place)?.netfilter().chain(place.netns, &chain.id))?;
+        Ok(rules.value.as_ref().is_some_and(|rules| rules.rules.is_empty()))
+    }
+
+    /// Conntrack looks the packet up, or begins a flow. Mirrors `nf_conntrack_in`.
+    fn track(&mut self, place: Place) {
+        if self.tracking != Tracking::Not {
+            return;
+        }
+        // Neighbour discovery and group membership are never tracked (`noct_valid_new`).
+        if self.packet.tuple.protocol == ICMPV6 && matches!(self.packet.icmp, Some(130..=137 | 143)) {
+            self.tracking = Tracking::Untracked;
+            return;
+        }
+        let tuple = self.packet.tuple;
+        let here = || self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
+        let by_original = here().find(|(_, (_, flow))| flow.original == tuple).map(|(index, _)| (index, false));
+        let by_reply = here().find(|(_, (_, flow))| flow.reply == tuple).map(|(index, _)| (index, true));
+        let found = if self.packet.is_answer { by_reply.or(by_original) } else { by_original.or(by_reply) };
+        self.tracking = match found {
+            Some((flow, is_reply)) => Tracking::Of { flow, is_reply },
+            // A SYN-ACK or an echo's reply begins no flow; conntrack cannot tell an answer of UDP from a question.
+            None if self.packet.is_answer && tuple.protocol != UDP => Tracking::Invalid,
+            None => {
+                self.flows.push((place, Flow::new(tuple, self.zone)));
+                Tracking::Of { flow: self.flows.len() - 1, is_reply: false }
+            }
+        };
+    }
+
+    /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
+    fn nat(&mut self, at: &Crossing, chains: &[Chain]) -> Result<(), Stop> {
+        let Tracking::Of { flow: index, is_reply } = self.tracking else { return Ok(()) };
+        let side = match at.hook {
+            Hook::Prerouting | Hook::Output => Side::Destination,
+            _ => Side::Source,
+        };
+        let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side));
+        // An answer whose flow is not known begins one of its own, which nat never sees as a first packet's.
+        if !is_reply && !is_settled {
+            let mut ordered = Vec::new();
+            for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
+                ordered.extend(self.in_some_order(at, equal.to_vec())?);
+            }
+            for chain in &ordered {
+                match self.base_chain(at, chain)? {
+                    Ruling::Accept => {}
+                    Ruling::Ends(stop) => return Err(stop),
+                    Ruling::Maps(mapping) => {
+                        self.map(at, side, &mapping)?;
+                        break;
+                    }
+                }
+            }
+            // A destination's port is never changed to make room, but an echo has one id for both sides.
+            if side == Side::Source || self.packet.tuple.is_echo() {
+                self.make_room(at.place);
+            }
+            if let Some(flow) = self.flow_mut() {
+                flow.settle(side);
+            }
+        }
+        if let Some((_, flow)) = self.flows.get(index) {
+            flow.translate(&mut self.packet.tuple, side, is_reply);
+        }
+        Ok(())
+    }
+
+    /// Notes what a rule did.
+    pub fn act(&mut self, at: &Crossing, base: &ChainRef, chain: &ChainRef, rule: Option<&Rule>, did: String) {
+        let Ok(view) = self.world.view(at.place) else { return };
+        let rule = rule.map(|rule| RuleRef {
+            chain: chain.clone(),
+            number: rule.number,
+            handle: rule.handle,
+            counters: counters(rule),
+            text: text_within(view, at.place.netns, chain, rule),
+        });
+        self.acted.push(Acted { rule, base: base.clone(), did });
+    }
+
+    /// Chains bound to a link's own ingress or egress.
+    pub fn no_ingress(&self, place: Place, link: &Link) -> Result<(), Stop> {
+        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
+        let bound = chains.value.iter().find(|chain| {
+            chain.base.as_ref().is_some_and(|base| {
+                matches!(base.hook, Hook::Ingress | Hook::Egress)
+                    && base.devices.iter().any(|device| is_device(device.as_bytes(), link.name.as_bytes()))
+            })
+        });
+        match bound {
+            None => Ok(()),
+            Some(chain) => Err(Stop::unknown(format!(
+                "the chain {} runs at {} of {}, which is not followed",
+                chain.id.name,
+                chain.base.as_ref().map_or("a hook", |base| base.hook.name()),
+                link.name
+            ))),
+        }
+    }
+
+    /// Chains of the bridge family.
+    pub fn no_bridge_chains(&self, place: Place) -> Result<(), Stop> {
+        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
+        match chains.value.iter().find(|chain| chain.id.table.family == TableFamily::Bridge) {
+            None => Ok(()),
+            Some(chain) => {
+                Err(Stop::unknown(format!("the chain {} of the bridge family, which is not followed", chain.id.name)))
+            }
+        }
+    }
+}
+
+/// All orders of a few chains.
+fn orders(chains: &[Chain]) -> Vec<Vec<Chain>> {
+    if chains.len() < 2 {
+        return vec![chains.to_vec()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in chains.iter().enumerate() {
+        let mut rest = chains.to_vec();
+        rest.remove(at);
+        for mut order in orders(&rest) {
+            order.insert(0, first.clone());
+            all.push(order);
+        }
+    }
+    all
+}
+
+fn is_device(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_last() {
+        Some((b'*', beginning)) => name.starts_with(beginning),
+        _ => pattern == name,
+    }
+}
+
+fn priority(chain: &Chain) -> i32 {
+    chain.base.as_ref().map_or(0, |base| base.priority)
+}
+
+/// What makes the kernel look a packet's route up again behind a chain of the kind route.
+fn routes_anew(before: &Packet, after: &Packet) -> bool {
+    let addresses = |packet: &Packet| -> (IpAddr, IpAddr) { (packet.tuple.source, packet.tuple.destination) };
+    addresses(before) != addresses(after)
+        || before.mark != after.mark
+        || match after.family() {
+            Family::Ipv4 => before.tos != after.tos,
+            Family::Ipv6 => before.ttl != after.ttl,
+        }
+}

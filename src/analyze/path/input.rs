@@ -1,0 +1,123 @@
+//! What IP does with a packet that comes in: prerouting, whose it is, input or forward.
+//!
+//! May import model and analyze's siblings only.
+
+use super::output::single;
+use super::types::{StepKind, Stop};
+use super::walk::{Crossing, LOOPBACK, Now, Walk};
+use super::world::Place;
+use crate::analyze::fib::{Lookup, Outcome};
+use crate::analyze::naming::LinkRef;
+use crate::model::link::Link;
+use crate::model::netfilter::chain::Hook;
+use crate::model::route::Family;
+
+/// `ENETUNREACH`
+const ENETUNREACH: i32 = 101;
+/// `EHOSTUNREACH`
+const EHOSTUNREACH: i32 = 113;
+/// `EACCES`
+const EACCES: i32 = 13;
+
+impl Walk<'_, '_> {
+    /// The packet goes up to IP from a link.
+    pub fn receive(&mut self, place: Place, link: Link, crossed: Option<LinkRef>) -> Result<Now, Stop> {
+        if crossed.is_none() {
+            self.cross(&mut Crossing {
+                place,
+                hook: Hook::Prerouting,
+                input: Some(link.clone()),
+                output: None,
+                port_in: None,
+                port_out: None,
+                in_bridge: false,
+            })?;
+        }
+        // What a namespace sends to itself keeps the route that it was sent by.
+        if link.ifindex == LOOPBACK {
+            return self.deliver(place, link, crossed);
+        }
+        let found = self.world.route(place, &self.route_query(Some(link.ifindex), None))?;
+        single(&found)?;
+        match &found.outcome {
+            Outcome::Delivered => {
+                let egress = self.egress(place, &found)?;
+                self.told_route(place, &found, &egress);
+                self.deliver(place, link, crossed)
+            }
+            Outcome::Sent => self.forward(place, link, crossed, &found),
+            Outcome::Refused { errno, why, .. } => Err(self.not_routed(place, &link, *errno, why)?),
+            Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
+        }
+    }
+
+    fn forwards(&self, place: Place, link: &Link) -> Result<bool, Stop> {
+        match self.packet.family() {
+            Family::Ipv4 => Ok(self.world.link_sysctl(place, "ipv4", link, "forwarding")? != 0),
+            Family::Ipv6 => Ok(self.world.sysctl(place, "ipv6.conf.all.forwarding")? != 0
+                || self.world.link_sysctl(place, "ipv6", link, "force_forwarding")? != 0),
+        }
+    }
+
+    /// What the sender hears of a packet that no route takes. Mirrors `ip_error` and `ip6_pkt_discard`.
+    fn not_routed(&self, place: Place, link: &Link, errno: i32, why: &str) -> Result<Stop, Stop> {
+        let told = match errno {
+            ENETUNREACH => "network unreachable",
+            EHOSTUNREACH => "host unreachable",
+            EACCES => "administratively prohibited",
+            _ => return Ok(Stop::dropped(why)),
+        };
+        let tells = self.packet.family() == Family::Ipv6 || self.forwards(place, link)?;
+        Ok(if tells { Stop::rejected(told, why) } else { Stop::dropped(why) })
+    }
+
+    fn deliver(&mut self, place: Place, link: Link, crossed: Option<LinkRef>) -> Result<Now, Stop> {
+        self.cross(&mut Crossing {
+            place,
+            hook: Hook::Input,
+            input: Some(link.clone()),
+            output: None,
+            port_in: crossed,
+            port_out: None,
+            in_bridge: false,
+        })?;
+        let tuple = self.packet.tuple;
+        self.step(place, StepKind::Delivered { tuple }, None);
+        self.came_by = Some(link);
+        Ok(Now::Arrived(place))
+    }
+
+    fn forward(&mut self, place: Place, link: Link, crossed: Option<LinkRef>, found: &Lookup) -> Result<Now, Stop> {
+        if !self.forwards(place, &link)? {
+            return Err(Stop::dropped(format!(
+                "it is not for this namespace, and {} does not forward",
+                if self.packet.family() == Family::Ipv4 { link.name.to_string() } else { "IPv6 here".to_owned() }
+            )));
+        }
+        let egress = self.egress(place, found)?;
+        self.told_route(place, found, &egress);
+        if self.packet.ttl <= 1 {
+            return Err(Stop::rejected("time exceeded", "its TTL is used up"));
+        }
+        let mtu = egress.mtu.unwrap_or(egress.link.mtu).min(egress.link.mtu);
+        if self.packet.length > mtu {
+            return Err(Stop::rejected(
+                "packet too big",
+                format!("{} takes {mtu} bytes, and the packet has {}", egress.link.name, self.packet.length),
+            ));
+        }
+        self.packet.ttl -= 1;
+        let ttl = self.packet.ttl;
+        self.step(place, StepKind::Forwarded { ttl }, None);
+        self.cross(&mut Crossing {
+            place,
+            hook: Hook::Forward,
+            input: Some(link.clone()),
+            output: Some(egress.link.clone()),
+            port_in: crossed,
+            port_out: None,
+            in_bridge: false,
+        })?;
+        self.postrouting(place, egress, Some(link))
+    }
+}

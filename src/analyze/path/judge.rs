@@ -1,0 +1,101 @@
+//! From how each course ends to one verdict.
+//!
+//! May import model and analyze's siblings only.
+
+use super::packet::Tuple;
+use super::types::{Course, Stop, Verdict};
+
+/// A way there that ended early.
+pub(super) fn there(stop: Stop) -> Verdict {
+    match stop {
+        Stop::Dropped { why } => Verdict::Dropped { why },
+        Stop::Rejected { with, why } => Verdict::Rejected { with, why },
+        Stop::Unknown { because } => Verdict::Unknown { because },
+    }
+}
+
+/// A way back that did.
+pub(super) fn back(stop: Stop) -> Verdict {
+    match stop {
+        Stop::Dropped { why } => Verdict::Unanswered { why: format!("the answer is lost: {why}") },
+        Stop::Rejected { with, why } => {
+            Verdict::Unanswered { why: format!("the answer is refused with {with}: {why}") }
+        }
+        Stop::Unknown { because } => Verdict::Unknown { because: format!("the way back: {because}") },
+    }
+}
+
+/// An answer that arrived somewhere, as something.
+pub(super) fn came_back(is_home: bool, expected: Option<Tuple>, is: Tuple) -> Verdict {
+    if !is_home {
+        return Verdict::Unanswered { why: format!("the answer to {} arrives in another namespace", is.destination) };
+    }
+    match expected {
+        Some(expected) if expected == is => Verdict::Answered,
+        Some(expected) => {
+            let port = |port: Option<u16>| port.map_or_else(String::new, |port| format!(" port {port}"));
+            Verdict::Unanswered {
+                why: format!(
+                    "the answer comes from {}{}, and the sender waits for one from {}{}: nobody translated it back",
+                    is.source,
+                    port(is.source_port),
+                    expected.source,
+                    port(expected.source_port)
+                ),
+            }
+        }
+        None => Verdict::Unknown { because: "what was sent".to_owned() },
+    }
+}
+
+/// One verdict over all courses; equal courses become one.
+pub(super) fn judge(courses: Vec<Course>, is_unfinished: bool) -> (Verdict, Vec<Course>) {
+    let mut merged: Vec<Course> = Vec::new();
+    for course in courses {
+        let twin = merged.iter_mut().find(|other| {
+            other.there == course.there
+                && other.back == course.back
+                && other.verdict == course.verdict
+                && other.probability.is_some() == course.probability.is_some()
+        });
+        match twin {
+            Some(twin) => {
+                twin.probability = twin.probability.zip(course.probability).map(|(one, other)| one + other);
+            }
+            None => merged.push(course),
+        }
+    }
+    let likely = |course: &Course| course.probability.unwrap_or(0.0);
+    merged.sort_by(|one, other| likely(other).total_cmp(&likely(one)));
+    let verdict = if is_unfinished {
+        Verdict::Unknown { because: "its way forks too often to be walked in full".to_owned() }
+    } else {
+        over_all(&merged)
+    };
+    (verdict, merged)
+}
+
+fn over_all(courses: &[Course]) -> Verdict {
+    let Some(first) = courses.first() else { return Verdict::Unknown { because: "nothing was walked".to_owned() } };
+    let alike = |one: &Verdict, other: &Verdict| std::mem::discriminant(one) == std::mem::discriminant(other);
+    if courses.iter().all(|course| alike(&course.verdict, &first.verdict)) {
+        return first.verdict.clone();
+    }
+    if let Some(Verdict::Unknown { because }) =
+        courses.iter().map(|course| &course.verdict).find(|verdict| matches!(verdict, Verdict::Unknown { .. }))
+    {
+        return Verdict::Unknown { because: because.clone() };
+    }
+    // What nobody can tell decides somewhere.
+    let open = courses.iter().flat_map(|course| &course.choices).find(|choice| choice.probability.is_none());
+    if let Some(open) = open {
+        return Verdict::Unknown { because: format!("{} decides, which nothing tells", open.what) };
+    }
+    let answered = courses.iter().filter(|course| course.verdict == Verdict::Answered);
+    let answered: f64 = answered.filter_map(|course| course.probability).sum();
+    let rest = courses.iter().find_map(|course| match &course.verdict {
+        Verdict::Dropped { why } | Verdict::Rejected { why, .. } | Verdict::Unanswered { why } => Some(why.clone()),
+        _ => None,
+    });
+    Verdict::Varies { answered, why: rest.unwrap_or_default() }
+}

@@ -1,0 +1,211 @@
+//! Translations: which address and port a rule of nat gives a flow.
+//!
+//! May import model and analyze's siblings only. Flows that stand in the way of a port (two clients
+//! with one port behind one address) are not seen: a port is kept where the rule lets it be.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::flow::{Side, Tracking};
+use super::types::Stop;
+use super::walk::{Crossing, Walk};
+use super::world::Place;
+use crate::analyze::fib::{self, Source};
+use crate::analyze::netfilter::deed::TranslationKind;
+use crate::model::netfilter::chain::Hook;
+use crate::model::netfilter::xt::targets::NatRange;
+use crate::model::route::Family;
+
+/// What a rule of nat asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Mapping {
+    pub kind: TranslationKind,
+    pub to: NatRange,
+}
+
+impl Walk<'_, '_> {
+    /// Gives the flow what a rule asks for. Mirrors `nf_nat_setup_info`.
+    pub fn map(&mut self, at: &Crossing, side: Side, mapping: &Mapping) -> Result<(), Stop> {
+        let Some(flow) = self.flow() else { return Ok(()) };
+        // What the packet would be without a change of this side.
+        let current = flow.reply.inverted();
+        let (own_address, own_port) = match side {
+            Side::Source => (current.source, current.source_port),
+            Side::Destination => (current.destination, current.destination_port),
+        };
+        let range = &mapping.to;
+        let address = match mapping.kind {
+            TranslationKind::Masquerade => self.masquerade(at)?,
+            TranslationKind::Redirect => self.redirect(at)?,
+            TranslationKind::Netmap => netmap(own_address, range)?,
+            TranslationKind::Snat | TranslationKind::Dnat => match range.addresses {
+                None => own_address,
+                Some((min, max)) if min == max => min,
+                Some((min, max)) => picked(min, max, current.source, current.destination, range.persistent)?,
+            },
+        };
+        let port = port(own_port, range, side, self.packet.tuple.has_ports());
+        let is_echo = self.packet.tuple.is_echo();
+        let Some(flow) = self.flow_mut() else { return Ok(()) };
+        let (to_address, to_port) = match side {
+            Side::Source => (&mut flow.reply.destination, &mut flow.reply.destination_port),
+            Side::Destination => (&mut flow.reply.source, &mut flow.reply.source_port),
+        };
+        *to_address = address;
+        *to_port = port;
+        if is_echo {
+            flow.reply.source_port = port;
+            flow.reply.destination_port = port;
+        }
+        Ok(())
+    }
+
+    /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
+    pub fn make_room(&mut self, place: Place) {
+        let Tracking::Of { flow: own, .. } = self.tracking else { return };
+        let Some(reply) = self.flow().map(|flow| flow.reply) else { return };
+        let taken = self.flows.iter().enumerate().any(|(index, (at, other))| {
+            index != own && *at == place && (other.reply == reply || other.original == reply)
+        });
+        if taken && let Some(flow) = self.flow_mut() {
+            flow.reply.destination_port = None;
+            if reply.is_echo() {
+                flow.reply.source_port = None;
+            }
+        }
+    }
+
+    fn masquerade(&mut self, at: &Crossing) -> Result<IpAddr, Stop> {
+        let link = at.output.as_ref().ok_or_else(|| Stop::unknown("masquerading without a link to leave by"))?;
+        let destination = self.packet.tuple.destination;
+        let near = match Family::of(destination) {
+            Family::Ipv4 => self.next_hop.unwrap_or(destination),
+            Family::Ipv6 => destination,
+        };
+        let view = self.world.view(at.place)?;
+        match fib::masquerade_source(view, at.place.netns, link.ifindex, near) {
+            Source::Chosen { address, .. } | Source::Given { address } => Ok(address),
+            Source::None { why } => Err(Stop::dropped(format!("masquerading finds no address: {why}"))),
+            Source::OneOf { addresses, why } => {
+                let words: Vec<_> = addresses.iter().map(|address| (address.to_string(), None)).collect();
+                let taken = self.chance.fork(&format!("the address to masquerade with: {why}"), &words);
+                addresses.get(taken).copied().ok_or_else(|| Stop::unknown(why))
+            }
+            Source::Unknown { why } => Err(Stop::unknown(format!("masquerading: {why}"))),
+        }
+    }
+
+    /// Mirrors `nf_nat_redirect_ipv4` and `nf_nat_redirect_ipv6`.
+    fn redirect(&self, at: &Crossing) -> Result<IpAddr, Stop> {
+        let family = self.packet.family();
+        if at.hook == Hook::Output {
+            return Ok(match family {
+                Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
+                Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let link = at.input.as_ref().ok_or_else(|| Stop::unknown("a redirection without a link it came in by"))?;
+        let addresses = self.world.addresses(at.place)?;
+        let link_local = |address: IpAddr| matches!(address, IpAddr::V6(own) if own.is_unicast_link_local());
+        let own = addresses.value.iter().find(|held| {
+            let address = held.address.addr();
+            held.ifindex == link.ifindex
+                && Family::of(address) == family
+                && !held.has_flag("tentative")
+                && !held.has_flag("dadfailed")
+                && (family == Family::Ipv4 || link_local(address) == link_local(self.packet.tuple.destination))
+        });
+        match own {
+            Some(own) => Ok(own.address.addr()),
+            None => Err(Stop::dropped(format!("a redirection to {}, which has no address that fits", link.name))),
+        }
+    }
+}
+
+/// The network part of the first address, the rest of the own one.
+fn netmap(own: IpAddr, range: &NatRange) -> Result<IpAddr, Stop> {
+    match (own, range.addresses) {
+        (IpAddr::V4(own), Some((IpAddr::V4(min), IpAddr::V4(max)))) => {
+            let mask = !(min.to_bits() ^ max.to_bits());
+            Ok(Ipv4Addr::from_bits((own.to_bits() & !mask) | (min.to_bits() & mask)).into())
+        }
+        (IpAddr::V6(own), Some((IpAddr::V6(min), IpAddr::V6(max)))) => {
+            let mask = !(min.to_bits() ^ max.to_bits());
+            Ok(Ipv6Addr::from_bits((own.to_bits() & !mask) | (min.to_bits() & mask)).into())
+        }
+        _ => Err(Stop::unknown("a network map of another family")),
+    }
+}
+
+/// Which port, where it is not kept. Mirrors `nf_nat_l4proto_unique_tuple`.
+fn port(own: Option<u16>, range: &NatRange, side: Side, has_ports: bool) -> Option<u16> {
+    match range.ports {
+        _ if range.random_fully && side == Side::Source => None,
+        Some((min, max)) if has_ports => match (own, range.base_port) {
+            (Some(own), Some(base)) => {
+                let size = u32::from(max - min) + 1;
+                let off = u32::from(own.wrapping_sub(base)) % size;
+                u16::try_from(u32::from(min) + off).ok()
+            }
+            _ if min == max => Some(min),
+            (Some(own), None) if !range.random && min <= own && own <= max => Some(own),
+            // Of a range of destination ports the first is taken, of source ports one by chance.
+            _ if side == Side::Destination && !range.random_fully => Some(min),
+            _ => None,
+        },
+        _ if range.random && side == Side::Source => None,
+        _ => own,
+    }
+}
+
+/// One address of a range, by a hash of the flow's addresses. Mirrors `find_best_ips_proto`.
+fn picked(min: IpAddr, max: IpAddr, source: IpAddr, destination: IpAddr, persistent: bool) -> Result<IpAddr, Stop> {
+    let (IpAddr::V4(min), IpAddr::V4(max), IpAddr::V4(source), IpAddr::V4(destination)) =
+        (min, max, source, destination)
+    else {
+        return Err(Stop::unknown("which IPv6 address of a range is taken"));
+    };
+    // The kernel hashes the addresses as they stand in memory.
+    let word = |address: Ipv4Addr| u32::from_ne_bytes(address.octets());
+    let seed = if persistent { 0 } else { word(destination) };
+    let hash = jhash2([word(source), 0, 0, 0], seed);
+    let (first, last) = (min.to_bits(), max.to_bits());
+    let count = u64::from(last.saturating_sub(first)) + 1;
+    let off = u32::try_from((u64::from(hash) * count) >> 32).unwrap_or(0);
+    Ok(Ipv4Addr::from_bits(first.saturating_add(off)).into())
+}
+
+/// `jhash2` of four words. Source: `linux/jhash.h`.
+fn jhash2(words: [u32; 4], seed: u32) -> u32 {
+    const BEGIN: u32 = 0xdead_beef;
+    let start = BEGIN.wrapping_add(4 << 2).wrapping_add(seed);
+    let mut a = start.wrapping_add(words[0]);
+    let mut b = start.wrapping_add(words[1]);
+    let mut c = start.wrapping_add(words[2]);
+    a = a.wrapping_sub(c) ^ c.rotate_left(4);
+    c = c.wrapping_add(b);
+    b = b.wrapping_sub(a) ^ a.rotate_left(6);
+    a = a.wrapping_add(c);
+    c = c.wrapping_sub(b) ^ b.rotate_left(8);
+    b = b.wrapping_add(a);
+    a = a.wrapping_sub(c) ^ c.rotate_left(16);
+    c = c.wrapping_add(b);
+    b = b.wrapping_sub(a) ^ a.rotate_left(19);
+    a = a.wrapping_add(c);
+    c = c.wrapping_sub(b) ^ b.rotate_left(4);
+    b = b.wrapping_add(a);
+    a = a.wrapping_add(words[3]);
+    c ^= b;
+    c = c.wrapping_sub(b.rotate_left(14));
+    a ^= c;
+    a = a.wrapping_sub(c.rotate_left(11));
+    b ^= a;
+    b = b.wrapping_sub(a.rotate_left(25));
+    c ^= b;
+    c = c.wrapping_sub(b.rotate_left(16));
+    a ^= c;
+    a = a.wrapping_sub(c.rotate_left(4));
+    b ^= a;
+    b = b.wrapping_sub(a.rotate_left(14));
+    c ^= b;
+    c.wrapping_sub(b.rotate_left(24))
+}

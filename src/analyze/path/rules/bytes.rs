@@ -1,0 +1,176 @@
+//! A packet's bytes, as far as they are known, and what `meta` and `ct` tell of it.
+//!
+//! May import model and analyze's siblings only.
+
+use std::net::IpAddr;
+
+use super::register::Value;
+use crate::analyze::path::packet::{ICMP, ICMPV6, Packet, SCTP, TCP, Tuple, UDP};
+use crate::analyze::path::walk::{Crossing, Walk};
+use crate::model::link::{Link, LinkKind};
+use crate::model::netfilter::expr::{Direction, PayloadBase};
+use crate::model::netfilter::words::key;
+use crate::model::route::Family;
+
+/// One byte of a header: `None` where it is not known, `Some(None)` never; the outer `None`: there is none.
+fn network(packet: &Packet, at: usize) -> Option<u8> {
+    let address = |address: IpAddr, at: usize| match address {
+        IpAddr::V4(address) => address.octets().get(at).copied(),
+        IpAddr::V6(address) => address.octets().get(at).copied(),
+    };
+    let length = |length: u32, at: usize| u16::try_from(length).ok().and_then(|all| all.to_be_bytes().get(at).copied());
+    let tuple = &packet.tuple;
+    match (packet.family(), at) {
+        (Family::Ipv4, 0) => Some(0x45),
+        (Family::Ipv4, 1) => Some(packet.tos),
+        (Family::Ipv4, 2 | 3) => length(packet.length, at - 2),
+        (Family::Ipv4, 8) | (Family::Ipv6, 7) => Some(packet.ttl),
+        (Family::Ipv4, 9) | (Family::Ipv6, 6) => Some(tuple.protocol),
+        (Family::Ipv4, 12..16) => address(tuple.source, at - 12),
+        (Family::Ipv4, 16..20) => address(tuple.destination, at - 16),
+        (Family::Ipv6, 0) => Some(0x60 | (packet.tos >> 4)),
+        (Family::Ipv6, 4 | 5) => length(packet.length.saturating_sub(40), at - 4),
+        (Family::Ipv6, 8..24) => address(tuple.source, at - 8),
+        (Family::Ipv6, 24..40) => address(tuple.destination, at - 24),
+        _ => None,
+    }
+}
+
+fn transport(packet: &Packet, at: usize) -> Option<u8> {
+    let port = |port: Option<u16>, at: usize| port.and_then(|port| port.to_be_bytes().get(at).copied());
+    let tuple = &packet.tuple;
+    match (tuple.protocol, at) {
+        (TCP | UDP | SCTP, 0 | 1) => port(tuple.source_port, at),
+        (TCP | UDP | SCTP, 2 | 3) => port(tuple.destination_port, at - 2),
+        (TCP, 13) => packet.tcp_flags(),
+        (UDP, 4 | 5) => {
+            let length = packet.length.saturating_sub(packet.header_length());
+            u16::try_from(length).ok().and_then(|length| length.to_be_bytes().get(at - 4).copied())
+        }
+        (ICMP | ICMPV6, 0) => packet.icmp,
+        (ICMP | ICMPV6, 1) => Some(0),
+        (ICMP | ICMPV6, 4 | 5) => port(tuple.source_port, at - 4),
+        _ => None,
+    }
+}
+
+/// Bytes of a packet; `None` where it is too short to have them, which ends a rule.
+pub(super) fn payload(packet: &Packet, base: PayloadBase, offset: u32, length: u32) -> Option<Value> {
+    let (from, count) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?.min(64));
+    let all = from..from.saturating_add(count);
+    let size = usize::try_from(packet.length).ok()?;
+    let header = usize::try_from(packet.header_length()).ok()?;
+    match base {
+        PayloadBase::Network if all.end <= size => Some(Value::partly(all.map(|at| network(packet, at)))),
+        PayloadBase::Transport if all.end.saturating_add(header) <= size => {
+            Some(Value::partly(all.map(|at| transport(packet, at))))
+        }
+        PayloadBase::Network | PayloadBase::Transport => None,
+        PayloadBase::Link | PayloadBase::Inner | PayloadBase::Tunnel => Some(Value::unknown(count)),
+    }
+}
+
+fn name(link: Option<&Link>) -> Value {
+    let mut bytes = link.map_or_else(Vec::new, |link| link.name.as_bytes().to_vec());
+    bytes.resize(16, 0);
+    Value::of(bytes)
+}
+
+fn index(link: Option<&Link>) -> Value {
+    Value::of(link.map_or(0, |link| link.ifindex.0).to_ne_bytes())
+}
+
+/// `ARPHRD_*`
+fn hardware(link: &Link) -> Option<u16> {
+    match link.kind {
+        LinkKind::Loopback => Some(772),
+        LinkKind::Veth | LinkKind::Bridge(_) | LinkKind::Macvlan { .. } => Some(1),
+        _ => None,
+    }
+}
+
+fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 2,
+        Family::Ipv6 => 10,
+    }
+}
+
+impl Walk<'_, '_> {
+    /// `meta`; `None` ends the rule.
+    pub(super) fn meta(&self, at: &Crossing, number: u32) -> Option<Value> {
+        let (input, output) = (at.input.as_ref(), at.output.as_ref());
+        let length = key::meta(number).map_or(4, |key| key.bits.div_ceil(8));
+        let unknown = || Value::unknown(usize::try_from(length).unwrap_or(4));
+        let packet = &self.packet;
+        let kind = |link: Option<&Link>| -> Option<Value> {
+            let link = link?;
+            Some(hardware(link).map_or_else(|| Value::unknown(2), |kind| Value::of(kind.to_ne_bytes())))
+        };
+        Some(match number {
+            0 => Value::of(packet.length.to_ne_bytes()),
+            1 => Value::of(if packet.family() == Family::Ipv4 { [0x08, 0x00] } else { [0x86, 0xdd] }),
+            key::META_MARK => Value::of(packet.mark.to_ne_bytes()),
+            4 => index(input),
+            5 => index(output),
+            6 => name(input),
+            7 => name(output),
+            8 => kind(input)?,
+            9 => kind(output)?,
+            10 if !packet.is_answer => Value::of(packet.uid?.to_ne_bytes()),
+            key::META_NFPROTO => Value::of([family_number(packet.family())]),
+            key::META_L4PROTO => Value::of([packet.tuple.protocol]),
+            21 => Value::of(input?.group.to_ne_bytes()),
+            22 => Value::of(output?.group.to_ne_bytes()),
+            _ => unknown(),
+        })
+    }
+
+    /// `ct`; `None` ends the rule: the packet is of no flow.
+    pub(super) fn ct(&self, number: u32, direction: Option<Direction>) -> Option<Value> {
+        if number == 0 {
+            return Some(Value::of(nft_state(self.state_bits()).to_ne_bytes()));
+        }
+        let flow = self.flow()?;
+        let wanted = match direction {
+            None | Some(Direction::Original) => flow.original,
+            Some(Direction::Reply) => flow.reply,
+        };
+        let family = Family::of(wanted.source);
+        let address = |address: IpAddr| match address {
+            IpAddr::V4(own) => Value::of(own.octets()),
+            IpAddr::V6(own) => Value::of(own.octets()),
+        };
+        let port = |port: Option<u16>| port.map_or_else(|| Value::unknown(2), |port| Value::of(port.to_be_bytes()));
+        let ports = |tuple: Tuple| (port(tuple.source_port), port(tuple.destination_port));
+        Some(match number {
+            1 => Value::of([u8::from(self.is_reply())]),
+            2 => {
+                let (bits, known) = self.status_bits();
+                Value { bytes: bits.to_ne_bytes().to_vec(), known: known.to_ne_bytes().to_vec() }
+            }
+            3 => Value::of(flow.mark.to_ne_bytes()),
+            7 => Value::of([family_number(family)]),
+            8 => address(wanted.source),
+            9 => address(wanted.destination),
+            10 => Value::of([wanted.protocol]),
+            11 if wanted.has_ports() => ports(wanted).0,
+            12 if wanted.has_ports() => ports(wanted).1,
+            17 => Value::of(flow.zone.to_ne_bytes()),
+            19 if family == Family::Ipv4 => address(wanted.source),
+            20 if family == Family::Ipv4 => address(wanted.destination),
+            21 if family == Family::Ipv6 => address(wanted.source),
+            22 if family == Family::Ipv6 => address(wanted.destination),
+            19..=22 => return None,
+            _ => {
+                let bits = key::ct(number).map_or(32, |key| key.bits);
+                Value::unknown(usize::try_from(bits.div_ceil(8)).unwrap_or(4).clamp(1, 64))
+            }
+        })
+    }
+}
+
+/// Bits of `XT_CONNTRACK_STATE_*` as `NF_CT_STATE_*`: only untracked differs, and nat has none.
+fn nft_state(bits: u32) -> u32 {
+    (bits & 0xf) | if bits & (1 << 8) == 0 { 0 } else { 1 << 6 }
+}

@@ -1,0 +1,104 @@
+//! Sets of addresses that rules of iptables ask: ipsets, and the lists of `recent`.
+//!
+//! May import model and analyze's siblings only.
+
+use std::net::IpAddr;
+
+use crate::analyze::path::packet::{SCTP, TCP, UDP};
+use crate::analyze::path::types::Stop;
+use crate::analyze::path::walk::{Crossing, Walk};
+use crate::analyze::path::world::World;
+use crate::model::netfilter::xt::matches::{Recent, RecentOp, SetName, SetTest};
+
+impl Walk<'_, '_> {
+    pub(super) fn in_ipset(&mut self, at: &Crossing, test: &SetTest) -> Result<bool, Stop> {
+        let netfilter = self.world.view(at.place)?.netfilter();
+        let sets = World::whole(netfilter.ipsets(at.place.netns))?;
+        let set = sets.value.iter().find(|set| match &test.set {
+            SetName::Index(index) => set.index == Some(*index),
+            SetName::Name(name) => set.name == *name,
+        });
+        let Some(set) = set else { return Err(Stop::unknown("a rule asks an ipset that is not there")) };
+        if test.return_nomatch || test.packets.is_some() || test.bytes.is_some() {
+            return Ok(self.open(format!("more than membership is asked of the ipset {}", set.name)));
+        }
+        let kind = set.type_name.to_string();
+        let Some((_, parts)) = kind.split_once(':') else {
+            return Ok(self.open(format!("the ipset {} of the type {kind}", set.name)));
+        };
+        let mut member = Vec::new();
+        for (part, from_source) in parts.split(',').zip(&test.from_source) {
+            match self.member_part(at, part, *from_source, &kind) {
+                Some(text) => member.push(text),
+                None => return Ok(self.open(format!("the ipset {} of the type {kind}", set.name))),
+            }
+        }
+        // Of a set of the other family nothing is ever a member.
+        let family = if self.packet.tuple.destination.is_ipv4() { 2 } else { 10 };
+        if set.family != 0 && set.family != family {
+            return Ok(false);
+        }
+        let has = World::whole(netfilter.ipset_has(at.place.netns, &set.name, &member.join(",")))?;
+        Ok(match has.value {
+            Some(has) => has,
+            None => self.open(format!("the ipset {} cannot be asked here", set.name)),
+        })
+    }
+
+    fn member_part(&self, at: &Crossing, part: &str, from_source: bool, kind: &str) -> Option<String> {
+        let tuple = self.packet.tuple;
+        match part {
+            "ip" | "net" => Some(if from_source { tuple.source } else { tuple.destination }.to_string()),
+            "port" => {
+                let protocol = match tuple.protocol {
+                    TCP => "tcp",
+                    UDP => "udp",
+                    SCTP => "sctp",
+                    _ => return None,
+                };
+                let port = if from_source { tuple.source_port } else { tuple.destination_port }?;
+                Some(if kind == "bitmap:port" { port.to_string() } else { format!("{protocol}:{port}") })
+            }
+            "mark" => Some(format!("{:#x}", self.packet.mark)),
+            "iface" => {
+                let link = if from_source { at.input.as_ref() } else { at.output.as_ref() }?;
+                Some(link.name.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an address is in a list of `recent` now.
+    pub(super) fn seen_lately(&mut self, at: &Crossing, asked: &Recent) -> Result<bool, Stop> {
+        if asked.op == RecentOp::Set {
+            return Ok(true);
+        }
+        let tuple = self.packet.tuple;
+        let address = masked(if asked.destination { tuple.destination } else { tuple.source }, asked.mask);
+        let netfilter = self.world.view(at.place)?.netfilter();
+        let list = World::whole(netfilter.recent(at.place.netns, &asked.name))?;
+        let entry = list.value.as_ref().and_then(|list| list.entries.iter().find(|entry| entry.address == address));
+        let Some(entry) = entry else { return Ok(false) };
+        if asked.ttl && entry.ttl != self.packet.ttl {
+            return Ok(false);
+        }
+        if asked.hitcount > 1 {
+            return Ok(self.open(format!("how often {address} is in the list {}", asked.name)));
+        }
+        if asked.seconds == 0 {
+            return Ok(true);
+        }
+        match entry.age_ms {
+            Some(age) => Ok(age <= u64::from(asked.seconds) * 1000),
+            None => Ok(self.open(format!("how old the entry of {address} in the list {} is", asked.name))),
+        }
+    }
+}
+
+fn masked(address: IpAddr, mask: Option<IpAddr>) -> IpAddr {
+    match (address, mask) {
+        (IpAddr::V4(own), Some(IpAddr::V4(mask))) => (own & mask).into(),
+        (IpAddr::V6(own), Some(IpAddr::V6(mask))) => (own & mask).into(),
+        _ => address,
+    }
+}

@@ -1,0 +1,273 @@
+//! What an answer about a packet's way is made of.
+//!
+//! May import model and analyze's siblings only.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::chance::Choice;
+use super::packet::{Packet, Tuple};
+use crate::analyze::naming::LinkRef;
+use crate::analyze::netfilter::text::RuleRef;
+use crate::model::ids::{MacAddr, NetnsId, TableId};
+use crate::model::netfilter::chain::{ChainRef, Hook};
+use crate::model::route::Route;
+
+/// The way of a packet, and of its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Path {
+    /// The packet as its sender makes it.
+    pub packet: Packet,
+    /// How it ends, over all courses.
+    pub verdict: Verdict,
+    /// The ways that chance, or what nobody can tell, leads it; the likeliest first. One where nothing forks.
+    pub courses: Vec<Course>,
+    /// The namespaces that it crosses, in their order.
+    pub places: Vec<PlaceRef>,
+    /// What this rests on without having been looked at.
+    pub assumed: Vec<String>,
+}
+
+/// A namespace of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlaceRef {
+    /// The node.
+    pub node: String,
+    /// The namespace.
+    pub netns: NetnsId,
+    /// What it is called: the pod's name, `host`, the name it is bound to, or `net:[N]`.
+    pub name: String,
+}
+
+/// How a packet's way ends.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The packet reaches its destination's IP stack, and the answer comes back to who asked.
+    Answered,
+    /// The packet arrives, and its answer does not come back as one.
+    Unanswered {
+        /// Why not.
+        why: String,
+    },
+    /// The packet does not arrive, and nobody tells the sender.
+    Dropped {
+        /// Where and why.
+        why: String,
+    },
+    /// The packet does not arrive, and an error goes to the sender.
+    Rejected {
+        /// Which error.
+        with: String,
+        /// Where and why.
+        why: String,
+    },
+    /// Chance decides.
+    Varies {
+        /// How likely it is to be answered.
+        answered: f64,
+        /// What becomes of the rest.
+        why: String,
+    },
+    /// It cannot be told.
+    Unknown {
+        /// Why not.
+        because: String,
+    },
+}
+
+/// One course of a packet and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Course {
+    /// How likely it is; `None` where that cannot be told.
+    pub probability: Option<f64>,
+    /// What was chosen where it forks.
+    pub choices: Vec<Choice>,
+    /// How it ends.
+    pub verdict: Verdict,
+    /// The way there.
+    pub there: Vec<Step>,
+    /// The way back of the answer; empty where none is sent.
+    pub back: Vec<Step>,
+    /// Who gets the packet; `None` where nobody does.
+    pub arrived: Option<Arrival>,
+}
+
+/// Where a packet arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Arrival {
+    /// The namespace, as an index into the places.
+    pub place: usize,
+    /// Addresses and ports as the receiver sees them.
+    pub seen_as: Tuple,
+}
+
+/// One step of a way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Step {
+    /// The namespace, as an index into the places.
+    pub place: usize,
+    /// What happens.
+    #[serde(flatten)]
+    pub what: StepKind,
+    /// What changed in the packet, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+}
+
+/// What happens in a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum StepKind {
+    /// A program of the namespace sends it.
+    Sent {
+        /// Addresses and ports as sent.
+        tuple: Tuple,
+        /// Why it has that source.
+        source: String,
+    },
+    /// A route is looked up.
+    Routed {
+        /// Which route won; `None` where the kernel needs none.
+        route: Option<Box<Route>>,
+        /// The table it is in.
+        table: Option<TableId>,
+        /// The priority of the rule that led there.
+        rule: Option<u32>,
+        /// The link it leads to; `None` for this namespace itself.
+        link: Option<LinkRef>,
+        /// The next router; `None`: the destination is on the link.
+        gateway: Option<IpAddr>,
+    },
+    /// It passes what is hooked in at a place of its way.
+    Hooked {
+        /// Where.
+        hook: Hook,
+        /// Within a bridge that hands its frames to IP's hooks.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        in_bridge: bool,
+        /// What conntrack says of it there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state: Option<FlowState>,
+        /// The rules that matched and did something, in order.
+        rules: Vec<Acted>,
+    },
+    /// The link-layer address of the next hop is found.
+    Neighbour {
+        /// Whose.
+        address: IpAddr,
+        /// What it is.
+        mac: MacAddr,
+        /// How it is known.
+        how: String,
+    },
+    /// It leaves by a link.
+    Out {
+        /// Which.
+        link: LinkRef,
+        /// Addresses and ports as a capture on it shows them.
+        tuple: Tuple,
+    },
+    /// It comes in by a link.
+    In {
+        /// Which.
+        link: LinkRef,
+        /// Addresses and ports as a capture on it shows them.
+        tuple: Tuple,
+    },
+    /// It crosses the network between two nodes.
+    Crossed {
+        /// How it is known where to.
+        how: String,
+    },
+    /// A bridge hands it on.
+    Bridged {
+        /// The bridge.
+        bridge: LinkRef,
+        /// The port it came in by; `None`: from the namespace itself.
+        from: Option<LinkRef>,
+        /// The port it leaves by; `None`: up to the namespace itself.
+        to: Option<LinkRef>,
+        /// How that is known.
+        how: String,
+    },
+    /// It is sent on, with its TTL one lower.
+    Forwarded {
+        /// What is left.
+        ttl: u8,
+    },
+    /// It is handed to the namespace's own programs.
+    Delivered {
+        /// Addresses and ports as the receiver sees them.
+        tuple: Tuple,
+    },
+    /// It ends here.
+    Ended {
+        /// How.
+        verdict: Stop,
+    },
+}
+
+/// How one way ends before it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Stop {
+    /// Nobody tells the sender.
+    Dropped {
+        /// Why.
+        why: String,
+    },
+    /// An error goes to the sender.
+    Rejected {
+        /// Which.
+        with: String,
+        /// Why.
+        why: String,
+    },
+    /// It cannot be told how it goes on.
+    Unknown {
+        /// Why not.
+        because: String,
+    },
+}
+
+impl Stop {
+    pub(super) fn dropped(why: impl Into<String>) -> Self {
+        Self::Dropped { why: why.into() }
+    }
+
+    pub(super) fn rejected(with: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Rejected { with: with.into(), why: why.into() }
+    }
+
+    pub(super) fn unknown(because: impl Into<String>) -> Self {
+        Self::Unknown { because: because.into() }
+    }
+}
+
+/// A rule that matched and what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Acted {
+    /// The rule; `None` for a chain's policy.
+    pub rule: Option<RuleRef>,
+    /// The base chain it was reached from.
+    pub base: ChainRef,
+    /// What it did, in words.
+    pub did: String,
+}
+
+/// What conntrack says of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowState {
+    /// The first of its flow.
+    New,
+    /// Its flow has been answered, or it is an answer.
+    Established,
+    /// Of no flow, by a rule.
+    Untracked,
+    /// An answer to what this namespace has not seen.
+    Invalid,
+}

@@ -1,0 +1,217 @@
+//! One course of a packet: from its sender to where it ends, namespace by namespace.
+//!
+//! May import model and analyze's siblings only. The state of the walk is here; what happens at each
+//! stage is in the siblings: [`super::output`] sends, [`super::input`] receives and forwards,
+//! [`super::wire`] carries frames, [`super::hooks`] passes netfilter.
+
+use std::net::IpAddr;
+
+use super::chance::Chance;
+use super::flow::{Flow, Tracking};
+use super::neighbour::Learned;
+use super::packet::Packet;
+use super::types::{Acted, PlaceRef, Step, StepKind, Stop};
+use super::world::{Place, World};
+use crate::analyze::naming::LinkRef;
+use crate::model::ids::{IfIndex, MacAddr};
+use crate::model::link::Link;
+use crate::model::netfilter::chain::Hook;
+
+/// How many links a packet may cross before it counts as lost; its TTL ends it as a rule long before.
+const MOST_LINKS: u32 = 600;
+/// The loopback link has this index in every namespace.
+pub(super) const LOOPBACK: IfIndex = IfIndex(1);
+
+/// Where the packet is.
+pub(super) enum Now {
+    /// IP has done with it, and hands it to a link.
+    Leaving { place: Place, egress: Egress },
+    /// A frame comes in by a link; without an address where the link has none.
+    Frame { place: Place, link: Link, mac: Option<MacAddr> },
+    /// It goes up to IP.
+    Up {
+        place: Place,
+        link: Link,
+        /// The port of a bridge whose frames go through IP's hooks: prerouting is behind it.
+        crossed: Option<LinkRef>,
+    },
+    /// It is with the programs of a namespace.
+    Arrived(Place),
+}
+
+/// Which way it leaves IP.
+#[derive(Debug, Clone)]
+pub(super) struct Egress {
+    /// By this link; loopback for what stays.
+    pub link: Link,
+    /// To whom; `None` over loopback.
+    pub next_hop: Option<IpAddr>,
+    /// The MTU of the route, where it has one of its own.
+    pub mtu: Option<u32>,
+}
+
+/// A place at which rules are hooked in, as the packet crosses it.
+#[derive(Debug, Clone)]
+pub(super) struct Crossing {
+    pub place: Place,
+    pub hook: Hook,
+    pub input: Option<Link>,
+    pub output: Option<Link>,
+    /// The bridge ports of a frame within a bridge.
+    pub port_in: Option<LinkRef>,
+    pub port_out: Option<LinkRef>,
+    pub in_bridge: bool,
+}
+
+/// The state of one walk.
+pub(super) struct Walk<'w, 'n> {
+    pub world: &'w World<'n>,
+    pub chance: &'w mut Chance,
+    pub packet: Packet,
+    pub flows: Vec<(Place, Flow)>,
+    pub tracking: Tracking,
+    /// The zone that a rule chose before conntrack looks.
+    pub zone: u16,
+    /// What rules did at the hook that is being crossed.
+    pub acted: Vec<Acted>,
+    pub places: &'w mut Vec<(Place, PlaceRef)>,
+    pub steps: Vec<Step>,
+    links: u32,
+    /// What the way taught neighbour tables.
+    pub learned: Vec<Learned>,
+    /// What was taken for granted on the way.
+    pub assumed: Vec<String>,
+    /// Whom IP hands it to next, as postrouting sees it.
+    pub next_hop: Option<IpAddr>,
+    /// The link by which the packet came to where it arrived.
+    pub came_by: Option<Link>,
+}
+
+impl<'w, 'n> Walk<'w, 'n> {
+    pub fn new(
+        world: &'w World<'n>,
+        chance: &'w mut Chance,
+        places: &'w mut Vec<(Place, PlaceRef)>,
+        packet: Packet,
+    ) -> Self {
+        Self {
+            world,
+            chance,
+            packet,
+            flows: Vec::new(),
+            tracking: Tracking::Not,
+            zone: 0,
+            acted: Vec::new(),
+            places,
+            steps: Vec::new(),
+            links: 0,
+            learned: Vec::new(),
+            assumed: Vec::new(),
+            next_hop: None,
+            came_by: None,
+        }
+    }
+
+    /// The number of a place in the answer.
+    pub fn number(&mut self, place: Place) -> usize {
+        if let Some(at) = self.places.iter().position(|(known, _)| *known == place) {
+            return at;
+        }
+        let node = self.world.view(place).map_or_else(|_| String::new(), |view| view.node().name);
+        let name = self.world.name(place);
+        self.places.push((place, PlaceRef { node, netns: place.netns, name }));
+        self.places.len() - 1
+    }
+
+    pub fn step(&mut self, place: Place, what: StepKind, before: Option<&Packet>) {
+        let changed = before.map_or_else(Vec::new, |before| changes(before, &self.packet));
+        let place = self.number(place);
+        self.steps.push(Step { place, what, changed });
+    }
+
+    /// Carries the packet on until it arrives.
+    pub fn carry(&mut self, mut now: Now) -> Result<Place, Stop> {
+        loop {
+            now = match now {
+                Now::Leaving { place, egress } => self.leave(place, egress)?,
+                Now::Frame { place, link, mac } => self.frame(place, link, mac)?,
+                Now::Up { place, link, crossed } => self.receive(place, link, crossed)?,
+                Now::Arrived(place) => return Ok(place),
+            };
+        }
+    }
+
+    /// Counts a link that is crossed.
+    pub fn count_link(&mut self) -> Result<(), Stop> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(Stop::dropped(format!("it runs in a circle: {MOST_LINKS} links have not led it anywhere")));
+        }
+        Ok(())
+    }
+
+    /// Nothing of the namespace before is known of it in the next one.
+    pub fn scrub(&mut self, from: Place, to: Place) {
+        self.tracking = Tracking::Not;
+        self.zone = 0;
+        self.packet.uid = None;
+        if from != to {
+            self.packet.mark = 0;
+        }
+    }
+
+    /// The flow that the packet belongs to here.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self.tracking {
+            Tracking::Of { flow, .. } => self.flows.get(flow).map(|(_, flow)| flow),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn flow_mut(&mut self) -> Option<&mut Flow> {
+        match self.tracking {
+            Tracking::Of { flow, .. } => self.flows.get_mut(flow).map(|(_, flow)| flow),
+            _ => None,
+        }
+    }
+
+    /// Whether it runs in the direction of answers here.
+    pub fn is_reply(&self) -> bool {
+        matches!(self.tracking, Tracking::Of { is_reply: true, .. })
+    }
+}
+
+/// What differs between a packet before and after, in words.
+fn changes(before: &Packet, after: &Packet) -> Vec<String> {
+    let mut words = Vec::new();
+    let end = |address: IpAddr, port: Option<u16>, packet: &Packet| {
+        if !packet.tuple.has_ports() {
+            return address.to_string();
+        }
+        let port = port.map_or_else(|| "a port that is drawn".to_owned(), |port| port.to_string());
+        if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+    };
+    let (old, new) = (&before.tuple, &after.tuple);
+    if (old.source, old.source_port) != (new.source, new.source_port) {
+        words.push(format!("source is now {}", end(new.source, new.source_port, after)));
+    }
+    if (old.destination, old.destination_port) != (new.destination, new.destination_port) && !is_same_echo(old, new) {
+        words.push(format!("destination is now {}", end(new.destination, new.destination_port, after)));
+    }
+    if before.mark != after.mark {
+        words.push(format!("mark is now {:#x}", after.mark));
+    }
+    if before.tos != after.tos {
+        words.push(format!("tos is now {:#x}", after.tos));
+    }
+    if before.ttl != after.ttl {
+        words.push(format!("ttl is now {}", after.ttl));
+    }
+    words
+}
+
+/// One id stands for both ports of an echo: its change is told once.
+fn is_same_echo(old: &super::packet::Tuple, new: &super::packet::Tuple) -> bool {
+    new.is_echo() && old.destination == new.destination
+}

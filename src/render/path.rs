@@ -1,0 +1,224 @@
+//! The way of a packet, and of its answer: the verdict, then a line a step.
+//!
+//! May import model and analyze's answer types only.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use crate::analyze::answer::Answer;
+use crate::analyze::path::{Acted, Course, FlowState, Path, Step, StepKind, Stop, Tuple, Verdict};
+use crate::render::story::Story;
+use crate::render::style::{Style, escape};
+use crate::render::words::{count, table_name};
+
+/// How many courses are told step by step unless the wide form is asked for.
+const FEW: usize = 2;
+
+/// Writes the verdict, then each course.
+pub fn write(answer: &Answer<Path>, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let path = &answer.data;
+    writeln!(out, "{}", headline(path, style))?;
+    let told = if style.wide { path.courses.len() } else { path.courses.len().min(FEW) };
+    for course in path.courses.iter().take(told) {
+        writeln!(out)?;
+        if path.courses.len() > 1 {
+            writeln!(out, "{}", style.strong(&course_head(course)))?;
+        }
+        let mut story = Story::default();
+        tell(path, course, style, &mut story);
+        story.write(style, out)?;
+    }
+    if path.courses.len() > told {
+        let left = path.courses.len() - told;
+        writeln!(out, "\nand {} (-o wide tells them)", count(left, "more course", "more courses"))?;
+    }
+    if !path.assumed.is_empty() {
+        writeln!(out)?;
+        for one in &path.assumed {
+            writeln!(out, "{} {}", style.dim("taken for granted:"), escape(one))?;
+        }
+    }
+    Ok(())
+}
+
+fn headline(path: &Path, style: Style) -> String {
+    let to = end(path.packet.tuple.destination, path.packet.tuple.destination_port, path.packet.tuple);
+    let from = path.places.first().map_or_else(|| "?".to_owned(), |place| escape(&place.name));
+    let what = format!("{from} to {to} ({})", protocol(path.packet.tuple.protocol));
+    format!("{}  {}", style.strong(&what), verdict(&path.verdict, style))
+}
+
+fn verdict(verdict: &Verdict, style: Style) -> String {
+    match verdict {
+        Verdict::Answered => style.good("arrives, and its answer comes back"),
+        Verdict::Unanswered { why } => format!("{}: {}", style.bad("arrives, but is not answered"), escape(why)),
+        Verdict::Dropped { why } => format!("{}: {}", style.bad("is dropped"), escape(why)),
+        Verdict::Rejected { with, why } => {
+            format!("{} ({}): {}", style.bad("is rejected"), escape(with), escape(why))
+        }
+        Verdict::Varies { answered, why } => {
+            let share = style.odd(&format!("is answered {:.0} times in a hundred", answered * 100.0));
+            format!("{share}; else: {}", escape(why))
+        }
+        Verdict::Unknown { because } => format!("{}: {}", style.odd("unknown"), escape(because)),
+    }
+}
+
+fn course_head(course: &Course) -> String {
+    let share = course.probability.map_or_else(
+        || "how likely nothing tells".to_owned(),
+        |probability| format!("{:.0} times in a hundred", probability * 100.0),
+    );
+    let choices: Vec<String> =
+        course.choices.iter().map(|choice| format!("{}: {}", escape(&choice.what), escape(&choice.taken))).collect();
+    format!("{share}  ({})", choices.join("; "))
+}
+
+fn tell(path: &Path, course: &Course, style: Style, story: &mut Story) {
+    tell_way(path, &course.there, style, story);
+    if !course.back.is_empty() {
+        story.step(0, "answer", style.dim("the way back"), "");
+        tell_way(path, &course.back, style, story);
+    }
+    story.step(0, "end", verdict(&course.verdict, style), "");
+}
+
+fn tell_way(path: &Path, steps: &[Step], style: Style, story: &mut Story) {
+    let mut at = None;
+    for step in steps {
+        if at != Some(step.place) {
+            at = Some(step.place);
+            if let Some(place) = path.places.get(step.place) {
+                let node = if place.name == place.node { String::new() } else { format!("on {}", escape(&place.node)) };
+                story.step(0, "in", style.strong(&escape(&place.name)), format!("{node} {}", place.netns));
+            }
+        }
+        tell_step(step, style, story);
+    }
+}
+
+fn tell_step(step: &Step, style: Style, story: &mut Story) {
+    match &step.what {
+        StepKind::Sent { tuple, source } => {
+            let text = format!(
+                "{} → {}",
+                end(tuple.source, tuple.source_port, *tuple),
+                end(tuple.destination, tuple.destination_port, *tuple)
+            );
+            story.step(1, "sends", text, format!("source: {}", escape(source)));
+        }
+        StepKind::Routed { route, table, rule, link, gateway } => {
+            let way = match (link, gateway) {
+                (None, _) => "to this namespace itself".to_owned(),
+                (Some(link), None) => format!("dev {}", escape(&link.name.to_string())),
+                (Some(link), Some(gateway)) => format!("via {gateway} dev {}", escape(&link.name.to_string())),
+            };
+            let dst = route.as_ref().map_or_else(|| "no route needed".to_owned(), |route| route.dst.to_string());
+            let mut evidence = Vec::new();
+            evidence.extend(table.map(|table| format!("table {}", table_name(table))));
+            evidence.extend(rule.map(|rule| format!("rule {rule}")));
+            story.step(1, "route", format!("{dst} {way}"), evidence.join(", "));
+        }
+        StepKind::Hooked { hook, in_bridge, state, rules } => {
+            let place = if *in_bridge { " (in the bridge)" } else { "" };
+            let state = state.map_or("", |state| match state {
+                FlowState::New => ", flow new",
+                FlowState::Established => ", flow established",
+                FlowState::Untracked => ", untracked",
+                FlowState::Invalid => ", invalid",
+            });
+            let changed = step.changed.iter().map(|change| escape(change)).collect::<Vec<_>>().join(", ");
+            let changed = if changed.is_empty() { String::new() } else { format!(": {}", style.odd(&changed)) };
+            story.step(1, hook.name(), format!("{}{changed}", "crossed"), format!("{}{place}{state}", hook.name()));
+            for acted in rules.iter().filter(|acted| style.wide || !acted.did.starts_with("to ")) {
+                tell_rule(acted, story);
+            }
+        }
+        StepKind::Neighbour { address, mac, how } => {
+            story.step(1, "neighbour", format!("{address} is at {mac}"), escape(how));
+        }
+        StepKind::Out { link, tuple } => {
+            story.step(1, "out", format!("{}  {}", escape(&link.name.to_string()), short(*tuple)), "");
+        }
+        StepKind::In { link, tuple } => {
+            story.step(1, "in by", format!("{}  {}", escape(&link.name.to_string()), short(*tuple)), "");
+        }
+        StepKind::Crossed { how } => story.step(1, "between", "over the network between the nodes", escape(how)),
+        StepKind::Bridged { bridge, from, to, how } => {
+            let name = |link: &Option<crate::analyze::naming::LinkRef>, none: &str| {
+                link.as_ref().map_or_else(|| none.to_owned(), |link| escape(&link.name.to_string()))
+            };
+            let text = format!(
+                "{}: {} → {}",
+                escape(&bridge.name.to_string()),
+                name(from, "this namespace"),
+                name(to, "this namespace")
+            );
+            story.step(1, "bridge", text, escape(how));
+        }
+        StepKind::Forwarded { ttl } => story.step(1, "sends on", format!("ttl {ttl}"), ""),
+        StepKind::Delivered { tuple } => {
+            let text = format!(
+                "{} sees {}",
+                end(tuple.destination, tuple.destination_port, *tuple),
+                end(tuple.source, tuple.source_port, *tuple)
+            );
+            story.step(1, "arrives", text, "");
+        }
+        StepKind::Ended { verdict } => {
+            let text = match verdict {
+                Stop::Dropped { why } => format!("{} {}", style.bad("dropped:"), escape(why)),
+                Stop::Rejected { with, why } => {
+                    format!("{} {}", style.bad(&format!("rejected ({}):", escape(with))), escape(why))
+                }
+                Stop::Unknown { because } => format!("{} {}", style.odd("unknown from here:"), escape(because)),
+            };
+            story.step(1, "ends", text, "");
+        }
+    }
+}
+
+fn tell_rule(acted: &Acted, story: &mut Story) {
+    match &acted.rule {
+        Some(rule) => {
+            let handle = rule.handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
+            let place = format!("{} rule {}{handle}", escape(&rule.chain.name.to_string()), rule.number);
+            let table = format!("{} {}", rule.chain.table.family, escape(&rule.chain.table.name.to_string()));
+            story.step(
+                2,
+                "rule",
+                format!("{}: {}", escape(&acted.did), escape(&rule.text)),
+                format!("{table} {place}"),
+            );
+        }
+        None => story.step(2, "policy", escape(&acted.did), escape(&acted.base.name.to_string())),
+    }
+}
+
+fn end(address: IpAddr, port: Option<u16>, tuple: Tuple) -> String {
+    match (tuple.has_ports(), port) {
+        (false, _) => address.to_string(),
+        (true, Some(port)) if address.is_ipv6() => format!("[{address}]:{port}"),
+        (true, Some(port)) => format!("{address}:{port}"),
+        (true, None) if address.is_ipv6() => format!("[{address}]:*"),
+        (true, None) => format!("{address}:*"),
+    }
+}
+
+fn short(tuple: Tuple) -> String {
+    format!(
+        "{} → {}",
+        end(tuple.source, tuple.source_port, tuple),
+        end(tuple.destination, tuple.destination_port, tuple)
+    )
+}
+
+fn protocol(number: u8) -> String {
+    match number {
+        1 | 58 => "echo".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        132 => "sctp".to_owned(),
+        other => format!("protocol {other}"),
+    }
+}

@@ -1,0 +1,116 @@
+//! Namespaces of one random network, and what is run within them.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+
+/// xorshift64*: the same networks for the same seed, everywhere.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..4 {
+            random.next();
+        }
+        random
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
+    }
+
+    /// True `percent` times in a hundred.
+    pub fn percent(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// The hosts of a network: one namespace each, gone when this is dropped.
+pub struct Net {
+    pub hosts: Vec<String>,
+}
+
+impl Net {
+    pub fn new(count: usize) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let hosts: Vec<String> =
+            (0..count).map(|host| format!("pnt-path-{}-{number}-h{host}", std::process::id())).collect();
+        let net = Self { hosts };
+        let lines: String = net.hosts.iter().fold(String::new(), |lines, name| lines + "netns add " + name + "\n");
+        feed(Command::new("ip").args(["-batch", "-"]), &lines, true);
+        net
+    }
+
+    pub fn path(&self, host: usize) -> String {
+        format!("/run/netns/{}", self.hosts[host])
+    }
+
+    /// Runs something within a host's namespace, in a thread of its own.
+    pub fn within<T: Send>(&self, host: usize, run: impl FnOnce() -> T + Send) -> T {
+        let path = self.path(host);
+        thread::scope(|scope| {
+            let ran = scope.spawn(move || {
+                setns(File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
+                run()
+            });
+            ran.join().unwrap()
+        })
+    }
+
+    /// Lines of `ip`; those that the kernel refuses are left out.
+    pub fn ip(&self, host: usize, lines: &str) {
+        if !lines.is_empty() {
+            feed(Command::new("ip").args(["-n", &self.hosts[host], "-force", "-batch", "-"]), lines, false);
+        }
+    }
+
+    /// `ipv4/ip_forward=1` and its like, below `/proc/sys/net`; what this kernel does not have is left out.
+    pub fn sysctls(&self, host: usize, settings: &[String]) {
+        self.within(host, || {
+            for setting in settings {
+                let (name, value) = setting.split_once('=').unwrap();
+                let _ = fs::write(format!("/proc/sys/net/{name}"), value);
+            }
+        });
+    }
+
+    /// Feeds a program of the namespace.
+    pub fn feed(&self, host: usize, program: &[&str], text: &str, must: bool) -> bool {
+        self.within(host, || feed(Command::new(program[0]).args(&program[1..]), text, must))
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        let lines: String = self.hosts.iter().fold(String::new(), |lines, name| lines + "netns del " + name + "\n");
+        feed(Command::new("ip").args(["-force", "-batch", "-"]), &lines, false);
+    }
+}
+
+fn feed(command: &mut Command, text: &str, must: bool) -> bool {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let fine = output.status.success();
+    assert!(fine || !must, "{command:?}: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+    fine
+}

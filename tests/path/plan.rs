@@ -1,0 +1,301 @@
+//! Random networks: hosts, segments, addresses, routes, settings, rules.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::net::{Net, Random};
+
+/// What a network is made of besides its links.
+#[derive(Debug, Clone, Copy)]
+pub struct Taste {
+    pub faults: bool,
+    pub rules: bool,
+    pub policy: bool,
+}
+
+/// One end of a segment.
+#[derive(Debug, Clone)]
+pub struct End {
+    pub host: usize,
+    pub link: String,
+    pub v4: IpAddr,
+    pub v6: IpAddr,
+}
+
+/// Hosts on one broadcast domain.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    pub number: usize,
+    pub ends: Vec<End>,
+}
+
+pub struct Plan {
+    pub net: Net,
+    pub segments: Vec<Segment>,
+    /// What was done, line by line, for a report.
+    pub log: String,
+}
+
+impl Plan {
+    pub fn addresses(&self) -> Vec<(usize, IpAddr)> {
+        let ends = self.segments.iter().flat_map(|segment| &segment.ends);
+        ends.flat_map(|end| [(end.host, end.v4), (end.host, end.v6)]).collect()
+    }
+}
+
+fn end(segment: usize, host: usize, link: String) -> End {
+    let v4 = format!("10.{segment}.0.{}", host + 1).parse().unwrap();
+    let v6 = format!("fd00:{segment}::{}", host + 1).parse().unwrap();
+    End { host, link, v4, v6 }
+}
+
+/// Builds a network.
+pub fn build(random: &mut Random, taste: Taste) -> Plan {
+    let count = 2 + random.below(4);
+    let net = Net::new(count);
+    let base = [
+        "ipv4/ping_group_range=0 2147483647",
+        "ipv4/icmp_ratelimit=0",
+        "ipv6/icmp/ratelimit=0",
+        "ipv4/conf/all/send_redirects=0",
+        "ipv4/conf/default/send_redirects=0",
+        "ipv4/conf/all/accept_redirects=0",
+        "ipv4/conf/default/accept_redirects=0",
+        "ipv6/conf/default/accept_redirects=0",
+        "ipv6/conf/all/accept_redirects=0",
+        "ipv6/conf/all/accept_dad=0",
+        "ipv6/conf/default/accept_dad=0",
+        "ipv6/conf/default/dad_transmits=0",
+        "ipv6/conf/default/router_solicitations=0",
+        "ipv4/conf/all/rp_filter=0",
+        "ipv4/conf/default/rp_filter=0",
+    ];
+    let base: Vec<String> = base.iter().map(|line| (*line).to_owned()).collect();
+    for host in 0..count {
+        net.sysctls(host, &base);
+        net.ip(host, "link set lo up\n");
+    }
+    let mut plan = Plan { net, segments: Vec::new(), log: String::new() };
+    // A tree of segments, and sometimes one more.
+    let mut joined = vec![0];
+    let mut left: Vec<usize> = (1..count).collect();
+    let mut number = 1;
+    while !left.is_empty() {
+        let known = *random.pick(&joined);
+        let more = 1 + random.below(left.len().min(3));
+        let mut members = vec![known];
+        members.extend(left.drain(..more));
+        joined.extend(&members[1..]);
+        segment(&mut plan, random, number, &members);
+        number += 1;
+    }
+    if count > 2 && random.percent(40) {
+        let one = random.below(count);
+        let other = (one + 1 + random.below(count - 1)) % count;
+        segment(&mut plan, random, number, &[one, other]);
+    }
+    for host in 0..count {
+        configure(&mut plan, random, host, taste);
+    }
+    plan
+}
+
+/// A pair between two hosts, or a bridge in the first with the others plugged in.
+fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize]) {
+    let names = &plan.net.hosts;
+    let mut ends = Vec::new();
+    let mut lines = String::new();
+    let bridged = members.len() > 2 || random.percent(40);
+    let center = members[0];
+    if bridged {
+        let bridge = format!("br{number}");
+        writeln!(lines, "link add {bridge} type bridge").unwrap();
+        writeln!(lines, "link set {bridge} up").unwrap();
+        ends.push(end(number, center, bridge.clone()));
+        for host in &members[1..] {
+            let (port, link) = (format!("p{number}h{host}"), format!("e{number}"));
+            writeln!(lines, "link add {port} type veth peer name {link} netns {}", names[*host]).unwrap();
+            writeln!(lines, "link set {port} master {bridge} up").unwrap();
+            ends.push(end(number, *host, link));
+        }
+    } else {
+        let (one, other) = (format!("v{number}a"), format!("v{number}b"));
+        writeln!(lines, "link add {one} type veth peer name {other} netns {}", names[members[1]]).unwrap();
+        ends.push(end(number, center, one));
+        ends.push(end(number, members[1], other));
+    }
+    plan.net.ip(center, &lines);
+    writeln!(plan.log, "# h{center}\n{lines}").unwrap();
+    for end in &ends {
+        let mut lines = format!("link set {} up\naddr add {}/24 dev {}\n", end.link, end.v4, end.link);
+        writeln!(lines, "addr add {}/64 dev {} nodad", end.v6, end.link).unwrap();
+        if random.percent(20) {
+            writeln!(lines, "addr add 10.{number}.0.{}/24 dev {}", 100 + end.host, end.link).unwrap();
+        }
+        if random.percent(15) {
+            writeln!(lines, "addr add 10.{number}.0.{}/32 dev lo", 150 + end.host).unwrap();
+        }
+        plan.net.ip(end.host, &lines);
+        // Who does not answer is given up soon.
+        let quick: Vec<String> = ["ipv4", "ipv6"]
+            .iter()
+            .flat_map(|family| ["retrans_time_ms=8", "mcast_solicit=2"].map(|set| (family, set)))
+            .map(|(family, set)| format!("{family}/neigh/{}/{set}", end.link))
+            .collect();
+        plan.net.sysctls(end.host, &quick);
+        writeln!(plan.log, "# h{}\n{lines}", end.host).unwrap();
+    }
+    plan.segments.push(Segment { number, ends });
+}
+
+/// The first hop from a host to each segment that it is not on: breadth first.
+fn next_hops(plan: &Plan, from: usize) -> Vec<(usize, End, End)> {
+    let mut found = Vec::new();
+    let mut seen = vec![false; plan.net.hosts.len()];
+    seen[from] = true;
+    // Host reached, and the first hop (own end, neighbour's end) there.
+    let mut queue: Vec<(usize, Option<(End, End)>)> = vec![(from, None)];
+    let mut reached: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while at < queue.len() {
+        let (host, first) = queue[at].clone();
+        at += 1;
+        for segment in &plan.segments {
+            let Some(own) = segment.ends.iter().find(|end| end.host == host) else { continue };
+            if let Some((out, gateway)) = &first
+                && !reached.contains(&segment.number)
+                && !segment.ends.iter().any(|end| end.host == from)
+            {
+                reached.push(segment.number);
+                found.push((segment.number, out.clone(), gateway.clone()));
+            }
+            for end in &segment.ends {
+                if !seen[end.host] {
+                    seen[end.host] = true;
+                    queue.push((end.host, Some(first.clone().unwrap_or((own.clone(), end.clone())))));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn configure(plan: &mut Plan, random: &mut Random, host: usize, taste: Taste) {
+    let mut lines = String::new();
+    let ends: Vec<End> =
+        plan.segments.iter().flat_map(|segment| &segment.ends).filter(|end| end.host == host).cloned().collect();
+    for (number, out, gateway) in next_hops(plan, host) {
+        if random.percent(if taste.faults { 88 } else { 100 }) {
+            writeln!(lines, "route add 10.{number}.0.0/24 via {} dev {}", gateway.v4, out.link).unwrap();
+        }
+        if random.percent(if taste.faults { 88 } else { 100 }) {
+            writeln!(lines, "route add fd00:{number}::/64 via {} dev {}", gateway.v6, out.link).unwrap();
+        }
+    }
+    if taste.faults && random.percent(40) {
+        let kind = random.pick(&["blackhole", "unreachable", "prohibit", "throw"]);
+        writeln!(lines, "route add {kind} 10.{}.0.{}/32", 1 + random.below(4), 1 + random.below(5)).unwrap();
+    }
+    if taste.faults && random.percent(30) {
+        let kind = random.pick(&["blackhole", "unreachable", "prohibit"]);
+        writeln!(lines, "route add {kind} fd00:{}::{}/128", 1 + random.below(4), 1 + random.below(5)).unwrap();
+    }
+    let others = |random: &mut Random| -> Option<(End, End)> {
+        let own = random.pick(&ends).clone();
+        let segment = plan
+            .segments
+            .iter()
+            .find(|segment| segment.ends.iter().any(|end| end.link == own.link && end.host == host))?;
+        let far: Vec<&End> = segment.ends.iter().filter(|end| end.host != host).collect();
+        Some((own, (*random.pick(&far)).clone()))
+    };
+    if random.percent(50)
+        && let Some((own, far)) = others(random)
+    {
+        writeln!(lines, "route add default via {} dev {}", far.v4, own.link).unwrap();
+        writeln!(lines, "route add default via {} dev {}", far.v6, own.link).unwrap();
+    }
+    if taste.policy && random.percent(50) {
+        policy(random, &mut lines, &others);
+    }
+    let mut settings = Vec::new();
+    let forwards = random.percent(if taste.faults { 85 } else { 100 });
+    settings.push(format!("ipv4/ip_forward={}", u8::from(forwards)));
+    settings.push(format!("ipv6/conf/all/forwarding={}", u8::from(forwards)));
+    if taste.faults {
+        for end in &ends {
+            let link = &end.link;
+            let mut set = |random: &mut Random, percent: usize, name: &str, values: &[&str]| {
+                if random.percent(percent) {
+                    settings.push(format!("{}={}", name.replace('@', link), random.pick(values)));
+                }
+            };
+            set(random, 40, "ipv4/conf/@/rp_filter", &["1", "2"]);
+            set(random, 8, "ipv4/conf/@/forwarding", &["0", "1"]);
+            set(random, 10, "ipv4/conf/@/accept_local", &["1"]);
+            set(random, 15, "ipv4/conf/@/proxy_arp", &["1"]);
+            set(random, 10, "ipv4/conf/@/arp_ignore", &["1"]);
+            set(random, 10, "ipv4/conf/@/arp_announce", &["2"]);
+        }
+        if random.percent(10) {
+            settings.push(format!("ipv4/conf/all/rp_filter={}", random.pick(&["1", "2"])));
+        }
+        if random.percent(20) {
+            settings.push("bridge/bridge-nf-call-iptables=0".to_owned());
+        }
+        if random.percent(20) {
+            settings.push("bridge/bridge-nf-call-ip6tables=0".to_owned());
+        }
+        for segment in &plan.segments {
+            for end in &segment.ends {
+                let port = format!("p{}h{}", segment.number, end.host);
+                if random.percent(10) {
+                    let change = random.pick(&["isolated on", "hairpin on", "isolated on", "flood off"]);
+                    writeln!(lines, "link set {port} type bridge_slave {change}").unwrap();
+                }
+            }
+        }
+        for end in &ends {
+            if random.percent(4) {
+                writeln!(lines, "link set {} down", end.link).unwrap();
+            }
+        }
+    }
+    plan.net.ip(host, &lines);
+    plan.net.sysctls(host, &settings);
+    writeln!(plan.log, "# h{host}\n{lines}{}", settings.join("\n")).unwrap();
+    if taste.rules {
+        let told = crate::rules::random_rules(&plan.net, random, host, &ends);
+        plan.log.push_str(&told);
+    }
+}
+
+fn policy(random: &mut Random, lines: &mut String, others: &dyn Fn(&mut Random) -> Option<(End, End)>) {
+    for table in [100, 101] {
+        if let Some((own, far)) = others(random) {
+            writeln!(lines, "route add default via {} dev {} table {table}", far.v4, own.link).unwrap();
+            writeln!(lines, "route add default via {} dev {} table {table}", far.v6, own.link).unwrap();
+        }
+    }
+    for family in ["-4", "-6"] {
+        for _ in 0..=random.below(3) {
+            let net = 1 + random.below(4);
+            let selector = match random.below(6) {
+                0 if family == "-4" => format!("from 10.{net}.0.0/24"),
+                1 if family == "-4" => format!("to 10.{net}.0.0/24"),
+                0 => format!("from fd00:{net}::/64"),
+                1 => format!("to fd00:{net}::/64"),
+                2 => format!("fwmark {}", random.pick(&["1", "2", "0x10/0xf0"])),
+                3 => "ipproto udp dport 5300".to_owned(),
+                4 => "tos 0x10".to_owned(),
+                _ => "ipproto tcp".to_owned(),
+            };
+            let action = match random.below(10) {
+                0 => "blackhole".to_owned(),
+                1 => "prohibit".to_owned(),
+                _ => format!("table {}", random.pick(&[100, 101])),
+            };
+            writeln!(lines, "{family} rule add priority {} {selector} {action}", 100 + random.below(1000)).unwrap();
+        }
+    }
+}

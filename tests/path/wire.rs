@@ -1,0 +1,302 @@
+//! Real packets: what is sent, who answers, and what each link of the network sees of it.
+
+use std::collections::BTreeMap;
+use std::io::IoSliceMut;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType,
+    SockaddrIn, SockaddrIn6, SockaddrStorage, bind, connect, recv, recvfrom, recvmsg, send, sendmsg, setsockopt,
+    socket, sockopt,
+};
+
+use podnet::analyze::path::Tuple;
+
+use crate::net::Net;
+
+/// Ports on which every host answers.
+pub const PORTS: [u16; 4] = [80, 443, 5300, 8080];
+/// How long nothing has to happen before a packet counts as lost.
+const QUIET: Duration = Duration::from_millis(60);
+/// And how long one packet may take in all.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// A packet as a link saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seen {
+    pub host: usize,
+    pub ifindex: u32,
+    pub out: bool,
+    pub tuple: Tuple,
+}
+
+/// What the sender saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    Answer,
+    Error(Errno),
+    Nothing,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Shot {
+    pub from: usize,
+    pub tuple: Tuple,
+    pub mark: u32,
+    pub tos: u8,
+}
+
+impl Shot {
+    /// The same from another port.
+    pub fn again(&self) -> Self {
+        let mut tuple = self.tuple;
+        let other = tuple.source_port.map(|port| port + 500);
+        tuple.source_port = other;
+        if tuple.is_echo() {
+            tuple.destination_port = other;
+        }
+        Self { tuple, ..*self }
+    }
+}
+
+struct Listeners {
+    taps: OwnedFd,
+    tcp: Vec<TcpListener>,
+    udp: Vec<(OwnedFd, bool)>,
+}
+
+/// The sockets of all hosts.
+pub struct Wire {
+    hosts: Vec<Listeners>,
+    /// Whether a link is a port of a bridge: its frames are for others.
+    ports: BTreeMap<(usize, u32), bool>,
+    pub bridges: Vec<(usize, u32)>,
+}
+
+fn udp_server(port: u16, six: bool) -> OwnedFd {
+    let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_NONBLOCK, None).unwrap();
+    if six {
+        setsockopt(&fd, sockopt::Ipv6V6Only, &true).unwrap();
+        setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true).unwrap();
+        bind(fd.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0))).unwrap();
+    } else {
+        setsockopt(&fd, sockopt::Ipv4PacketInfo, &true).unwrap();
+        bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))).unwrap();
+    }
+    fd
+}
+
+impl Wire {
+    pub fn open(net: &Net, ports: BTreeMap<(usize, u32), bool>, bridges: Vec<(usize, u32)>) -> Self {
+        let hosts = (0..net.hosts.len())
+            .map(|host| {
+                net.within(host, || {
+                    let flags = SockFlag::SOCK_NONBLOCK;
+                    let taps = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll).unwrap();
+                    let tcp = PORTS.map(|port| {
+                        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
+                        listener.set_nonblocking(true).unwrap();
+                        listener
+                    });
+                    let both = PORTS.iter().flat_map(|port| [(*port, false), (*port, true)]);
+                    let udp = both.map(|(port, six)| (udp_server(port, six), six)).collect();
+                    Listeners { taps, tcp: tcp.into(), udp }
+                })
+            })
+            .collect();
+        Self { hosts, ports, bridges }
+    }
+
+    /// Sends one packet and waits for what becomes of it.
+    pub fn shoot(&self, net: &Net, shot: &Shot) -> (Heard, Vec<Seen>) {
+        self.drain(&mut Vec::new());
+        let client = match net.within(shot.from, || client(shot)) {
+            Ok(client) => client,
+            Err(error) => {
+                let mut seen = Vec::new();
+                self.drain(&mut seen);
+                return (Heard::Error(error), seen);
+            }
+        };
+        let begun = Instant::now();
+        let mut last = Instant::now();
+        let mut seen = Vec::new();
+        let mut heard = Heard::Nothing;
+        while begun.elapsed() < LONGEST {
+            if self.drain(&mut seen) || self.serve() {
+                last = Instant::now();
+                continue;
+            }
+            if heard == Heard::Nothing {
+                heard = client.heard();
+                if heard != Heard::Nothing {
+                    last = Instant::now();
+                }
+            }
+            let quiet = if heard == Heard::Nothing { QUIET } else { Duration::from_millis(2) };
+            if last.elapsed() > quiet {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        (heard, seen)
+    }
+
+    fn drain(&self, seen: &mut Vec<Seen>) -> bool {
+        let mut any = false;
+        let mut buffer = [0u8; 2048];
+        for (host, listeners) in self.hosts.iter().enumerate() {
+            while let Ok((length, Some(from))) = recvfrom::<LinkAddr>(listeners.taps.as_raw_fd(), &mut buffer) {
+                any = true;
+                let ifindex = u32::try_from(from.ifindex()).unwrap();
+                let kind = from.pkttype();
+                let is_port = self.ports.get(&(host, ifindex)).copied().unwrap_or(false);
+                // PACKET_OTHERHOST on a link that is no port: a flooded frame for somebody else.
+                if kind == 3 && !is_port {
+                    continue;
+                }
+                if let Some(tuple) = tuple(&buffer[..length]) {
+                    seen.push(Seen { host, ifindex, out: kind == 4, tuple });
+                }
+            }
+            for listener in &listeners.tcp {
+                while listener.accept().is_ok() {}
+            }
+        }
+        any
+    }
+
+    /// UDP servers answer from the address that they were asked at.
+    fn serve(&self) -> bool {
+        let mut any = false;
+        for (fd, _) in self.hosts.iter().flat_map(|listeners| &listeners.udp) {
+            let mut buffer = [0u8; 64];
+            let mut space = nix::cmsg_space!([u8; 64]);
+            let mut parts = [IoSliceMut::new(&mut buffer)];
+            let Ok(message) =
+                recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())
+            else {
+                continue;
+            };
+            any = true;
+            let Some(from) = message.address else { continue };
+            let answer = [std::io::IoSlice::new(b"answer")];
+            for control in message.cmsgs().unwrap() {
+                let sent = match control {
+                    ControlMessageOwned::Ipv4PacketInfo(info) => {
+                        let mut own = info;
+                        own.ipi_ifindex = 0;
+                        own.ipi_spec_dst = info.ipi_addr;
+                        let control = [ControlMessage::Ipv4PacketInfo(&own)];
+                        sendmsg(fd.as_raw_fd(), &answer, &control, MsgFlags::empty(), Some(&from))
+                    }
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        let mut own = info;
+                        own.ipi6_ifindex = 0;
+                        let control = [ControlMessage::Ipv6PacketInfo(&own)];
+                        sendmsg(fd.as_raw_fd(), &answer, &control, MsgFlags::empty(), Some(&from))
+                    }
+                    _ => continue,
+                };
+                let _ = sent;
+            }
+        }
+        any
+    }
+}
+
+struct Client {
+    fd: OwnedFd,
+    to: SockaddrStorage,
+    is_tcp: bool,
+}
+
+fn client(shot: &Shot) -> Result<Client, Errno> {
+    let tuple = shot.tuple;
+    let six = tuple.destination.is_ipv6();
+    let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let (kind, protocol) = match (tuple.protocol, six) {
+        (6, _) => (SockType::Stream, None),
+        (17, _) => (SockType::Datagram, None),
+        (_, false) => (SockType::Datagram, Some(SockProtocol::Icmp)),
+        (_, true) => (SockType::Datagram, Some(SockProtocol::IcmpV6)),
+    };
+    let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK, protocol)?;
+    if shot.mark != 0 {
+        setsockopt(&fd, sockopt::Mark, &shot.mark)?;
+    }
+    if shot.tos != 0 {
+        if six {
+            setsockopt(&fd, sockopt::Ipv6TClass, &i32::from(shot.tos))?;
+        } else {
+            setsockopt(&fd, sockopt::Ipv4Tos, &i32::from(shot.tos))?;
+        }
+    }
+    let storage = |address: IpAddr, port: u16| SockaddrStorage::from(SocketAddr::new(address, port));
+    bind(fd.as_raw_fd(), &storage(tuple.source, tuple.source_port.unwrap_or(0)))?;
+    let is_tcp = tuple.protocol == 6;
+    let to =
+        storage(tuple.destination, if matches!(tuple.protocol, 6 | 17) { tuple.destination_port.unwrap() } else { 0 });
+    match connect(fd.as_raw_fd(), &to) {
+        Ok(()) | Err(Errno::EINPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    let echo: [u8; 16] = [if six { 128 } else { 8 }, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8];
+    match tuple.protocol {
+        6 => {}
+        17 => {
+            send(fd.as_raw_fd(), b"question", MsgFlags::empty())?;
+        }
+        _ => {
+            send(fd.as_raw_fd(), &echo, MsgFlags::empty())?;
+        }
+    }
+    Ok(Client { fd, to, is_tcp })
+}
+
+impl Client {
+    fn heard(&self) -> Heard {
+        if self.is_tcp {
+            return match connect(self.fd.as_raw_fd(), &self.to) {
+                Ok(()) | Err(Errno::EISCONN) => Heard::Answer,
+                Err(Errno::EALREADY | Errno::EINPROGRESS) => Heard::Nothing,
+                Err(error) => Heard::Error(error),
+            };
+        }
+        let mut buffer = [0u8; 256];
+        match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            Ok(_) => Heard::Answer,
+            Err(Errno::EAGAIN) => Heard::Nothing,
+            Err(error) => Heard::Error(error),
+        }
+    }
+}
+
+/// Addresses and ports of a packet that is looked at: SYN and SYN-ACK, UDP, echos and their replies.
+fn tuple(bytes: &[u8]) -> Option<Tuple> {
+    let (source, destination, protocol, rest): (IpAddr, IpAddr, u8, &[u8]) = match bytes.first()? >> 4 {
+        4 => {
+            let header = usize::from(bytes[0] & 0xf) * 4;
+            let four = |at: usize| <[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok().map(IpAddr::from);
+            (four(12)?, four(16)?, *bytes.get(9)?, bytes.get(header..)?)
+        }
+        6 => {
+            let sixteen = |at: usize| <[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok().map(IpAddr::from);
+            (sixteen(8)?, sixteen(24)?, *bytes.get(6)?, bytes.get(40..)?)
+        }
+        _ => return None,
+    };
+    let two = |at: usize| Some(u16::from_be_bytes([*rest.get(at)?, *rest.get(at + 1)?]));
+    let ports = match (protocol, *rest.first()?) {
+        (6, _) if rest.get(13)? & 0x06 == 0x02 => (two(0), two(2)),
+        (17, _) => (two(0), two(2)),
+        (1, 0 | 8) | (58, 128 | 129) => (two(4), two(4)),
+        _ => return None,
+    };
+    Some(Tuple { source, destination, protocol, source_port: ports.0, destination_port: ports.1 })
+}
