@@ -52,6 +52,7 @@ complete -c podnet -n "__fish_podnet_needs_command" -f -a "cni" -d 'CNI configur
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "rules" -d 'Netfilter\'s rules in their own tools\' words, the tables, or the chains of a hook in order'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "nat" -d 'Masquerade, SNAT and hostPort rules that can touch a pod, in words'
+complete -c podnet -n "__fish_podnet_needs_command" -f -a "conntrack" -d 'Flows with their NAT undone: who asked for what, who served it, and as whom it was seen'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
 complete -c podnet -n "__fish_podnet_needs_command" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
@@ -246,6 +247,51 @@ complete -c podnet -n "__fish_podnet_using_subcommand nat" -s v -l verbose -d 'T
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand nat" -s V -l version -d 'Print version'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l who -d 'Who is behind an address and port that a server sees: 10.240.0.20:56732, `[fd00::1]:53/udp`' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l to -d 'Only flows to this address, ADDR:PORT or pod: as it was asked for, or where it went' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l from-addr -d 'Only flows from this address, ADDR:PORT or pod: the client\'s own, or the one that the server saw' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l service -d 'Only flows that asked for this service: NAME, NAMESPACE/NAME, NAMESPACE/NAME:PORT, IP:PORT or a node port' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l state -d 'Only flows in this state: half-open, no-answer, answered, assured, established, closing, closed, offloaded, dying, or one of the kernel\'s (SYN_SENT, TIME_WAIT, …)' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l protocol -d 'Only flows of this protocol, by name or number' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l mark -d 'Only flows with this mark: 0x4000, 0x4000/0x4000' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l nat -d 'Only flows that were translated so; snat and dnat include those that were both' -r -f -a "none\t'Nothing'
+snat\t'The source'
+dnat\t'The destination'
+hairpin\t'The destination, back to the client'"
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l zone -d 'Only flows of this zone' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l sort -d 'Sort by this, the most first; without it flows stand as the kernel tells them' -r -f -a "bytes\t'Bytes both ways, where they are recorded'
+packets\t'Packets both ways, where they are recorded'
+timeout\t'How long until it is forgotten'
+age\t'How long ago it began, where that is recorded'"
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l limit -d 'At most so many flows' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l netns -d 'The pod\'s own flows, as its namespace tracks them, not the node\'s' -r -f -a "host\t'The node\'s'
+pod\t'The pod\'s own'"
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l refresh -d 'With --watch: how often to compare with a fresh dump, for flows older than the watch end without an event, and to read names anew' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l queue -d 'With --watch: how many MiB of events may wait in the kernel (some 800 events each) before it drops any' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
+wide\t'Aligned text with more columns'
+json\t'One JSON document; `podnet schema COMMAND` describes it'"
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l color -d 'When to colour; NO_COLOR in the environment is honoured by auto' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l from -d 'Answer from a file that `podnet snapshot` wrote; several are several nodes' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l rules -d 'Answer from rules alone, of a machine without podnet: files of `iptables-save -c`, `ip6tables-save -c` or `nft -j list ruleset`; several are one machine' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l lab -d 'Answer about a WORKER of the lab, or without one about all; where several labs are up: LAB/WORKER, or LAB/ for all' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l host-netns -d 'The node\'s own network namespace, where it is not that of pid 1' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l proc-root -d 'The node\'s /proc, where podnet runs in a container; its files are then read below PATH/1/root' -r -F
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l runtime-endpoint -d 'The container runtime\'s socket [env: CONTAINER_RUNTIME_ENDPOINT]' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l timeout -d 'How long one call to the container runtime may take: 500ms, 2s, 1m' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s n -l namespace -d 'Only pods of this namespace' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l stale -d 'Flows that go where nothing is any more, with the commands that would remove them; exit code 1 where there are any'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l stats -d 'How full the table is, who fills it, and what the kernel counted'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l watch -d 'Flows as they begin, change and end, until Ctrl-C'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l expectations -d 'The flows that helpers expect'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -l existing -d 'With --watch: begin with the flows that there are'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c podnet -n "__fish_podnet_using_subcommand conntrack" -s V -l version -d 'Print version'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l protocol -d 'tcp, udp, sctp or icmp; the service\'s own, else tcp where there is a port, else icmp (an echo)' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l source -d 'The source address; without one, the kernel chooses' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l sport -d 'The source port; without one, any that the kernel may draw' -r
@@ -457,6 +503,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "down" -d 'Removes the network and everything that was made for it'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "process" -d 'What the pods\' processes are started as'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -l flows -d 'How many flows it holds at most, the host\'s first; it says how many it left out' -r
 complete -c podnet -n "__fish_podnet_using_subcommand snapshot" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
@@ -535,23 +582,24 @@ complete -c podnet -n "__fish_podnet_using_subcommand schema" -s v -l verbose -d
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c podnet -n "__fish_podnet_using_subcommand schema" -s V -l version -d 'Print version'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "pods" -d 'Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "netns" -d 'Network namespaces: names, nsid, processes, pod; nameless and leaked ones'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "veth" -d 'Each interface of a pod, to its other end and what that is plugged into'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "rules" -d 'Netfilter\'s rules in their own tools\' words, the tables, or the chains of a hook in order'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "nat" -d 'Masquerade, SNAT and hostPort rules that can touch a pod, in words'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "snapshot" -d 'Write the node to a file that every command can answer from'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "man" -d 'Print a man page'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s output'
-complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat trace enter lab snapshot completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "pods" -d 'Pods of this node: sandbox, pause process, namespace, addresses, both ends of the link'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "netns" -d 'Network namespaces: names, nsid, processes, pod; nameless and leaked ones'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "veth" -d 'Each interface of a pod, to its other end and what that is plugged into'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "bridge" -d 'Bridges and their ports, with the pod behind each'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "routes" -d 'Rules and tables of a pod or the node; for a destination, which route wins and why'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "cni" -d 'CNI configuration, results cache and leases, joined with the pods'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "rules" -d 'Netfilter\'s rules in their own tools\' words, the tables, or the chains of a hook in order'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "services" -d 'What services do here: addresses, endpoints and their chances, policies, affinity, masquerade, with the rules'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "nat" -d 'Masquerade, SNAT and hostPort rules that can touch a pod, in words'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "conntrack" -d 'Flows with their NAT undone: who asked for what, who served it, and as whom it was seen'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "trace" -d 'A pod\'s whole road to the wire, with the evidence for each step'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "enter" -d 'Run a program of the node in a pod\'s network namespace'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "lab" -d 'A practice network: the network of a small hand-built cluster, in namespaces on this machine'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "snapshot" -d 'Write the node to a file that every command can answer from'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "man" -d 'Print a man page'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s output'
+complete -c podnet -n "__fish_podnet_using_subcommand help; and not __fish_seen_subcommand_from pods netns veth bridge routes cni rules services nat conntrack trace enter lab snapshot completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "up" -d 'Makes the network: workers with pods that can really talk'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "status" -d 'Tells what each lab is made of, and whether all of it is there'
 complete -c podnet -n "__fish_podnet_using_subcommand help; and __fish_seen_subcommand_from lab" -f -a "exec" -d 'Runs a program in a worker, a pod, the gateway or the outside host'

@@ -35,7 +35,7 @@ pub struct ConntrackArgs {
     #[arg(conflicts_with = "who")]
     pub pod: Option<String>,
 
-    /// Who is behind an address and port that a server sees: 10.240.0.20:56732, [fd00::1]:53/udp
+    /// Who is behind an address and port that a server sees: 10.240.0.20:56732, `[fd00::1]:53/udp`
     #[arg(long, value_name = "ADDR:PORT[/PROTO]", help_heading = "Other questions")]
     pub who: Option<String>,
     /// Flows that go where nothing is any more, with the commands that would remove them; exit code 1 where there are any

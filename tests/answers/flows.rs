@@ -98,7 +98,9 @@ fn table(nodes: &[&Snapshot], query: &FlowsQuery, style: Style) -> String {
     let (rows, answer) = asked(nodes, query).unwrap();
     let mut out = Vec::new();
     let mut table = Rows::new(style, nodes.len() > 1, &mut out);
-    rows.iter().for_each(|row| table.row(row).unwrap());
+    for row in &rows {
+        table.row(row).unwrap();
+    }
     table.end(&answer).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.lines().all(|line| line.trim_end() == line), "blanks at the end of a line");
@@ -156,7 +158,9 @@ fn what_is_streamed_is_the_document_that_the_schema_tells() {
     for rows in [rows, Vec::new()] {
         let mut out = Vec::new();
         let mut stream = Stream::new("conntrack", &answer.nodes, "flows", &mut out).unwrap();
-        rows.iter().for_each(|row| stream.element(row).unwrap());
+        for row in &rows {
+            stream.element(row).unwrap();
+        }
         stream.end(&answer.data, &answer.issues).unwrap();
         let streamed: Value = serde_json::from_slice(&out).unwrap();
         let whole = Flows { flows: rows, rest: answer.data.clone() };
@@ -305,7 +309,9 @@ fn each_filter_lets_pass_what_it_names() {
     let told = asked(&[&node], &none()).unwrap().1.data.told;
     assert_eq!(
         (snat, dnat, plain),
-        ((told.snat + told.snat_and_dnat) as usize, (told.dnat + told.snat_and_dnat) as usize, told.none as usize)
+        [told.snat + told.snat_and_dnat, told.dnat + told.snat_and_dnat, told.none]
+            .map(|count| usize::try_from(count).unwrap())
+            .into()
     );
 }
 

@@ -79,7 +79,7 @@ pub trait NetfilterView {
     fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>>;
 
     /// The elements of some sets, in the order of their names: none for a set that is not there. Read together
-    /// and not kept, as [`Self::rules_in`] does: a node of 10,000 services has as many maps without a name.
+    /// and not kept, as [`Self::rules_from`] does: a node of 10,000 services has as many maps without a name.
     fn elements_in(&self, netns: NetnsId, table: &TableRef, sets: &[ByteText]) -> Section<Vec<Vec<Element>>> {
         let mut read = Read::ok(Vec::with_capacity(sets.len()));
         for name in sets {
