@@ -113,7 +113,9 @@ fn what_is_told_is_what_conntrack_tells() {
     oracle.signal(Signal::SIGINT);
     let mut oracle = oracle;
     oracle.ended();
-    let expected = of_conntrack(&oracle.out.take().expect("runs").finish());
+    let mut expected = of_conntrack(&oracle.out.take().expect("runs").finish());
+    // It may have missed how some of them began.
+    expected.retain(|_, events| events.first().is_some_and(|first| *first == "new"));
     let mut told = story(&events);
     // The oracle may have missed the flows that were to wake it.
     told.retain(|id, _| expected.contains_key(id));
