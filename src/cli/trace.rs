@@ -13,7 +13,8 @@ use super::routes::{byte, mark, protocol};
 use super::run;
 use crate::analyze::identity::FindError;
 use crate::analyze::path::{AskError, Asked, ask};
-use crate::analyze::trace::trace;
+use crate::analyze::trace::{trace, trace_with_flows};
+use crate::model::view::NodeView;
 use crate::render;
 
 /// Arguments of `trace`.
@@ -29,6 +30,9 @@ pub struct TraceArgs {
     /// Its older sandboxes too
     #[arg(long)]
     all: bool,
+    /// Count its flows by kind in a last step: the kernel walks its whole table for that
+    #[arg(long, conflicts_with = "destination")]
+    flows: bool,
     /// tcp, udp, sctp or icmp; the service's own, else tcp where there is a port, else icmp (an echo)
     #[arg(long, value_name = "PROTOCOL", value_parser = protocol, requires = "destination", help_heading = "Packet")]
     protocol: Option<u8>,
@@ -61,7 +65,8 @@ pub fn run(global: &Global, args: &TraceArgs) -> Result<u8, Failure> {
         return packet(global, args, destination);
     }
     let query = run::pod(global, &args.pod, args.all);
-    run::answer_pod(global, "trace", |nodes| trace(nodes, &query), render::trace::write)
+    let ask = |nodes: &[&dyn NodeView]| if args.flows { trace_with_flows(nodes, &query) } else { trace(nodes, &query) };
+    run::answer_pod(global, "trace", ask, render::trace::write)
 }
 
 fn packet(global: &Global, args: &TraceArgs, destination: &str) -> Result<u8, Failure> {
@@ -82,7 +87,7 @@ fn packet(global: &Global, args: &TraceArgs, destination: &str) -> Result<u8, Fa
             _ => None,
         },
     };
-    let ask = |nodes: &[&dyn crate::model::view::NodeView]| {
+    let ask = |nodes: &[&dyn NodeView]| {
         ask(nodes, &asked).map_err(|error| match error {
             AskError::Pod(error @ FindError::NotFound { .. }) => run::not_found(error, nodes),
             AskError::Pod(error) => Failure::from(error),
