@@ -18,6 +18,7 @@ use crate::model::view::NodeView;
 use crate::render;
 
 /// Arguments of `trace`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 #[derive(Debug, Args)]
 pub struct TraceArgs {
     /// Which pod (see `podnet --help`); with DST also host, or the name of a node
