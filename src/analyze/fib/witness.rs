@@ -142,7 +142,7 @@ pub(super) fn tell(found: &Lookup, gathered: &mut Gathered) {
         let detail = witness.differences.join("; ");
         gathered.issue(
             Issue::incomplete(what, Why::Disagreement { detail })
-                .hint("this is a bug of podnet; please report it with the output of podnet snapshot"),
+                .hint("ask again: the node may have changed in between; if it stays, this is a bug of podnet: please report it with podnet snapshot"),
         );
     }
 }
