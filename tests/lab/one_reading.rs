@@ -9,6 +9,8 @@ use podnet::analyze::routes::Subject;
 use podnet::analyze::rules::RulesQuery;
 use podnet::analyze::{bridge, cni, nat, netns, pods, routes, rules, trace, veth};
 use podnet::collect::live::{LabOptions, LiveNode};
+use podnet::model::address::Address;
+use podnet::model::ids::IfIndex;
 use podnet::model::netfilter::chain::Hook;
 use podnet::model::route::RouteQuery;
 use podnet::model::sandbox::SandboxFilter;
@@ -45,10 +47,19 @@ fn every_command_answers_the_same_live_and_from_the_snapshot_of_that_reading() {
     }
 }
 
+/// Each link has its own IPv6 address, and none is probed any more.
 fn is_settled(node: &LiveNode) -> bool {
     let sandboxes = &node.sandboxes(&SandboxFilter::All).value;
     let places = sandboxes.iter().filter_map(|sandbox| sandbox.netns).chain([node.node().host_netns]);
-    places.flat_map(|netns| node.addresses(netns).value.clone()).all(|address| !address.has_flag("tentative"))
+    places.into_iter().all(|netns| {
+        let addresses = &node.addresses(netns).value;
+        let has_own = |link: IfIndex| {
+            let six = |address: &Address| address.ifindex == link && address.address.addr().is_ipv6();
+            addresses.iter().any(six)
+        };
+        node.links(netns).value.iter().all(|link| has_own(link.ifindex))
+            && !addresses.iter().any(|address| address.has_flag("tentative"))
+    })
 }
 
 /// What each command says of a node, by question.
