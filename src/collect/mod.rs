@@ -15,3 +15,4 @@ pub mod root;
 pub mod rules;
 pub mod runtime;
 pub mod snapshot;
+mod sockets;

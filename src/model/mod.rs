@@ -22,6 +22,7 @@ pub mod node;
 pub mod route;
 pub mod sandbox;
 pub mod snapshot;
+pub mod socket;
 pub mod sysctl;
 pub mod text;
 pub mod view;

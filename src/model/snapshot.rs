@@ -31,6 +31,7 @@ use super::netns::{Netns, NetnsName, Process};
 use super::node::NodeInfo;
 use super::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
 use super::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use super::socket::Socket;
 use super::view::NodeView;
 
 /// The format this podnet writes and reads.
@@ -96,6 +97,9 @@ pub struct NetnsSections {
     /// Flows; `None` in files of a podnet that did not read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flows: Option<FlowSections>,
+    /// Sockets; `None` in files of a podnet that did not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<Section<Vec<Socket>>>,
 }
 
 impl Snapshot {
@@ -124,6 +128,7 @@ impl Snapshot {
             all.extend(netns.nsids.values().flat_map(|section| &section.issues));
             all.extend(netns.netfilter.iter().flat_map(NetfilterSections::issues));
             all.extend(netns.flows.iter().flat_map(FlowSections::issues));
+            all.extend(netns.sockets.iter().flat_map(|section| &section.issues));
         }
         all.into_iter().cloned().collect()
     }
@@ -161,6 +166,7 @@ impl Snapshot {
             if let Some(flows) = &mut netns.flows {
                 flows.drop_hints();
             }
+            netns.sockets.iter_mut().for_each(drop_hints);
         }
     }
 
@@ -287,6 +293,12 @@ impl NodeView for Snapshot {
         self.netns(netns)
             .and_then(|sections| sections.sysctls.get(name).cloned())
             .unwrap_or_else(|| not_recorded(&format!("sysctl net.{name} of {netns}")))
+    }
+
+    fn sockets(&self, netns: NetnsId) -> Section<Vec<Socket>> {
+        self.netns(netns)
+            .and_then(|sections| sections.sockets.clone())
+            .unwrap_or_else(|| not_recorded(&format!("sockets of {netns}")))
     }
 
     fn netfilter(&self) -> &dyn NetfilterView {

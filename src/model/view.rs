@@ -17,6 +17,7 @@ use super::netns::{Netns, NetnsName, Process};
 use super::node::NodeInfo;
 use super::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
 use super::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use super::socket::Socket;
 
 /// One node, live or from a snapshot. Each method reads what it needs and no more, at most once
 /// for the length of one command. All lists are sorted by the key their type states.
@@ -80,6 +81,9 @@ pub trait NodeView {
     /// slash form where an interface's name has a dot: `ipv4/conf/eth0.5/rp_filter`), from the
     /// namespace it belongs to; `None` when this kernel has no such file.
     fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>>;
+
+    /// Sockets that packets of new flows are handed to: those that listen, and of UDP all that have a port.
+    fn sockets(&self, netns: NetnsId) -> Section<Vec<Socket>>;
 
     /// Netfilter's rules, sets and lists of its namespaces.
     fn netfilter(&self) -> &dyn NetfilterView;

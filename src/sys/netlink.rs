@@ -31,6 +31,8 @@ const ALONE: usize = 3;
 
 /// `NETLINK_ROUTE`
 pub const ROUTE: isize = 0;
+/// `NETLINK_SOCK_DIAG`
+pub const SOCK_DIAG: isize = 4;
 /// `NETLINK_NETFILTER`
 pub const NETFILTER: isize = 12;
 
@@ -106,7 +108,7 @@ enum Walked {
 }
 
 impl NetlinkSocket {
-    /// Opens a socket of a protocol ([`ROUTE`], [`NETFILTER`]) in the calling thread's network namespace.
+    /// Opens a socket of a protocol ([`ROUTE`], [`NETFILTER`], [`SOCK_DIAG`]) in the calling thread's network namespace.
     ///
     /// Strict checking and extended acknowledgements are switched on where the kernel knows them (4.20, 4.12).
     pub fn open(protocol: isize) -> io::Result<Self> {

@@ -13,5 +13,6 @@ pub mod nf_tables;
 pub mod nft_json;
 pub mod proc;
 pub mod rtnetlink;
+pub mod sock_diag;
 pub mod xt;
 pub mod xt_save;

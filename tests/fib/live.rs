@@ -18,6 +18,7 @@ use podnet::model::netns::{Netns, NetnsName, Process};
 use podnet::model::node::NodeInfo;
 use podnet::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
 use podnet::model::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use podnet::model::socket::Socket;
 use podnet::model::view::NodeView;
 
 /// One namespace; each section is read once.
@@ -133,6 +134,10 @@ impl NodeView for Live {
     }
 
     fn cgroup_bpf(&self, _: &Sandbox) -> Section<Vec<BpfAttachment>> {
+        nothing()
+    }
+
+    fn sockets(&self, _: NetnsId) -> Section<Vec<Socket>> {
         nothing()
     }
 

@@ -7,5 +7,6 @@ mod loader;
 mod namespace;
 mod oracle;
 mod race;
+mod sockets;
 mod testbed;
 mod topology;

@@ -99,6 +99,7 @@ fn node(runtime: Option<&str>, sandboxes: Vec<Sandbox>, state: CniState) -> Snap
         sysctls: BTreeMap::new(),
         nsids: BTreeMap::new(),
         flows: None,
+        sockets: None,
         netfilter: None,
     };
     let seen = Netns { id: POD_NETNS, names: Vec::new(), nsid: None, cookie: None, pids: Vec::new() };

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::collect::handle::NetnsHandle;
 use crate::collect::netfilter::{LegacyMemory, SetMemory};
 use crate::model::ids::{NetnsId, Nsid};
-use crate::sys::netlink::{NETFILTER, NetlinkError, NetlinkSocket, ROUTE};
+use crate::sys::netlink::{NETFILTER, NetlinkError, NetlinkSocket, ROUTE, SOCK_DIAG};
 use crate::sys::netns::{self, NsThread};
 use crate::wire::rtnetlink::nsid;
 
@@ -35,14 +35,15 @@ impl Kernel {
 
     /// A reader of one namespace. Nothing is opened before the first question.
     pub fn open(&self, netns: &NetnsHandle) -> Namespace {
-        let [route, netfilter, beside] =
-            [ROUTE, NETFILTER, NETFILTER].map(|protocol| Line { protocol, socket: Mutex::new(None) });
+        let [route, netfilter, beside, sockets] =
+            [ROUTE, NETFILTER, NETFILTER, SOCK_DIAG].map(|protocol| Line { protocol, socket: Mutex::new(None) });
         Namespace {
             thread: Arc::clone(&self.thread),
             netns: netns.clone(),
             route,
             netfilter,
             beside,
+            sockets,
             legacy: LegacyMemory::default(),
             sets: SetMemory::default(),
         }
@@ -68,6 +69,7 @@ pub struct Namespace {
     netfilter: Line,
     /// A second nfnetlink socket, for what two threads read at once: the kernel makes one dump at a time a socket.
     beside: Line,
+    sockets: Line,
     pub(in crate::collect) legacy: LegacyMemory,
     pub(in crate::collect) sets: SetMemory,
 }
@@ -120,6 +122,7 @@ impl Namespace {
         *self.route.slot() = None;
         *self.netfilter.slot() = None;
         *self.beside.slot() = None;
+        *self.sockets.slot() = None;
     }
 
     /// A socket for nfnetlink that is the caller's own, for dumps that run at the same time or end early.
@@ -151,6 +154,14 @@ impl Namespace {
         exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
     ) -> Result<T, NetlinkError> {
         self.with_line(&self.beside, exchange)
+    }
+
+    /// Runs one exchange on the namespace's sock_diag socket.
+    pub(in crate::collect) fn with_sockets<T>(
+        &self,
+        exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,
+    ) -> Result<T, NetlinkError> {
+        self.with_line(&self.sockets, exchange)
     }
 
     fn with_line<T>(

@@ -34,6 +34,7 @@ use crate::model::netns::{Netns, NetnsName, Process};
 use crate::model::node::NodeInfo;
 use crate::model::route::{NexthopObject, Route, Rule};
 use crate::model::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use crate::model::socket::Socket;
 
 /// One node as it is now, seen through `/proc`, netlink and the container runtime.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ struct Memory {
     nexthops: Memo<NetnsId, Vec<NexthopObject>>,
     link_bpf: Memo<(NetnsId, IfIndex), Vec<BpfAttachment>>,
     cgroup_bpf: Memo<SandboxId, Vec<BpfAttachment>>,
+    sockets: Memo<NetnsId, Vec<Socket>>,
     sysctls: Memo<(NetnsId, String), Option<String>>,
     nsids: Memo<(NetnsId, Nsid), Option<NetnsId>>,
     /// The nsid that one namespace uses for another.

@@ -24,6 +24,7 @@ use crate::model::netns::{Netns, NetnsName, Process};
 use crate::model::node::NodeInfo;
 use crate::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
 use crate::model::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
+use crate::model::socket::Socket;
 use crate::model::view::NodeView;
 
 impl LiveNode {
@@ -304,6 +305,10 @@ impl NodeView for LiveNode {
         self.memory
             .sysctls
             .get((netns, name.to_owned()), || self.within(netns, name, |namespace| namespace.sysctl(name)))
+    }
+
+    fn sockets(&self, netns: NetnsId) -> Section<Vec<Socket>> {
+        self.memory.sockets.get(netns, || self.within(netns, "sockets", kernel::Namespace::sockets))
     }
 
     fn netfilter(&self) -> &dyn NetfilterView {

@@ -8,6 +8,7 @@ mod config;
 mod flows;
 mod free;
 mod rules;
+mod sockets;
 
 use std::net::IpAddr;
 
@@ -143,37 +144,43 @@ const LINK_STEMS: [&str; 21] = [
 impl Snapshot {
     /// The same node with names, labels and addresses masked. `random` gives numbers that nobody can foresee.
     pub fn redacted(&self, random: &mut dyn FnMut() -> u64) -> Result<Self, serde_json::Error> {
-        // Rules and flows are masked by their types, all else by the names of its fields.
+        // Rules, flows and sockets are masked by their types, all else by the names of its fields.
         let mut plain = self.clone();
-        let mut typed: Vec<_> =
-            plain.netns.iter_mut().map(|netns| (netns.netfilter.take(), netns.flows.take())).collect();
+        let taken = |netns: &mut NetnsSections| (netns.netfilter.take(), netns.flows.take(), netns.sockets.take());
+        let mut typed: Vec<_> = plain.netns.iter_mut().map(taken).collect();
         let mut document = serde_json::to_value(plain)?;
         let mut masks = Masks::new(random);
         let mut walk_all = |masks: &mut Masks<'_>, free_text| {
             walk(&mut document, &Place { key: "", parent: "", free_text }, masks);
         };
         walk_all(&mut masks, false);
-        for (rules, flows) in &mut typed {
+        for (rules, flows, sockets) in &mut typed {
             if let Some(rules) = rules {
                 rules::RuleMasks::mask(&mut masks, rules);
             }
             if let Some(flows) = flows {
                 flows::mask(&mut masks, flows);
             }
+            if let Some(sockets) = sockets {
+                sockets::mask(&mut masks, sockets);
+            }
         }
         // Free text last: what it may not tell is known by then.
         walk_all(&mut masks, true);
-        for (rules, flows) in &mut typed {
+        for (rules, flows, sockets) in &mut typed {
             if let Some(rules) = rules {
                 rules::issues(&mut masks, rules);
             }
             if let Some(flows) = flows {
                 flows::issues(&mut masks, flows);
             }
+            if let Some(sockets) = sockets {
+                rules::of(&mut masks, sockets);
+            }
         }
         let mut masked: Self = serde_json::from_value(document)?;
-        for (netns, (rules, flows)) in masked.netns.iter_mut().zip(typed) {
-            (netns.netfilter, netns.flows) = (rules, flows);
+        for (netns, (rules, flows, sockets)) in masked.netns.iter_mut().zip(typed) {
+            (netns.netfilter, netns.flows, netns.sockets) = (rules, flows, sockets);
         }
         // It may hold a file's path; whoever opens this one gives it another anyway.
         "redacted".clone_into(&mut masked.node.source);

@@ -58,6 +58,7 @@ impl Snapshot {
                 sysctls: BTreeMap::new(),
                 nsids: BTreeMap::new(),
                 flows: None,
+                sockets: None,
                 netfilter: Some(netfilter),
             }],
             node,

@@ -100,6 +100,7 @@ impl NetnsSections {
                 .collect(),
             nsids: nsids.into_iter().map(|nsid| (nsid, node.resolve_nsid(id, nsid))).collect(),
             flows: None,
+            sockets: Some(node.sockets(id)),
             netfilter: Some(NetfilterSections::take(node.netfilter(), id)),
             links,
         }

@@ -15,6 +15,7 @@ use crate::model::link::{BridgeInfo, BridgePort, LinkKind, OperState, PortState,
 use crate::model::netns::PodCgroup;
 use crate::model::route::{Family, NextHop, RouteKind, RuleAction};
 use crate::model::sandbox::{CniInterface, Container, PodName, SandboxSource, SandboxState};
+use crate::model::socket::{Peer, Queue, Socket};
 use crate::model::sysctl;
 use crate::model::text::{ByteText, Bytes};
 
@@ -123,6 +124,7 @@ fn sections(id: NetnsId, links: Vec<Link>, addresses: Vec<Address>, routes: Vec<
         sysctls: sysctls(&links),
         nsids: BTreeMap::new(),
         flows: Some(FlowSections::default()),
+        sockets: Some(Section::default()),
         netfilter: Some(NetfilterSections::default()),
         links: ok(links),
     }
@@ -175,6 +177,7 @@ fn host() -> NetnsSections {
         ],
     );
     host.flows = Some(flows());
+    host.sockets = Some(ok(sockets()));
     host.neighbours = ok(vec![Neighbour {
         ifindex: IfIndex(3),
         address: "10.200.0.32".parse().unwrap(),
@@ -200,6 +203,38 @@ fn host() -> NetnsSections {
 fn tuple(src: &str, dst: &str, ports: (u16, u16)) -> Tuple {
     let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
     Tuple { src, dst, protocol: 6, key: Key::Ports { src: ports.0, dst: ports.1 } }
+}
+
+/// A server of the node's own and a client of a pod's.
+fn sockets() -> Vec<Socket> {
+    let server = Socket {
+        protocol: 6,
+        port: 10250,
+        address: "::".parse().unwrap(),
+        link: None,
+        peer: None,
+        v6only: Some(false),
+        queue: Some(Queue { waiting: 0, limit: 4096 }),
+        uid: 0,
+        inode: 777,
+        cgroup: Some(99),
+        mark: Some(0),
+        cookie: 1,
+        addresses: Vec::new(),
+        unknown: vec![UnknownAttribute { path: vec![99], bytes: Bytes(vec![0x0a, 0xc8, 0x00, 0x20]) }],
+    };
+    let client = Socket {
+        protocol: 17,
+        port: 44312,
+        address: "10.240.0.20".parse().unwrap(),
+        link: Some(IfIndex(2)),
+        peer: Some(Peer { address: "10.200.0.32".parse().unwrap(), port: 53 }),
+        v6only: None,
+        queue: None,
+        unknown: Vec::new(),
+        ..server.clone()
+    };
+    vec![server, client]
 }
 
 /// A pod's masqueraded conversation with FTP, all of whose rare fields are there.

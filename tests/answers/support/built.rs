@@ -90,6 +90,7 @@ impl Node {
             sysctls: BTreeMap::new(),
             nsids: BTreeMap::new(),
             flows: None,
+            sockets: None,
             netfilter: Some(NetfilterSections::default()),
         };
         for family in Family::ALL {

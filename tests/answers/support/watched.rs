@@ -25,6 +25,7 @@ use podnet::model::node::NodeInfo;
 use podnet::model::route::{NexthopObject, Route, RouteQuery, RouteWitness, Rule};
 use podnet::model::sandbox::{RuntimeInfo, Sandbox, SandboxFilter};
 use podnet::model::snapshot::Snapshot;
+use podnet::model::socket::Socket;
 use podnet::model::text::{ByteText, Bytes, hex};
 use podnet::model::view::NodeView;
 
@@ -208,6 +209,10 @@ impl NodeView for Watched {
             format!("cgroup programs of {}", sandbox.pod)
         })
         .cgroup_bpf(sandbox)
+    }
+
+    fn sockets(&self, netns: NetnsId) -> Section<Vec<Socket>> {
+        self.within(netns, "sockets").sockets(netns)
     }
 
     fn sysctl(&self, netns: NetnsId, name: &str) -> Section<Option<String>> {

@@ -123,6 +123,7 @@ impl World {
             sysctls,
             nsids: BTreeMap::new(),
             flows: None,
+            sockets: None,
             netfilter: None,
         };
         Snapshot {

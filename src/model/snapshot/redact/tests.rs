@@ -106,6 +106,18 @@ fn flows_keep_what_joins_them_and_lose_what_names() {
 }
 
 #[test]
+fn sockets_keep_their_ports_and_the_addresses_that_others_have_too() {
+    let (masked, _) = redacted();
+    let sections = &masked.netns[0];
+    let sockets = sections.sockets.as_ref().unwrap();
+    let [server, client] = &sockets.value[..] else { panic!("{sockets:?}") };
+    assert_eq!((server.port, server.address.to_string().as_str(), client.port), (10250, "::", 44312));
+    assert_eq!(client.address, sections.addresses.value[1].address.addr());
+    assert_eq!(client.peer.unwrap().address, masked.sandboxes.value[0].ips.as_ref().unwrap()[0]);
+    assert_eq!(server.unknown[0].bytes.0, [0; 4]);
+}
+
+#[test]
 fn ids_are_found_in_paths() {
     for (text, expected) in [
         ("pod2e1c5739_f412_447c_93cc_47e6c9660c34.slice", Some((3, 36))),
