@@ -120,7 +120,8 @@ fn what_is_told_is_what_conntrack_tells() {
     // The oracle may have missed the flows that were to wake it.
     told.retain(|id, _| expected.contains_key(id));
     assert_eq!(told, expected);
-    assert!(expected.len() >= 9, "{expected:#?}");
+    // Two of each kind, one that woke the oracle, and the last one.
+    assert!(expected.len() >= 8, "{expected:#?}");
     assert!(events.iter().all(|event| event["resynced"] != true));
     let totals = &notes(&events, "ended")[0]["totals"];
     assert_eq!((&totals["lost"], &totals["overruns"], &totals["malformed"]), (&json!(0), &json!(0), &json!(0)));
