@@ -2,7 +2,10 @@
 //!
 //! Must not import anything from the crate.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,18 +15,36 @@ use serde::{Deserialize, Serialize};
 /// In JSON a plain string when the bytes are UTF-8, else `{"text": "v\\xff", "hex": "76ff"}`: the
 /// readable form with `\xNN` for each byte that is no UTF-8, and the raw bytes beside it.
 /// `Display` writes the readable form; it does *not* escape control characters (rendering does).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ByteText(Vec<u8>);
+///
+/// Copies share the bytes: a node of 10,000 services names 40,000 chains, each in several places.
+#[derive(Debug, Clone)]
+pub struct ByteText(Held);
+
+/// Where the bytes are.
+#[derive(Debug, Clone)]
+enum Held {
+    /// In the program.
+    Fixed(&'static [u8]),
+    Shared(Arc<[u8]>),
+}
 
 impl ByteText {
     /// Takes the bytes as they are.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        Self(Held::Shared(bytes.as_ref().into()))
+    }
+
+    /// A name that the program knows: it is nowhere copied.
+    pub const fn fixed(text: &'static str) -> Self {
+        Self(Held::Fixed(text.as_bytes()))
     }
 
     /// The raw bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Held::Fixed(bytes) => bytes,
+            Held::Shared(bytes) => bytes,
+        }
     }
 
     /// Whether somebody who typed `typed` means this: the bytes themselves, or the readable form
@@ -35,14 +56,46 @@ impl ByteText {
 
     /// The text, when the bytes are UTF-8.
     pub fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
+        std::str::from_utf8(self.as_bytes()).ok()
+    }
+}
+
+impl Default for ByteText {
+    fn default() -> Self {
+        Self::fixed("")
+    }
+}
+
+impl PartialEq for ByteText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for ByteText {}
+
+impl PartialOrd for ByteText {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByteText {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for ByteText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
 impl fmt::Display for ByteText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut readable = String::with_capacity(self.0.len());
-        for chunk in self.0.utf8_chunks() {
+        let mut readable = String::with_capacity(self.as_bytes().len());
+        for chunk in self.as_bytes().utf8_chunks() {
             readable.push_str(chunk.valid());
             for byte in chunk.invalid() {
                 use fmt::Write as _;
@@ -55,31 +108,31 @@ impl fmt::Display for ByteText {
 
 impl From<&str> for ByteText {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
+        Self::new(text)
     }
 }
 
 impl From<&[u8]> for ByteText {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self::new(bytes)
     }
 }
 
 impl From<String> for ByteText {
     fn from(text: String) -> Self {
-        Self(text.into_bytes())
+        Self::new(text)
     }
 }
 
 impl PartialEq<str> for ByteText {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for ByteText {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -118,7 +171,7 @@ impl Serialize for ByteText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.as_str() {
             Some(text) => serializer.serialize_str(text),
-            None => Wire::Raw { text: self.to_string(), hex: hex(&self.0) }.serialize(serializer),
+            None => Wire::Raw { text: self.to_string(), hex: hex(self.as_bytes()) }.serialize(serializer),
         }
     }
 }
@@ -128,7 +181,7 @@ impl<'de> Deserialize<'de> for ByteText {
         match Wire::deserialize(deserializer)? {
             Wire::Plain(text) => Ok(Self::from(text)),
             Wire::Raw { hex, .. } => {
-                unhex(&hex).map(Self).ok_or_else(|| serde::de::Error::custom(format!("{hex:?} is not hex")))
+                unhex(&hex).map(Self::new).ok_or_else(|| serde::de::Error::custom(format!("{hex:?} is not hex")))
             }
         }
     }

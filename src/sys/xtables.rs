@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::thread;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
@@ -24,6 +25,10 @@ const IP_SET: libc::c_int = 83;
 const GET_BY_INDEX: u32 = 7;
 /// The oldest protocol that kernels still speak: `IPSET_PROTOCOL_MIN`.
 const IP_SET_PROTOCOL: u32 = 6;
+/// The smallest page of any machine that podnet runs on; where they are larger, the kernel refuses, or rounds up.
+const PAGE: usize = 4096;
+/// From this many bytes on a second thread helps.
+const LONG: usize = 4 << 20;
 /// A larger table than this is not read: a node with 10,000 services has 66 MB.
 const ENTRIES_LIMIT: usize = 1 << 30;
 
@@ -61,7 +66,17 @@ impl XtSocket {
         if let Some(place) = bytes.get_mut(NAME_LENGTH..NAME_LENGTH + 4) {
             place.copy_from_slice(&size.to_ne_bytes());
         }
-        self.get(GET_ENTRIES, &mut bytes)?;
+        let room = Room::of(&mut bytes);
+        thread::scope(|scope| {
+            // Without a thread, or on a kernel before 5.14, each page is made as it is written to.
+            let helper = room.map(|room| thread::Builder::new().spawn_scoped(scope, move || room.make()));
+            let read = self.get(GET_ENTRIES, &mut bytes);
+            if let Some(Ok(helper)) = helper {
+                // It panics nowhere, and nothing hangs on it.
+                let _ = helper.join();
+            }
+            read
+        })?;
         Ok(bytes)
     }
 
@@ -94,6 +109,32 @@ impl XtSocket {
         // The kernel may tell of less than there was room for, never of more.
         bytes.truncate(usize::try_from(length).map_err(io::Error::other)?);
         Ok(())
+    }
+}
+
+/// The pages of a long buffer that was not written to yet. To make 16,000 of them takes a fifth of the time of the
+/// whole read: a second thread does it while the kernel counts.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    address: usize,
+    length: usize,
+}
+
+impl Room {
+    /// `None` where they are too few to be worth a thread.
+    fn of(bytes: &mut [u8]) -> Option<Self> {
+        let address = bytes.as_mut_ptr().expose_provenance();
+        let begin = address.next_multiple_of(PAGE);
+        let length = (address + bytes.len()).saturating_sub(begin) / PAGE * PAGE;
+        (length >= LONG).then_some(Self { address: begin, length })
+    }
+
+    #[allow(unsafe_code)]
+    fn make(self) {
+        let address = std::ptr::with_exposed_provenance_mut(self.address);
+        // SAFETY: populating changes no byte of memory, whosever it is: it has the kernel map pages as a write
+        // would. Where it fails, nothing was done.
+        unsafe { libc::madvise(address, self.length, libc::MADV_POPULATE_WRITE) };
     }
 }
 

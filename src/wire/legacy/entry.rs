@@ -91,6 +91,18 @@ impl<'a> Entry<'a> {
         Ok(Self { at, bytes, layout, target_offset })
     }
 
+    /// Whether what stands at `at` looks like the entry before a chain: nothing asked, and a target of that length,
+    /// called ERROR. It may be no entry at all.
+    pub fn heads_chain(family: Family, table: &'a [u8], at: usize, length: usize) -> bool {
+        let layout = layout(family);
+        let offsets = [layout.length, layout.length + length].map(|offset| u16::try_from(offset).ok());
+        let told = [layout.target_offset, layout.target_offset + 2].map(|place| u16_at(table, at + place));
+        offsets == told
+            && Self::at(family, table, at)
+                .and_then(|entry| entry.target())
+                .is_ok_and(|target| target.name == b"ERROR" && target.data.len() + PART == length)
+    }
+
     /// Where the next one begins.
     pub fn end(&self) -> usize {
         self.at + self.bytes.len()

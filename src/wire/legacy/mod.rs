@@ -4,6 +4,7 @@
 //! May import model, and wire's own matches and targets. Numbers are in the byte order of the machine;
 //! the layout is that of 64-bit machines.
 
+mod both;
 mod entry;
 mod info;
 mod rule;

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::both::both;
 use super::entry::{Entry, verdict};
 use super::{Info, Malformed, rule, text};
 use crate::model::netfilter::chain::{Base, Chain, ChainKind, Hook, Policy, Rules};
@@ -14,6 +15,9 @@ use crate::model::text::{ByteText, Bytes};
 /// `sizeof(struct xt_error_target)`, which the kernel holds each of them to.
 const ERROR_LENGTH: usize = 64;
 
+/// From this many bytes on two threads read a table, or a chain.
+const LONG: usize = 1 << 20;
+
 /// Where a chain is.
 #[derive(Debug)]
 struct Span {
@@ -21,6 +25,16 @@ struct Span {
     /// Its rules, without the one that ends it.
     rules: Range<usize>,
     base: Option<(Base, Counters)>,
+}
+
+/// What going from entry to entry found.
+#[derive(Debug)]
+struct Walk {
+    found: Vec<Span>,
+    counted: u32,
+    /// Where it ended.
+    at: usize,
+    outcome: Result<(), Malformed>,
 }
 
 /// A table: its bytes once, and an index over them.
@@ -58,9 +72,10 @@ impl LegacyTable {
         table.find_base_chains(info);
         table.find_user_chains(info);
         table.by_name = table.spans.iter().enumerate().map(|(index, span)| (key(&span.name), index)).collect();
-        table.by_name.sort_unstable();
+        // All but the base chains stand in this order already, which a stable sort makes use of.
+        table.by_name.sort();
         table.starts = table.spans.iter().enumerate().map(|(index, span)| (span.rules.start, index)).collect();
-        table.starts.sort_unstable();
+        table.starts.sort();
         table
     }
 
@@ -142,16 +157,33 @@ impl LegacyTable {
     }
 
     fn rules_of(&self, span: &Span) -> (Vec<Rule>, Option<Malformed>) {
+        let Range { start, end } = span.rules;
+        if end.saturating_sub(start) < LONG {
+            return self.decoded(start, end, 0);
+        }
+        // Half of the rules, wherever that is.
+        let half = self.count(start, end) / 2;
+        let middle = self.offsets(start).nth(half).unwrap_or(end).min(end);
+        let ((mut rules, problem), (mut others, other_problem)) =
+            both(|| self.decoded(start, middle, 0), || self.decoded(middle, end, half));
+        if problem.is_none() {
+            rules.append(&mut others);
+        }
+        (rules, problem.or(other_problem))
+    }
+
+    /// The rules from one entry up to another, `before` of which stand before them.
+    fn decoded(&self, start: usize, end: usize, before: usize) -> (Vec<Rule>, Option<Malformed>) {
         // Counted before: most chains have a rule or two, and a vector that grows makes room for four.
-        let mut rules = Vec::with_capacity(self.count(span));
+        let mut rules = Vec::with_capacity(self.count(start, end));
         let mut problem = None;
-        let mut at = span.rules.start;
-        while at < span.rules.end {
+        let mut at = start;
+        while at < end {
             let read = Entry::at(self.family(), self.entries(), at)
                 .and_then(|entry| Ok((rule::decode(self, self.family(), &entry)?, entry.end())));
             match read {
                 Ok((body, next)) => {
-                    let number = u32::try_from(rules.len() + 1).unwrap_or(u32::MAX);
+                    let number = u32::try_from(before + rules.len() + 1).unwrap_or(u32::MAX);
                     let body = Body::Xt(Box::new(body));
                     rules.push(Rule { number, handle: None, body, comment: None, user_data: Bytes::default() });
                     at = next;
@@ -165,10 +197,15 @@ impl LegacyTable {
         (rules, problem)
     }
 
-    /// How many rules a chain has, up to one that cannot be read.
-    fn count(&self, span: &Span) -> usize {
+    /// How many entries begin between two offsets, up to one that cannot be read.
+    fn count(&self, start: usize, end: usize) -> usize {
+        self.offsets(start).take_while(|at| *at < end).count()
+    }
+
+    /// Where entries begin, from one on.
+    fn offsets(&self, start: usize) -> impl Iterator<Item = usize> {
         let next = |at: &usize| Entry::at(self.family(), self.entries(), *at).ok().map(|entry| entry.end());
-        std::iter::successors(Some(span.rules.start), next).take_while(|at| *at < span.rules.end).count()
+        std::iter::successors(Some(start), next)
     }
 
     /// Those that hooks lead to.
@@ -204,12 +241,42 @@ impl LegacyTable {
 
     /// Those that begin with an entry whose target is `ERROR` and says their name.
     fn find_user_chains(&mut self, info: &Info) {
+        let length = self.entries().len();
+        let mut walk = self.walked_by_two().unwrap_or_else(|| self.walk(0, length));
+        if walk.outcome.is_ok() && walk.counted != info.entries {
+            self.problems.push(Malformed { at: walk.at, detail: "as many entries as the kernel told of" });
+        }
+        self.problems.extend(walk.outcome.err());
+        self.spans.append(&mut walk.found);
+    }
+
+    /// What two walks find at once: one up to the middle, one from there. `None` where the first does not come by
+    /// where the second began, so that what that one took for entries may be none.
+    fn walked_by_two(&self) -> Option<Walk> {
+        let length = self.entries().len();
+        let middle = if length < LONG { None } else { self.chain_after(length / 2) }?;
+        let (first, second) = both(|| self.walk(0, middle), || self.walk(middle, length));
+        (first.outcome.is_ok() && first.at == middle).then(|| Walk {
+            found: first.found.into_iter().chain(second.found).collect(),
+            counted: first.counted.saturating_add(second.counted),
+            ..second
+        })
+    }
+
+    /// Where, past an offset, something stands that looks like the head of a chain.
+    fn chain_after(&self, offset: usize) -> Option<usize> {
+        let places = (offset.next_multiple_of(8)..self.entries().len()).step_by(8);
+        places.into_iter().find(|at| Entry::heads_chain(self.family(), self.entries(), *at, ERROR_LENGTH))
+    }
+
+    /// Goes from entry to entry, up to one that begins at `until` or past it.
+    fn walk(&self, from: usize, until: usize) -> Walk {
         let mut open: Option<(ByteText, usize)> = None;
-        let (mut at, mut last, mut counted) = (0, 0, 0_u32);
+        let (mut at, mut last, mut counted) = (from, from, 0_u32);
         let mut found = Vec::new();
         let length = self.entries().len();
         let outcome = loop {
-            if at >= length {
+            if at >= until {
                 break Ok(());
             }
             let entry = match Entry::at(self.family(), self.entries(), at) {
@@ -234,13 +301,11 @@ impl LegacyTable {
             at = entry.end();
         };
         if let Some((name, start)) = open {
-            found.push(Span { name, rules: start..at, base: None });
+            // Another chain begins where this walk was to end; at the end of a table there should be none.
+            let end = if outcome.is_ok() && until < length { self.end_of_rules(start, last, at) } else { at };
+            found.push(Span { name, rules: start..end, base: None });
         }
-        if outcome.is_ok() && counted != info.entries {
-            self.problems.push(Malformed { at, detail: "as many entries as the kernel told of" });
-        }
-        self.problems.extend(outcome.err());
-        self.spans.append(&mut found);
+        Walk { found, counted, at, outcome }
     }
 
     /// A user chain ends with a RETURN of its own, which is no rule of it.

@@ -51,13 +51,13 @@ pub fn add_comment(rule: &mut XtRule, comment: ByteText) {
 }
 
 /// A match that no blob told of.
-fn native(name: &str, is: Match) -> XtMatch {
-    XtMatch { name: name.into(), revision: 0, is }
+fn native(name: &'static str, is: Match) -> XtMatch {
+    XtMatch { name: ByteText::fixed(name), revision: 0, is }
 }
 
 /// A target that no blob told of.
-fn native_target(name: &str, does: Target) -> XtTarget {
-    XtTarget { name: name.into(), revision: 0, does }
+fn native_target(name: &'static str, does: Target) -> XtTarget {
+    XtTarget { name: ByteText::fixed(name), revision: 0, does }
 }
 
 /// What a register holds.

@@ -77,7 +77,7 @@ impl Lifting {
         Some(Test { not: asked.not()?, value: MaskedAddress { address: read(asked.value)?, mask: read(mask)? } })
     }
 
-    fn ttl(&mut self, name: &str, asked: Comparison<'_>) -> Option<()> {
+    fn ttl(&mut self, name: &'static str, asked: Comparison<'_>) -> Option<()> {
         let value = asked.byte()?;
         let (op, value) = match asked.op {
             Compare::Eq => (0, value),
