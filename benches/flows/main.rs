@@ -15,6 +15,7 @@ mod shape;
 #[allow(unused_imports, reason = "each bench uses a part of it")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod watch;
 
 use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
         let outcome = inside::run(&serde_json::from_str(duel).expect("a duel"));
         say(&serde_json::to_string(&outcome).expect("an outcome"));
         return ExitCode::SUCCESS;
+    }
+    if let [_, flag, binary, load] = arguments.as_slice()
+        && flag == "--watch"
+    {
+        return watch::inside(binary, load);
     }
     // `cargo test --all-targets` starts benches too, without this.
     if !arguments.iter().any(|argument| argument == "--bench") {
@@ -124,7 +130,8 @@ fn bench(binary: &str) -> bool {
             peak_kib: PEAK_OF_POD_KIB,
         },
     ];
-    questions.iter().map(|question| ask(&worker, question)).fold(true, |all, one| all & one)
+    let good = questions.iter().map(|question| ask(&worker, question)).fold(true, |all, one| all & one);
+    good & watch::ask(&worker, binary, services)
 }
 
 /// Flows from pods, as `conntrack -R` takes them: most of them to a service's endpoint.

@@ -13,12 +13,11 @@ use super::routes::{byte, mark, protocol};
 use super::run;
 use crate::analyze::identity::FindError;
 use crate::analyze::path::{AskError, Asked, ask};
-use crate::analyze::trace::{trace, trace_with_flows};
+use crate::analyze::trace::trace;
 use crate::model::view::NodeView;
 use crate::render;
 
 /// Arguments of `trace`.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 #[derive(Debug, Args)]
 pub struct TraceArgs {
     /// Which pod (see `podnet --help`); with DST also host, or the name of a node
@@ -31,9 +30,6 @@ pub struct TraceArgs {
     /// Its older sandboxes too
     #[arg(long)]
     all: bool,
-    /// Count its flows by kind in a last step: the kernel walks its whole table for that
-    #[arg(long, conflicts_with = "destination")]
-    flows: bool,
     /// tcp, udp, sctp or icmp; the service's own, else tcp where there is a port, else icmp (an echo)
     #[arg(long, value_name = "PROTOCOL", value_parser = protocol, requires = "destination", help_heading = "Packet")]
     protocol: Option<u8>,
@@ -66,7 +62,7 @@ pub fn run(global: &Global, args: &TraceArgs) -> Result<u8, Failure> {
         return packet(global, args, destination);
     }
     let query = run::pod(global, &args.pod, args.all);
-    let ask = |nodes: &[&dyn NodeView]| if args.flows { trace_with_flows(nodes, &query) } else { trace(nodes, &query) };
+    let ask = |nodes: &[&dyn NodeView]| trace(nodes, &query);
     run::answer_pod(global, "trace", ask, render::trace::write)
 }
 

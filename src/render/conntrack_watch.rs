@@ -23,8 +23,11 @@ pub fn head(nodes: Vec<NodeInfo>, issues: Vec<Issue>, out: &mut dyn Write) -> io
 
 /// A line of the JSON stream.
 pub fn line(line: &WatchLine, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    out.write_all(b"\n")
+    // Hundreds of small pieces, which a writer that is not known would take one by one.
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut bytes, line)?;
+    bytes.push(b'\n');
+    out.write_all(&bytes)
 }
 
 /// A line of the table: when, what, how it stands, and who talks to whom.

@@ -56,6 +56,7 @@ fn trace_by_name_looks_at_the_pods_and_the_hosts_namespace_alone() {
             "2005 sysctl ipv4.conf.all.route_localnet",
             "2005 sysctl ipv4.conf.eth0.route_localnet",
             "2005 witness",
+            "conntrack",
             "netfilter",
             "netns names",
             "processes of default/pod-05",

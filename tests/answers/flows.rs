@@ -9,7 +9,7 @@ use podnet::analyze::flows::answer::{Flows, Rest, flows};
 use podnet::analyze::flows::query::{FlowsError, FlowsQuery, NatWanted, SortKey};
 use podnet::analyze::flows::types::{FlowRow, L4, NatKind, ServiceHere, Who, WouldMatch};
 use podnet::analyze::identity::PodQuery;
-use podnet::analyze::trace::trace_with_flows;
+use podnet::analyze::trace::trace;
 use podnet::model::flow::{BothWays, Counted, Flow};
 use podnet::model::issue::Read;
 use podnet::model::netfilter::table::Family;
@@ -144,7 +144,7 @@ fn a_pods_flows_are_those_of_its_addresses_and_trace_counts_them() {
     let query = FlowsQuery { pod: Some(PodQuery::new("default/nginx")), ..FlowsQuery::default() };
     assert_snapshot!("nginx_flows", table(&[&node], &query, Style::PLAIN));
     let (rows, answer) = asked(&[&node], &query).unwrap();
-    let road = trace_with_flows(&[&node as &dyn NodeView], &PodQuery::new("default/nginx")).unwrap();
+    let road = trace(&[&node as &dyn NodeView], &PodQuery::new("default/nginx")).unwrap();
     let json = serde_json::to_value(&road.data).unwrap();
     let last = json["steps"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((last["step"].as_str(), last["kinds"]["all"].as_u64()), (Some("flows"), Some(rows.len() as u64)));

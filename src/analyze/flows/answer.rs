@@ -18,6 +18,7 @@ use crate::analyze::answer::{Answer, Gathered, node_label};
 use crate::analyze::finding::{Code, Finding};
 use crate::analyze::naming::{NetnsNames, PodHead};
 use crate::analyze::nat::NatRule;
+use crate::analyze::services::lookup;
 use crate::analyze::services::types::ServicePort;
 use crate::model::flow::Flow;
 use crate::model::flow::filter::FlowFilter;
@@ -119,8 +120,13 @@ pub type Each<'e> = &'e mut dyn FnMut(&FlowRow) -> ControlFlow<()>;
 /// Answers `conntrack`: hands each row to `each`, then gives what is told after them.
 pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Result<Answer<Rest>, FlowsError> {
     let mut gathered = Gathered::default();
+    // Nearly all flows on a node with services make this be asked for, and it takes as long as finding a pod's flows.
+    nodes.iter().for_each(|node| lookup::expect(*node));
     let wanted = Wanted::of(nodes, query, &mut gathered)?;
     let places = places(nodes, query, &wanted)?;
+    if let ([(at, netns)], true) = (places.as_slice(), wanted.filters != [FlowFilter::default()]) {
+        nodes[*at].conntrack().expect_flows(*netns, &wanted.filters);
+    }
     let mut telling = Telling {
         each,
         told: Counts::default(),

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod expected;
 mod join;
+mod out_link;
 pub mod query;
 pub mod reader;
 mod rules;

@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             (None, _) => return ServiceHere::None,
         };
         let service = self.served(at);
-        let endpoint = service.port.as_ref().and_then(|port| would_go_there(port, flow));
+        let endpoint = service.port.as_deref().and_then(|port| would_go_there(port, flow));
         ServiceHere::Some { service, front, endpoint }
     }
 
@@ -184,8 +184,12 @@ impl<'a> Reader<'a> {
         let title = beginnings.title(at).into();
         let port = is_read.then(|| {
             let node = self.label.as_deref().map(str::to_owned);
-            ServicePort { node, ..beginnings.service(at, &mut self.own) }
+            Box::new(ServicePort { node, ..beginnings.service(at, &mut self.own) })
         });
+        // Of a node with many services that is the most that is held.
+        if self.referred.len() + 1 == self.chains_of {
+            beginnings.let_go();
+        }
         let served = Arc::new(Served { title, port });
         if self.served.len() <= at {
             self.served.resize(at + 1, None);
@@ -215,7 +219,7 @@ impl<'a> Reader<'a> {
         let mut services: Vec<ServicePort> = referred
             .iter()
             .filter_map(|at| served.get(*at)?.as_ref())
-            .filter_map(|served| served.port.clone())
+            .filter_map(|served| served.port.as_deref().cloned())
             .collect();
         services.sort_by(|one, other| (&one.title, one.protocol).cmp(&(&other.title, other.protocol)));
         Referred { services, rules }

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::out_link::OutLinks;
 use super::types::{AskedFront, ServiceHere, Who, WouldMatch};
 use crate::analyze::answer::Gathered;
 use crate::analyze::nat::{self, NatRule};
@@ -42,6 +43,7 @@ type Known = Result<Vec<(NatRule, Option<usize>)>, Arc<str>>;
 pub struct Rules<'a> {
     node: &'a dyn NodeView,
     known: Keyed<Whose, Known>,
+    out_links: OutLinks<'a>,
     /// Those that rows refer to.
     pub referred: Vec<NatRule>,
     issues: Vec<Issue>,
@@ -64,7 +66,7 @@ pub struct Asking<'f> {
 impl<'a> Rules<'a> {
     /// Those of a node.
     pub fn new(node: &'a dyn NodeView) -> Self {
-        Self { node, known: Keyed::default(), referred: Vec::new(), issues: Vec::new() }
+        Self { node, known: Keyed::default(), out_links: OutLinks::new(node), referred: Vec::new(), issues: Vec::new() }
     }
 
     /// Hands over what could not be read.
@@ -83,7 +85,7 @@ impl<'a> Rules<'a> {
         };
         let mut packet = after_routing(asking);
         let is_marked = marked(asking);
-        self.first(whose, |rule| {
+        let applies = |rule: &NatRule, packet: &mut Packet| {
             if let Some(mask) = kube_proxys_mark(rule) {
                 packet.mark = known_mark(mask, is_marked);
             } else if is_of_host_ports(rule) && !asking.translated {
@@ -92,8 +94,21 @@ impl<'a> Rules<'a> {
             } else {
                 packet.mark = KnownMark::default();
             }
-            holds(rule, &packet)
-        })
+            holds(rule, packet)
+        };
+        let told = self.first(whose, |rule| applies(rule, &mut packet));
+        if !matches!(told, WouldMatch::Unknown(_)) || !self.ask_for_out_link(whose) {
+            return told;
+        }
+        let Some(link) = self.out_links.of(asking.flow.reply.src) else { return told };
+        packet.out_link = Some(Some(link));
+        self.first(whose, |rule| applies(rule, &mut packet))
+    }
+
+    /// Whether one of the rules that were read asks by which link a packet leaves.
+    fn ask_for_out_link(&self, whose: Whose) -> bool {
+        let Some(Ok(rules)) = self.known.get(&whose) else { return false };
+        rules.iter().any(|(rule, _)| asks_for_out_link(&rule.when))
     }
 
     /// The hostPort's rule that would send such a flow where it went; `None` where there is none.
@@ -182,6 +197,13 @@ fn after_routing(asking: &Asking<'_>) -> Packet {
         packet.in_link = Some(None);
     }
     packet
+}
+
+fn asks_for_out_link(clauses: &[Clause]) -> bool {
+    clauses.iter().any(|clause| match clause {
+        Clause::Is(condition) => matches!(condition.ask, Ask::OutLink { .. }),
+        Clause::Unless(inner) => asks_for_out_link(inner),
+    })
 }
 
 /// Whether all that a rule asks holds.

@@ -161,7 +161,7 @@ pub struct Served {
     /// `default/web:http`.
     pub title: Arc<str>,
     /// All that its rules say; `None` where they were not read, for the flows ask for too many services.
-    pub port: Option<ServicePort>,
+    pub port: Option<Box<ServicePort>>,
 }
 
 impl Serialize for ServiceHere {

@@ -31,8 +31,11 @@ enum Beginning {
     Firewall,
 }
 
+/// The one of them, of table nat, that has a rule for every address.
+pub(super) const LONGEST: &str = "KUBE-SERVICES";
+
 const BEGINNINGS: [(Beginning, &str); 6] = [
-    (Beginning::Services, "KUBE-SERVICES"),
+    (Beginning::Services, LONGEST),
     (Beginning::NodePorts, "KUBE-NODEPORTS"),
     (Beginning::Refused, "KUBE-SERVICES"),
     (Beginning::RefusedOutside, "KUBE-EXTERNAL-SERVICES"),

@@ -13,7 +13,7 @@ use super::pods::Pods;
 use super::query::Asked;
 use super::select::Indexed;
 use super::types::{FrontKind, Mode, ServicePort};
-use super::{index, is_beyond};
+use super::{index, iptables, is_beyond};
 use crate::analyze::answer::Gathered;
 use crate::model::kube_proxy::Protocol;
 use crate::model::netfilter::table::Family;
@@ -43,6 +43,16 @@ pub struct Beginnings<'a> {
     node_ports: BTreeMap<(Family, u16), Vec<Ported>>,
     pods: Option<Pods>,
     doubt: Option<&'static str>,
+}
+
+/// Says that where services begin is going to be asked for: a live node may read the long chains of iptables mode
+/// while something else is asked.
+pub fn expect(node: &dyn NodeView) {
+    let (view, host) = (node.netfilter(), node.node().host_netns);
+    // What could not be read is said when it is asked for.
+    for table in view.tables(host).value.iter().filter(|table| table.id.name == *"nat" && !table.dormant) {
+        view.expect_chain(host, &table.id.chain(iptables::LONGEST));
+    }
 }
 
 impl<'a> Beginnings<'a> {
@@ -188,6 +198,17 @@ impl<'a> Beginnings<'a> {
             self.pods = Some(Pods::read(self.indexed.node, gathered));
         }
         draft.done(self.pods.as_ref())
+    }
+
+    /// Lets go of the chains where services begin, which only evidence needs: [`Self::service`] is not to be asked
+    /// any more.
+    pub fn let_go(&mut self) {
+        let host = self.indexed.node.node().host_netns;
+        for set in &mut self.indexed.sets {
+            for held in set.begun.chains.drain(..) {
+                self.indexed.node.netfilter().forget_chain(host, &held.id);
+            }
+        }
     }
 
     /// Why a service may be there that was not found; `None` where there is none.

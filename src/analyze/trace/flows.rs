@@ -29,16 +29,25 @@ pub struct FlowsStep {
     pub of_node: bool,
 }
 
-/// Counts the flows; `None` where the pod has no address, and where a snapshot holds no flows.
-pub(super) fn step(found: &Found<'_>, gathered: &mut Gathered) -> Option<FlowsStep> {
+/// Says that the flows are going to be counted: the kernel walks over its whole table for that, and may do so while
+/// the road is walked.
+pub(super) fn expect(found: &Found<'_>, gathered: &mut Gathered) -> Vec<FlowFilter> {
     let addresses: Vec<IpAddr> = nat::addresses(found, gathered);
-    if addresses.is_empty() {
+    let filters: Vec<FlowFilter> = addresses.into_iter().flat_map(FlowFilter::places_of).collect();
+    if !filters.is_empty() {
+        found.node.conntrack().expect_flows(found.node.node().host_netns, &filters);
+    }
+    filters
+}
+
+/// Counts the flows that were expected; `None` where the pod has no address, and where a snapshot holds no flows.
+pub(super) fn step(found: &Found<'_>, filters: &[FlowFilter], gathered: &mut Gathered) -> Option<FlowsStep> {
+    if filters.is_empty() {
         return None;
     }
     let host = found.node.node().host_netns;
-    let filters: Vec<FlowFilter> = addresses.into_iter().flat_map(FlowFilter::places_of).collect();
     let mut step = FlowsStep { kinds: Counts::default(), states: BTreeMap::new(), of_node: found.sandbox.host_network };
-    let read = found.node.conntrack().flows(host, &filters, &mut |flow| {
+    let read = found.node.conntrack().flows(host, filters, &mut |flow| {
         step.kinds.add(NatKind::of(flow));
         *step.states.entry(StateWord::of(flow)).or_default() += 1;
         ControlFlow::Continue(())

@@ -93,7 +93,7 @@ pub enum StepKind {
     Nat(Box<NatStep>),
     /// The link that the packet leaves the node by.
     Wire(Box<WireStep>),
-    /// The pod's flows, by kind; only where they are asked for, and left out where a snapshot holds none.
+    /// The pod's flows, by kind; left out where a snapshot holds none.
     Flows(FlowsStep),
 }
 
@@ -141,22 +141,14 @@ pub struct BridgeStep {
 
 /// Answers `trace POD` without a destination.
 pub fn trace(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Trace>, FindError> {
-    walked(nodes, query, false)
-}
-
-/// The same with the pod's flows counted: for that the kernel walks its whole table, as long as all the rest takes.
-pub fn trace_with_flows(nodes: &[&dyn NodeView], query: &PodQuery) -> Result<Answer<Trace>, FindError> {
-    walked(nodes, query, true)
-}
-
-fn walked(nodes: &[&dyn NodeView], query: &PodQuery, flows: bool) -> Result<Answer<Trace>, FindError> {
     let mut gathered = Gathered::default();
     let found = find_pod(nodes, query, &mut gathered)?;
+    let flows = flows::expect(&found, &mut gathered);
     let names = NetnsNames::read(found.node, &mut gathered);
     let head = PodHead::of(nodes, &found, &names, &mut gathered);
     let mut road = Road { found: &found, names: &names, gathered: &mut gathered, steps: Vec::new() };
     road.walk();
-    if flows && let Some(step) = flows::step(&found, road.gathered) {
+    if let Some(step) = flows::step(&found, &flows, road.gathered) {
         road.push(StepKind::Flows(step), Vec::new());
     }
     let steps = road.steps;

@@ -44,16 +44,20 @@ const EXPECTATIONS_LIMIT: &str = "netfilter.nf_conntrack_expect_max";
 impl Namespace {
     /// Hands every flow that one of the filters accepts to `each`, until it breaks; none twice.
     ///
-    /// The order is that of the filters, and within one the kernel's.
+    /// The order is the kernel's; in a table that is not nearly empty, within that of the filters.
     pub fn flows(&self, filters: &[FlowFilter], each: &mut dyn FnMut(&Flow) -> ControlFlow<()>) -> Read<()> {
         if !has_conntrack() {
             return Read::ok(());
         }
-        let passes = plan::passes(filters);
+        let mut passes = plan::passes(filters);
+        let number = |name| self.sysctl(name).value.and_then(|text| text.trim().parse::<u64>().ok());
         // All namespaces share one table: a walk for one without flows is as long as any.
-        let count = self.sysctl(COUNT).value;
-        if passes.is_empty() || count.is_some_and(|count| count.trim() == "0") {
+        let count = number(COUNT);
+        if passes.is_empty() || count == Some(0) {
             return Read::ok(());
+        }
+        if let (Some(count), Some(buckets), 2..) = (count, number(BUCKETS), passes.len()) {
+            passes = plan::for_table(passes, count, buckets);
         }
         let mut seen = Seen::default();
         let mut issues = Vec::new();

@@ -9,15 +9,20 @@ use std::thread::{Builder, JoinHandle};
 use crate::collect::kernel::Namespace;
 use crate::model::ids::NetnsId;
 use crate::model::issue::Read;
+use crate::model::netfilter::chain::{ChainRef, Rules};
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::TableRef;
 use crate::model::text::ByteText;
 
 type Chains = Read<Vec<(ByteText, Vec<Rule>)>>;
 
-/// What is being read: one question for each table that has one, as a rule.
+/// What is being read: one question for each table that has one, as a rule, and long chains that are asked for by
+/// name.
 #[derive(Debug, Default)]
-pub(super) struct ChainsAhead(RefCell<Vec<Reading>>);
+pub(super) struct ChainsAhead {
+    readings: RefCell<Vec<Reading>>,
+    chains: RefCell<Vec<One>>,
+}
 
 #[derive(Debug)]
 struct Reading {
@@ -27,7 +32,36 @@ struct Reading {
     thread: JoinHandle<Chains>,
 }
 
+/// One chain that is being read.
+#[derive(Debug)]
+struct One {
+    netns: NetnsId,
+    chain: ChainRef,
+    thread: JoinHandle<Read<Option<Rules>>>,
+}
+
 impl ChainsAhead {
+    /// Begins to read one chain, on a socket of its own. Where the machine gives no thread, it is read when it is
+    /// asked for.
+    pub(super) fn begin_chain(&self, namespace: Arc<Namespace>, chain: &ChainRef) {
+        let (netns, own) = (namespace.id(), chain.clone());
+        let mut chains = self.chains.borrow_mut();
+        if chains.iter().any(|one| (one.netns, &one.chain) == (netns, chain)) {
+            return;
+        }
+        let thread = Builder::new().name("chain".to_owned());
+        if let Ok(thread) = thread.spawn(move || namespace.chain_beside(&own)) {
+            chains.push(One { netns, chain: chain.clone(), thread });
+        }
+    }
+
+    /// One chain, where it was begun; waits for it.
+    pub(super) fn take_chain(&self, netns: NetnsId, chain: &ChainRef) -> Option<Read<Option<Rules>>> {
+        let mut chains = self.chains.borrow_mut();
+        let at = chains.iter().position(|one| (one.netns, &one.chain) == (netns, chain))?;
+        chains.swap_remove(at).thread.join().ok()
+    }
+
     /// Begins to read. Where the machine gives no thread, they are read when they are asked for.
     pub(super) fn begin(
         &self,
@@ -39,7 +73,7 @@ impl ChainsAhead {
         let (netns, own, names) = (namespace.id(), table.clone(), starts.to_vec());
         let thread = Builder::new().name("chains".to_owned());
         if let Ok(thread) = thread.spawn(move || namespace.rules_from(&own, &names, follow)) {
-            let mut readings = self.0.borrow_mut();
+            let mut readings = self.readings.borrow_mut();
             // Nobody asked for what was expected before.
             readings.retain(|old| (old.netns, &old.table) != (netns, table));
             readings.push(Reading { netns, table: table.clone(), starts: starts.to_vec(), thread });
@@ -48,7 +82,7 @@ impl ChainsAhead {
 
     /// What was read, where it was begun; waits for it.
     pub(super) fn take(&self, netns: NetnsId, table: &TableRef, starts: &[ByteText]) -> Option<Chains> {
-        let mut readings = self.0.borrow_mut();
+        let mut readings = self.readings.borrow_mut();
         let meant = |one: &Reading| one.netns == netns && one.table == *table && one.starts == *starts;
         let at = readings.iter().position(meant)?;
         readings.swap_remove(at).thread.join().ok()

@@ -5,6 +5,7 @@
 use std::ops::ControlFlow;
 
 use super::LiveNode;
+use super::flows_ahead::FlowsAhead;
 use super::memo::Memo;
 use crate::collect::kernel::Namespace;
 use crate::model::flow::Flow;
@@ -20,6 +21,7 @@ use crate::model::issue::{Read, Section};
 pub(super) struct FlowMemory {
     expectations: Memo<NetnsId, Vec<Expectation>>,
     statistics: Memo<NetnsId, Statistics>,
+    ahead: FlowsAhead,
 }
 
 impl FlowView for LiveNode {
@@ -29,7 +31,17 @@ impl FlowView for LiveNode {
         filters: &[FlowFilter],
         each: &mut dyn FnMut(&Flow) -> ControlFlow<()>,
     ) -> Read<()> {
+        let begun = self.memory.flows.ahead.take(netns, filters);
+        if let Some(read) = begun.and_then(|begun| begun.tell(each)) {
+            return read;
+        }
         self.within(netns, "flows", |namespace| namespace.flows(filters, each))
+    }
+
+    fn expect_flows(&self, netns: NetnsId, filters: &[FlowFilter]) {
+        if let Some(namespace) = self.namespace(netns).value {
+            self.memory.flows.ahead.begin(namespace, filters);
+        }
     }
 
     fn flows_left_out(&self, _netns: NetnsId) -> Option<u64> {

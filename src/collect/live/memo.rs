@@ -36,6 +36,11 @@ impl<K: Ord, T> Memo<K, T> {
         self.0.borrow().get(key).map(Arc::clone)
     }
 
+    /// Lets go of the section under `key`.
+    pub fn forget(&self, key: &K) {
+        self.0.borrow_mut().remove(key);
+    }
+
     /// Puts a section there that was read along with another.
     pub fn put(&self, key: K, read: Read<T>) {
         self.0.borrow_mut().entry(key).or_insert_with(|| read.section());

@@ -5,6 +5,7 @@
 mod ahead;
 mod chains_ahead;
 mod flows;
+mod flows_ahead;
 mod memo;
 mod open;
 mod places;

@@ -68,7 +68,10 @@ impl NetfilterView for LiveNode {
         // Of a table that was read whole nothing is read again: its counters would have moved meanwhile.
         let read = || match self.memory.netfilter.rules_of.known(&(netns, chain.table.clone())) {
             Some(all) => part(&all, all.value.iter().find(|rules| rules.chain.id == *chain).cloned()),
-            None => self.within(netns, "a chain", |namespace| namespace.chain(chain)),
+            None => {
+                let begun = self.memory.netfilter.ahead.take_chain(netns, chain);
+                begun.unwrap_or_else(|| self.within(netns, "a chain", |namespace| namespace.chain(chain)))
+            }
         };
         self.memory.netfilter.chain.get(key, read)
     }
@@ -89,6 +92,19 @@ impl NetfilterView for LiveNode {
         if let Some(namespace) = self.namespace(netns).value {
             self.memory.netfilter.ahead.begin(namespace, table, starts, follow);
         }
+    }
+
+    fn expect_chain(&self, netns: NetnsId, chain: &ChainRef) {
+        let netfilter = &self.memory.netfilter;
+        let known = netfilter.chain.known(&(netns, chain.clone())).is_some()
+            || netfilter.rules_of.known(&(netns, chain.table.clone())).is_some();
+        if !known && let Some(namespace) = self.namespace(netns).value {
+            netfilter.ahead.begin_chain(namespace, chain);
+        }
+    }
+
+    fn forget_chain(&self, netns: NetnsId, chain: &ChainRef) {
+        self.memory.netfilter.chain.forget(&(netns, chain.clone()));
     }
 
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {

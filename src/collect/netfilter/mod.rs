@@ -68,6 +68,16 @@ impl Namespace {
         read
     }
 
+    /// The same on a socket of its own: a long chain may be read while other questions are asked.
+    pub fn chain_beside(&self, chain: &ChainRef) -> Read<Option<Rules>> {
+        let mut read = match chain.table.back_end {
+            BackEnd::NfTables => self.nf_chain_beside(chain),
+            BackEnd::Legacy => self.legacy_chain(chain),
+        };
+        read.issues.extend(self.name_sets(read.value.iter_mut().flat_map(|chain| &mut chain.rules)));
+        read
+    }
+
     /// The rules of some chains and of all that they lead to as far as `follow` says, by name.
     pub fn rules_from(
         &self,

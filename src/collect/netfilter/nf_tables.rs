@@ -57,13 +57,28 @@ impl Namespace {
 
     /// One chain.
     pub(super) fn nf_chain(&self, chain: &ChainRef) -> Read<Option<Rules>> {
-        self.nf_read("a chain", |socket, found, complaints| {
-            let Some(reply) = socket.ask(&request::chain(chain))? else { return Ok(()) };
-            let Some(told) = nf::chain::chain(&reply.payload, complaints) else { return Ok(()) };
-            let rules = rules(socket, chain, complaints)?;
-            *found = Some(Rules { chain: told, rules });
-            Ok(())
-        })
+        self.nf_read("a chain", |socket, found, complaints| whole_chain(socket, chain, found, complaints))
+    }
+
+    /// The same on a socket of the caller's own, as long as it takes.
+    pub(super) fn nf_chain_beside(&self, chain: &ChainRef) -> Read<Option<Rules>> {
+        let mut own = None;
+        self.nf_read_by(
+            "a chain",
+            |exchange| {
+                let mut socket = match own.take() {
+                    Some(socket) => socket,
+                    None => self.own_netfilter()?,
+                };
+                let outcome = exchange(&mut socket);
+                // After anything else, what is left in its queue is not worth sorting out.
+                if matches!(outcome, Ok(()) | Err(NetlinkError::Disturbed(_))) {
+                    own = Some(socket);
+                }
+                outcome
+            },
+            |socket, found, complaints| whole_chain(socket, chain, found, complaints),
+        )
     }
 
     /// The rules of some chains: of many, half are read by a second socket, for the kernel makes the answers in
@@ -158,8 +173,18 @@ impl Namespace {
         what: &str,
         read: impl Fn(&mut NetlinkSocket, &mut T, &mut Vec<AttrError>) -> Outcome,
     ) -> Read<T> {
+        self.nf_read_by(what, |exchange| self.with_netfilter(exchange), read)
+    }
+
+    /// The same with a socket that `with` hands to the exchange.
+    fn nf_read_by<T: Default>(
+        &self,
+        what: &str,
+        mut with: impl FnMut(&mut dyn FnMut(&mut NetlinkSocket) -> Outcome) -> Outcome,
+        read: impl Fn(&mut NetlinkSocket, &mut T, &mut Vec<AttrError>) -> Outcome,
+    ) -> Read<T> {
         repeated(&format!("{what} of {}", self.id()), |value: &mut T, complaints| {
-            let outcome = self.with_netfilter(|socket| {
+            let outcome = with(&mut |socket| {
                 let before = generation(socket)?;
                 if before.is_none() {
                     return Ok(());
@@ -217,6 +242,20 @@ fn chains(
         }
     })?;
     found.sort();
+    Ok(())
+}
+
+/// One chain with its rules.
+fn whole_chain(
+    socket: &mut NetlinkSocket,
+    chain: &ChainRef,
+    found: &mut Option<Rules>,
+    complaints: &mut Vec<AttrError>,
+) -> Outcome {
+    let Some(reply) = socket.ask(&request::chain(chain))? else { return Ok(()) };
+    let Some(told) = nf::chain::chain(&reply.payload, complaints) else { return Ok(()) };
+    let rules = rules(socket, chain, complaints)?;
+    *found = Some(Rules { chain: told, rules });
     Ok(())
 }
 

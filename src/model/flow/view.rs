@@ -21,6 +21,10 @@ pub trait FlowView {
     fn flows(&self, netns: NetnsId, filters: &[FlowFilter], each: &mut dyn FnMut(&Flow) -> ControlFlow<()>)
     -> Read<()>;
 
+    /// Says that [`Self::flows`] is going to be asked so after what is asked now. A live node may begin to read them
+    /// meanwhile; it changes no answer.
+    fn expect_flows(&self, _netns: NetnsId, _filters: &[FlowFilter]) {}
+
     /// How many flows a snapshot left out (`--flows N`); `None` where none was.
     fn flows_left_out(&self, netns: NetnsId) -> Option<u64>;
 

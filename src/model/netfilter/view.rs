@@ -69,6 +69,12 @@ pub trait NetfilterView {
     ) {
     }
 
+    /// Says that [`Self::chain`] is going to be asked so after what is asked now; the same holds.
+    fn expect_chain(&self, _netns: NetnsId, _chain: &ChainRef) {}
+
+    /// Says that a chain is not going to be asked for any more: what was read of it need not be kept.
+    fn forget_chain(&self, _netns: NetnsId, _chain: &ChainRef) {}
+
     /// All chains of a table with their rules, by name: for questions about the whole table.
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>>;
 
