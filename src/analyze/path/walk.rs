@@ -10,7 +10,7 @@ use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::Packet;
-use super::types::{Acted, PlaceRef, Step, StepKind, Stop};
+use super::types::{Acted, Counted, PlaceRef, Step, StepKind, Stop};
 use super::world::{Place, World};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
@@ -74,6 +74,8 @@ pub(super) struct Walk<'w, 'n> {
     pub zone: u16,
     /// What rules did at the hook that is being crossed.
     pub acted: Vec<Acted>,
+    /// The rules that counted the packet.
+    pub counted: Vec<Counted>,
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
     links: u32,
@@ -102,6 +104,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             tracking: Tracking::Not,
             zone: 0,
             acted: Vec::new(),
+            counted: Vec::new(),
             places,
             steps: Vec::new(),
             links: 0,

@@ -13,6 +13,7 @@ use crate::analyze::path::walk::{Crossing, Walk};
 use crate::model::ids::Mark;
 use crate::model::link::Link;
 use crate::model::netfilter::chain::ChainRef;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::matches::{
     Conntrack, Icmp, Match, Owner, Physdev, Ports, Range, Statistic, Tcp, TtlTest,
@@ -58,7 +59,13 @@ fn is_link(name: &ByteText, link: Option<&Link>) -> bool {
 }
 
 impl Walk<'_, '_> {
-    pub(super) fn xt_rule(&mut self, at: &Crossing, chain: &ChainRef, rule: &XtRule) -> Result<Effect, Stop> {
+    pub(super) fn xt_rule(
+        &mut self,
+        at: &Crossing,
+        chain: &ChainRef,
+        own: &Rule,
+        rule: &XtRule,
+    ) -> Result<Effect, Stop> {
         if !self.xt_header(at, &rule.header) {
             return Ok(Effect::Next);
         }
@@ -67,6 +74,7 @@ impl Walk<'_, '_> {
                 return Ok(Effect::Next);
             }
         }
+        self.count(at, chain, own);
         self.xt_target(&rule.target)
     }
 
