@@ -154,13 +154,16 @@ struct Round<'r> {
 impl Round<'_> {
     /// Sends a packet for real. How it differs; else whether its counters were compared exactly.
     fn shoot(&self, shot: &Shot, found: &Path, counts: &mut Counts) -> Result<Option<bool>, String> {
+        *counts = self.oracle.read(self.net);
         let watched = self.wire.shoot(self.net, shot);
         let after = self.oracle.read(self.net);
         let grew = grown(counts, &after);
         *counts = after;
         // What another packet's sender or receiver still sends is not this one's.
         let own = shot.tuple.source_port;
-        let is_others = |port: Option<u16>| (FIRST_PORT..FIRST_PORT + 1000).contains(&port.unwrap_or(0)) && port != own;
+        let is_others = |port: Option<u16>| {
+            port != own && port.is_some_and(|port| port >= FIRST_PORT && (port - FIRST_PORT) % 500 < 20)
+        };
         let mut frames: Frames = watched
             .frames
             .iter()
@@ -228,19 +231,16 @@ impl Round<'_> {
 }
 
 fn told(frames: &Frames) -> String {
-    let mut text = String::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (host, link, out, tuple) in frames {
         let way = if *out { "out" } else { "in" };
         let Tuple { source, destination, protocol, source_port, destination_port } = tuple;
         let port = |port: Option<u16>| port.map_or_else(|| "?".to_owned(), |port| port.to_string());
-        let (source_port, destination_port) = (port(*source_port), port(*destination_port));
-        writeln!(
-            text,
-            "      h{host} link {link} {way} {source} {source_port} > {destination} {destination_port} protocol {protocol}"
-        )
-        .unwrap();
+        let (from, to) = (port(*source_port), port(*destination_port));
+        let line = format!("h{host} link {link} {way} {source} {from} > {destination} {to} protocol {protocol}");
+        *counts.entry(line).or_default() += 1;
     }
-    text
+    counts.iter().fold(String::new(), |text, (line, count)| text + &format!("      {count} {line}\n"))
 }
 
 fn words(step: &StepKind) -> String {

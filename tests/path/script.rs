@@ -52,6 +52,15 @@ pub struct Script {
     pub steps: Vec<Step>,
 }
 
+/// The number of the line that a program complains of.
+fn refused(told: &str) -> Option<usize> {
+    let behind = |mark: &str| {
+        let rest = told.split_once(mark)?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    behind("/dev/stdin:").or_else(|| behind("at line: ")).or_else(|| behind("line "))
+}
+
 impl Script {
     pub fn add(&mut self, host: usize, program: &str, text: &str) {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -77,7 +86,17 @@ impl Script {
                 "sysctl" => net.sysctls(*host, &text),
                 other => {
                     let words: Vec<&str> = other.split(' ').collect();
-                    net.feed(*host, &words, &text, false);
+                    // A line that is refused goes, and the rest stays.
+                    for _ in 0..8 {
+                        let Err(told) = net.feed(*host, &words, &text) else { break };
+                        let Some(line) = refused(&told) else { break };
+                        let lines: Vec<&str> = text.lines().collect();
+                        let is_rule = lines.get(line - 1).is_some_and(|line| line.starts_with("-A") || line.starts_with("    "));
+                        if !is_rule {
+                            break;
+                        }
+                        text = lines.iter().enumerate().filter(|(at, _)| at + 1 != line).fold(String::new(), |text, (_, line)| text + line + "\n");
+                    }
                 }
             }
         }

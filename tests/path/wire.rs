@@ -238,8 +238,12 @@ impl Wire {
                 continue;
             };
             any = true;
+            let buffer_is_answer = message.iovs().next().is_some_and(|bytes| bytes.first() == Some(&b'!'));
             let Some(from) = message.address else { continue };
-            // As long as the question.
+            // As long as the question; an answer that went astray is not answered.
+            if buffer_is_answer {
+                continue;
+            }
             let bytes = vec![b'!'; message.bytes];
             let answer = [std::io::IoSlice::new(&bytes)];
             for control in message.cmsgs().unwrap() {

@@ -85,6 +85,10 @@ pub(super) struct Walk<'w, 'n> {
     pub assumed: Vec<String>,
     /// Whom IP hands it to next, as postrouting sees it.
     pub next_hop: Option<IpAddr>,
+    /// The link-layer address that the frame bears as its source.
+    pub mac: Option<MacAddr>,
+    /// Whether a socket of the namespace that it is in sends it.
+    pub is_own: bool,
     /// The link by which the packet came to where it arrived.
     pub came_by: Option<Link>,
 }
@@ -111,6 +115,8 @@ impl<'w, 'n> Walk<'w, 'n> {
             learned: Vec::new(),
             assumed: Vec::new(),
             next_hop: None,
+            mac: None,
+            is_own: false,
             came_by: None,
         }
     }
@@ -158,6 +164,7 @@ impl<'w, 'n> Walk<'w, 'n> {
         self.tracking = Tracking::Not;
         self.zone = 0;
         self.packet.uid = None;
+        self.is_own = false;
         if from != to {
             self.packet.mark = 0;
         }

@@ -184,8 +184,8 @@ impl Maker<'_> {
             18 => format!("meta length {not}{}", self.pick(&["60", "100-1500", "36"])),
             19 if self.protocol().is_some() => format!("{ip} {} {not}{}", if six { "nexthdr" } else { "protocol" }, self.pick(&["tcp", "udp"])),
             20 if has_sets => format!("{ip} {} {not}@{}", self.pick(&["saddr", "daddr"]), self.pick(&["addresses", "networks"])),
-            21 if has_sets && self.protocol().is_some() => format!("{ip} daddr . meta l4proto . th dport {not}@pairs"),
-            22 if has_sets && self.protocol().is_some() => format!("{ip} {} . th dport {not}@spans", self.pick(&["saddr", "daddr"])),
+            21 if has_sets && self.protocol().is_some() => format!("meta l4proto {{ tcp, udp }} {ip} daddr . meta l4proto . th dport {not}@pairs"),
+            22 if has_sets && self.protocol().is_some() => format!("meta l4proto {{ tcp, udp }} {ip} {} . th dport {not}@spans", self.pick(&["saddr", "daddr"])),
             23 => format!("ct mark {not}{}", self.pick(&["0x1", "0x0", "0x1-0x2"])),
             24 => {
                 let (way, end) = (self.pick(&["original", "reply"]), self.pick(&["saddr", "daddr"]));
@@ -209,8 +209,8 @@ impl Maker<'_> {
             28 if matches!(self.hook, "output" | "postrouting") => format!("meta skuid {not}{}", self.pick(&["0", "1000", "500-1500"])),
             29 => format!("numgen {} mod {} {}", self.pick(&["random", "inc"]), 2 + self.random.below(2), self.pick(&["0", "!= 0", "< 1"])),
             30 if self.hook == "prerouting" => format!("ether saddr {not}{}", mac(self.random)),
-            31 => format!("meta nfproto {}", if six { "ipv6" } else { "ipv4" }),
-            32 if self.protocol().is_some() => format!("th dport {not}{}", self.pick(&["80", "{ 443, 5300 }"])),
+            31 if self.family.is_none() => format!("meta nfproto {}", if six { "ipv6" } else { "ipv4" }),
+            32 if self.protocol().is_some() => format!("meta l4proto {{ tcp, udp }} th dport {not}{}", self.pick(&["80", "{ 443, 5300 }"])),
             33 => match self.random.below(3) {
                 0 => format!("jhash {ip} saddr mod 2 0"),
                 1 => "symhash mod 2 0".to_owned(),
@@ -243,7 +243,7 @@ impl Maker<'_> {
         if !below.is_empty() && self.random.percent(25) {
             // Chains that nat leads to are of no use to others, and the other way around: they do what is common.
             return match self.random.below(8) {
-                0 => "meta l4proto . th dport vmap @verdicts".to_owned(),
+                0 => "meta l4proto { tcp, udp } |meta l4proto . th dport vmap @verdicts".to_owned(),
                 1 => "meta mark vmap @ranges".to_owned(),
                 2 if !matches!(self.hook, "output" | "postrouting" | "") => "iifname vmap @links".to_owned(),
                 3 => format!("numgen random mod 2 vmap {{ 0 : jump {}, 1 : continue }}", self.random.pick(below)),
@@ -270,7 +270,7 @@ impl Maker<'_> {
             10 => "meta mark set ct mark and 0xff".to_owned(),
             11 => "ct mark set 0x2".to_owned(),
             12 if self.hook == "prerouting" || self.hook == "output" => "notrack".to_owned(),
-            13 => "meta mark set th dport map @marks".to_owned(),
+            13 => "meta l4proto { tcp, udp }|meta mark set th dport map @marks".to_owned(),
             14 => format!("meta mark set {}", self.pick(&["numgen random mod 2 offset 1", "symhash mod 2", "numgen inc mod 3"])),
             15 if self.hook == "prerouting" => "ct zone set 1".to_owned(),
             16 if !six && self.hook != "postrouting" && self.random.percent(30) => "log level debug".to_owned(),
@@ -308,7 +308,7 @@ impl Maker<'_> {
                     1 => "|redirect".to_owned(),
                     2 => format!("{own}meta l4proto {protocol} |dnat {family}to {}{how}", with_port(&to, port)),
                     3 => format!("{own}|dnat {family}to tcp dport map {{ 80 : {to}, 443 : {} }}", host_address(self.random, six)),
-                    4 if has_sets => format!("{own}|dnat {family}to th dport map @targets"),
+                    4 if has_sets => format!("{own}meta l4proto {{ tcp, udp }} |dnat {family}to th dport map @targets"),
                     5 if has_sets => format!("{own}|dnat {family}to meta mark map @chosen"),
                     6 => format!("{own}|dnat {family}to numgen random mod 2 map {{ 0 : {to}, 1 : {} }}", host_address(self.random, six)),
                     7 => format!("{own}|dnat {family}to {first}-{last}{how}"),

@@ -71,6 +71,12 @@ impl Maker<'_> {
         self.protocol = "";
         for _ in 0..self.random.below(4) {
             if let Some(clause) = self.clause() {
+                // Each is asked once.
+                let what = clause.trim_start_matches("! ").split(' ').take(2).collect::<Vec<_>>();
+                let is_module = what[0] == "-m";
+                if rule.contains(&if is_module { format!("-m {} ", what[1]) } else { format!(" {} ", what[0]) }) {
+                    continue;
+                }
                 write!(rule, " {clause}").unwrap();
             }
         }

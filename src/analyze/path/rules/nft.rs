@@ -119,7 +119,7 @@ impl Walk<'_, '_> {
                 registers.set(*to, &value);
                 Step::On
             }
-            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, *base, *offset, *length)),
+            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, self.mac.as_ref(), *base, *offset, *length)),
             Expr::Meta { to, key } => load(*to, self.meta(at, *key)),
             Expr::Ct { to, key, direction } => load(*to, self.ct(*key, *direction)),
             Expr::Fib { to, result, flags } => {
