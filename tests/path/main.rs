@@ -1,51 +1,38 @@
 //! The way of a packet as podnet works it out, against what the kernel does with a real one: random
-//! networks in namespaces of their own, every frame on every link compared.
+//! networks in namespaces of their own, every frame on every link and every rule's counter compared.
 //!
-//! Needs root. `PODNET_PATH_SEED` for one network (with `PODNET_PATH_KEEP` to look into it),
-//! `PODNET_PATH_NETS` for more, `PODNET_PATH_FROM` to begin elsewhere.
+//! Needs root. `PODNET_PATH_SEED` for one network, `PODNET_PATH_NETS` for more, `PODNET_PATH_FROM` to begin
+//! elsewhere, `PODNET_PATH_KEEP` to keep what a mismatch is shrunk to among the fixtures, `PODNET_PATH_TELL` for
+//! figures and for what agreed only when it was sent again.
 
+mod compare;
+mod counters;
+mod fixtures;
 mod net;
 mod plan;
 mod rules;
+mod script;
+mod shrink;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
-use podnet::analyze::path::{Course, Packet, Path, Place, Question, StepKind, Tuple, Verdict, packet, path};
-use podnet::collect::live::{LiveNode, LiveOptions};
-use podnet::model::ids::NetnsId;
-use podnet::model::link::LinkKind;
-use podnet::model::view::NodeView;
+use podnet::analyze::path::Tuple;
 
+use compare::{FIRST_PORT, Told, run};
 use net::Random;
 use plan::{Plan, Taste};
-use wire::{Heard, PORTS, Seen, Shot, Wire};
+use wire::{PORTS, Shot};
 
-/// The source ports of a network's packets, one each, begin here.
-const FIRST_PORT: u16 = 20_000;
-
-fn live(plan: &Plan) -> LiveNode {
-    LiveNode::open(&LiveOptions {
-        proc_root: "/proc".into(),
-        host_netns: Some(plan.net.path(0).into()),
-        endpoint: None,
-        env_endpoint: None,
-        timeout: Duration::from_secs(1),
-        now: "2026-01-01T00:00:00Z".parse().unwrap(),
-    })
-    .unwrap()
-}
-
-fn ids(plan: &Plan) -> Vec<NetnsId> {
-    let id = |host| podnet::collect::handle::NetnsHandle::open(plan.net.path(host).as_ref()).unwrap().id;
-    (0..plan.net.hosts.len()).map(id).collect()
-}
+/// How many mismatches of one run are shrunk.
+const MOST_SHRUNK: usize = 3;
 
 fn shot(random: &mut Random, plan: &Plan, number: usize) -> Shot {
     let all = plan.addresses();
-    let from = random.below(plan.net.hosts.len());
+    let from = random.below(plan.script.hosts);
     let (_, mut destination) = *random.pick(&all);
     if random.percent(8) {
         let net = 1 + random.below(5);
@@ -70,252 +57,132 @@ fn shot(random: &mut Random, plan: &Plan, number: usize) -> Shot {
         tuple,
         mark: if random.percent(15) { *random.pick(&[1, 2, 0x10, 0x20]) } else { 0 },
         tos: if random.percent(10) { 0x10 } else { 0 },
+        uid: if random.percent(10) { 1000 } else { 0 },
+        more: if random.percent(15) { *random.pick(&[92, 500, 1000]) } else { 0 },
     }
-}
-
-/// What the links saw, without those that podnet does not tell of.
-type Frames = Vec<(usize, u32, bool, Tuple)>;
-
-fn predicted(course: &Course, path: &Path, ids: &[NetnsId]) -> Frames {
-    let mut frames = Vec::new();
-    for step in course.there.iter().chain(&course.back) {
-        let host = ids.iter().position(|id| *id == path.places[step.place].netns).unwrap();
-        match &step.what {
-            StepKind::Out { link, tuple } => frames.push((host, link.ifindex.0, true, *tuple)),
-            StepKind::In { link, tuple } => frames.push((host, link.ifindex.0, false, *tuple)),
-            _ => {}
-        }
-    }
-    frames.sort();
-    frames
-}
-
-/// Each predicted frame was seen, and no other: a port that is drawn may be any.
-fn same(predicted: &Frames, seen: &Frames, bridges: &[(usize, u32)]) -> bool {
-    let agree = |one: &(usize, u32, bool, Tuple), other: &(usize, u32, bool, Tuple)| {
-        let any = |one: Option<u16>, other: Option<u16>| one.is_none() || one == other;
-        (one.0, one.1, one.2) == (other.0, other.1, other.2)
-            && (one.3.source, one.3.destination, one.3.protocol)
-                == (other.3.source, other.3.destination, other.3.protocol)
-            && any(one.3.source_port, other.3.source_port)
-            && any(one.3.destination_port, other.3.destination_port)
-    };
-    let mut left = seen.clone();
-    let mut predicted: Vec<_> = predicted.iter().collect();
-    predicted.sort_by_key(|frame| frame.3.source_port.is_none() || frame.3.destination_port.is_none());
-    for one in predicted {
-        match left.iter().position(|other| agree(one, other)) {
-            Some(at) => drop(left.remove(at)),
-            None => return false,
-        }
-    }
-    // A translated frame within a bridge shows on the bridge itself while its new neighbour is being asked for.
-    left.iter().all(|frame| frame.2 && bridges.contains(&(frame.0, frame.1)))
-}
-
-fn fits(course: &Course, heard: &Heard) -> bool {
-    match &course.verdict {
-        Verdict::Answered => *heard == Heard::Answer,
-        // A socket for echos looks at the id alone, not at who answers.
-        Verdict::Unanswered { why } if why.starts_with("the answer comes from") => {
-            *heard != Heard::Answer || matches!(course.there[0].what, StepKind::Sent { tuple, .. } if tuple.is_echo())
-        }
-        Verdict::Rejected { .. } | Verdict::Unanswered { .. } | Verdict::Dropped { .. } => *heard != Heard::Answer,
-        Verdict::Varies { .. } | Verdict::Unknown { .. } => false,
-    }
-}
-
-/// One packet of one network.
-#[derive(Clone, Copy)]
-struct Round<'r> {
-    seed: u64,
-    number: usize,
-    plan: &'r Plan,
-    wire: &'r Wire,
-    ids: &'r [NetnsId],
-}
-
-#[derive(Default)]
-struct Tally {
-    sent: usize,
-    verdicts: BTreeMap<String, usize>,
-    unknown: BTreeMap<String, usize>,
-    wrong: Vec<String>,
-    /// Packets that agreed only when one like it was sent again: something else had not come to rest.
-    again: usize,
-}
-
-impl Tally {
-    /// Sends it for real; false where it differs and is to be tried once more.
-    fn shoot(&mut self, round: &Round<'_>, shot: &Shot, found: &Path, last: bool) -> bool {
-        let Round { seed, number, plan, wire, ids } = *round;
-        let (heard, seen) = wire.shoot(&plan.net, shot);
-        // What another packet's sender or receiver still sends is not this one's.
-        let own = shot.tuple.source_port;
-        let is_others = |port: Option<u16>| (FIRST_PORT..FIRST_PORT + 1000).contains(&port.unwrap_or(0)) && port != own;
-        let mut frames: Frames = seen
-            .iter()
-            .filter(|seen| !is_others(seen.tuple.source_port) && !is_others(seen.tuple.destination_port))
-            .map(|Seen { host, ifindex, out, tuple }| (*host, *ifindex, *out, *tuple))
-            .collect();
-        frames.sort();
-        let name = match &found.verdict {
-            Verdict::Answered => "answered",
-            Verdict::Unanswered { .. } => "unanswered",
-            Verdict::Dropped { .. } => "dropped",
-            Verdict::Rejected { .. } => "rejected",
-            Verdict::Varies { .. } => "varies",
-            Verdict::Unknown { because } => {
-                let key: String = because.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
-                *self.unknown.entry(key).or_default() += 1;
-                "unknown"
-            }
-        };
-        let fits = found.courses.iter().any(|course| {
-            matches!(course.verdict, Verdict::Unknown { .. })
-                || (fits(course, &heard) && same(&predicted(course, found, ids), &frames, &wire.bridges))
-        });
-        if !fits && !last {
-            return false;
-        }
-        self.sent += 1;
-        *self.verdicts.entry(name.to_owned()).or_default() += 1;
-        if !fits {
-            let course = &found.courses[0];
-            let told = |frames: &Frames| -> String {
-                let lines = frames.iter().map(|(host, link, out, tuple)| {
-                    let way = if *out { "out" } else { "in" };
-                    let Tuple { source, destination, protocol, source_port, destination_port } = tuple;
-                    format!("      h{host} link {link} {way} {source}:{source_port:?} > {destination}:{destination_port:?} proto {protocol}")
-                });
-                lines.collect::<Vec<_>>().join("\n")
-            };
-            let steps: String = if self.wrong.len() > 1 {
-                String::new()
-            } else {
-                let lines = course.there.iter().chain(&course.back).map(|step| {
-                    let what = serde_json::to_string(&step.what).unwrap();
-                    format!("      {} {what}", found.places[step.place].name)
-                });
-                lines.collect::<Vec<_>>().join("\n")
-            };
-            self.wrong.push(format!(
-                "seed {seed} packet {number} {shot:?}\n    heard {heard:?}\n    podnet {:?} ({} courses)\n    predicted\n{}\n    seen\n{}\n    steps\n{steps}",
-                course.verdict,
-                found.courses.len(),
-                told(&predicted(course, found, ids)),
-                told(&frames),
-            ));
-        }
-        true
-    }
-}
-
-fn predict(node: &LiveNode, shot: &Shot, ids: &[NetnsId], seed: u64) -> Path {
-    let tuple = shot.tuple;
-    let header = if tuple.destination.is_ipv6() { 40 } else { 20 };
-    let body = if tuple.protocol == 6 { 40 } else { 16 };
-    let packet = Packet {
-        tuple,
-        is_answer: false,
-        icmp: packet::echo(tuple.protocol, false),
-        mark: shot.mark,
-        tos: shot.tos,
-        ttl: 64,
-        length: header + body,
-        uid: Some(0),
-    };
-    let from = Place { node: 0, netns: ids[shot.from] };
-    let (found, issues) = path(&[node], &Question { from, packet, bound_to: None });
-    let told = || serde_json::to_string_pretty(&found.courses[0]).unwrap();
-    assert!(issues.is_empty(), "seed {seed} {shot:?}: {issues:?}\n{}", told());
-    found
 }
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-fn compare(taste: Taste, nets: u64, packets: usize) {
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+#[derive(Default)]
+struct Tally {
+    sent: usize,
+    verdicts: BTreeMap<&'static str, usize>,
+    unknown: BTreeMap<String, usize>,
+    wrong: Vec<String>,
+    /// Packets that agreed only when one like it was sent again: something else had not come to rest.
+    again: Vec<String>,
+    /// How often counters were held against the prediction rule by rule, and how often only for being large enough.
+    exact: usize,
+    at_least: usize,
+}
+
+impl Tally {
+    fn take(&mut self, told: Told) {
+        self.sent += 1;
+        *self.verdicts.entry(told.verdict).or_default() += 1;
+        if let Some(because) = told.unknown {
+            let key: String = because.chars().filter(|c| !c.is_ascii_digit()).take(100).collect();
+            *self.unknown.entry(key).or_default() += 1;
+        }
+        self.again.extend(told.again);
+        self.wrong.extend(told.wrong);
+        self.exact += usize::from(told.exact == Some(true));
+        self.at_least += usize::from(told.exact == Some(false));
+    }
+
+    fn summary(&self) -> String {
+        let mut text = format!(
+            "{} packets, {} differ, {} again: {:?}; counters: {} exactly, {} at least\n",
+            self.sent,
+            self.wrong.len(),
+            self.again.len(),
+            self.verdicts,
+            self.exact,
+            self.at_least
+        );
+        for (why, count) in &self.unknown {
+            writeln!(text, "{count:6} unknown: {why}").unwrap();
+        }
+        text
+    }
+}
+
+fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
     let from = number("PODNET_PATH_FROM").unwrap_or(1);
     let all = from..from + number("PODNET_PATH_NETS").unwrap_or(nets);
     let seeds: Vec<u64> = number("PODNET_PATH_SEED").map_or_else(|| all.collect(), |seed| vec![seed]);
     let mut tally = Tally::default();
+    let mut shrunk = 0;
     for seed in seeds {
         let mut random = Random::new(seed);
-        let plan = plan::build(&mut random, taste);
-        let node = live(&plan);
-        let ids = ids(&plan);
-        let mut ports = BTreeMap::new();
-        let mut bridges = Vec::new();
-        for (host, id) in ids.iter().enumerate() {
-            for link in &node.links(*id).value {
-                ports.insert((host, link.ifindex.0), link.controller.is_some());
-                if matches!(link.kind, LinkKind::Bridge(_)) {
-                    bridges.push((host, link.ifindex.0));
+        let plan = plan::plan(&mut random, taste);
+        let shots: Vec<Shot> = (0..packets).map(|number| shot(&mut random, &plan, number)).collect();
+        for (number, mut told) in run(&plan.script, &shots).into_iter().enumerate() {
+            if let Some(wrong) = &mut told.wrong {
+                *wrong = format!("seed {seed} packet {number} {wrong}");
+                if shrunk < MOST_SHRUNK {
+                    shrunk += 1;
+                    wrong.push_str(&smaller(&plan, &shots[..=number], &format!("{name}-{seed}-{number}")));
                 }
             }
-        }
-        let wire = Wire::open(&plan.net, ports, bridges);
-        let shots: Vec<Shot> = (0..packets).map(|number| shot(&mut random, &plan, number)).collect();
-        let before = tally.wrong.len();
-        for (number, shot) in shots.iter().enumerate() {
-            // What packets before it taught the neighbour tables counts.
-            let node = live(&plan);
-            let found = predict(&node, shot, &ids, seed);
-            let round = Round { seed, number, plan: &plan, wire: &wire, ids: &ids };
-            if !tally.shoot(&round, shot, &found, false) {
-                tally.again += 1;
-                let shot = shot.again();
-                let found = predict(&live(&plan), &shot, &ids, seed);
-                tally.shoot(&round, &shot, &found, true);
+            if let Some(again) = &mut told.again {
+                *again = format!("seed {seed} packet {number} {again}");
             }
-        }
-        if tally.wrong.len() > before && std::env::var_os("PODNET_PATH_KEEP").is_some() {
-            tally.wrong.push(format!("kept: {:?}\n{}", plan.net.hosts, plan.log));
-            std::mem::forget(plan);
-            break;
+            tally.take(told);
         }
     }
+    if is_set("PODNET_PATH_TELL") {
+        let mut told = format!("{name}: {}", tally.summary());
+        for again in &tally.again {
+            writeln!(told, "    again: {again}").unwrap();
+        }
+        std::io::stderr().write_all(told.as_bytes()).unwrap();
+    }
     let told: Vec<&str> = tally.wrong.iter().take(60).map(String::as_str).collect();
-    assert!(
-        tally.wrong.is_empty(),
-        "{} of {} packets differ {:?} {:#?}\n{}",
-        tally.wrong.len(),
-        tally.sent,
-        tally.verdicts,
-        tally.unknown,
-        told.join("\n")
-    );
-    assert!(tally.again * 200 <= tally.sent, "{} of {} packets agreed only when sent again", tally.again, tally.sent);
+    assert!(tally.wrong.is_empty(), "{name}: {}\n{}", tally.summary(), told.join("\n"));
+    let again = tally.again.len();
+    assert!(again * 200 <= tally.sent, "{again} of {} packets agreed only when sent again", tally.sent);
     let unknown = tally.verdicts.get("unknown").copied().unwrap_or(0);
-    assert!(unknown * 50 <= tally.sent, "{unknown} of {} are unknown: {:#?}", tally.sent, tally.unknown);
-    assert!(
-        std::env::var_os("PODNET_PATH_TELL").is_none(),
-        "{} packets, all agree ({} again): {:?} {:#?}",
-        tally.sent,
-        tally.again,
-        tally.verdicts,
-        tally.unknown
-    );
+    assert!(unknown * 50 <= tally.sent, "{}", tally.summary());
+}
+
+/// What a mismatch is shrunk to, as text.
+fn smaller(plan: &Plan, shots: &[Shot], name: &str) -> String {
+    let differs = |script: &script::Script, shots: &[Shot]| {
+        run(script, shots).last().is_some_and(|told| told.wrong.is_some())
+    };
+    let (script, shots) = shrink::shrink(&plan.script, shots, &differs);
+    let text = script.text(&shots);
+    if is_set("PODNET_PATH_KEEP") {
+        let path = format!("{}/tests/path/fixtures/{name}.net", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(path, &text).unwrap();
+    }
+    format!("\n    shrunk to\n{text}")
 }
 
 #[test]
 fn routes_and_bridges() {
-    compare(Taste { faults: true, rules: false, policy: false }, 25, 20);
+    compare(Taste { faults: true, rules: false, policy: false }, "routes", 25, 20);
 }
 
 #[test]
 fn policy_rules_and_marks() {
-    compare(Taste { faults: true, rules: false, policy: true }, 25, 20);
+    compare(Taste { faults: true, rules: false, policy: true }, "policy", 25, 20);
 }
 
 #[test]
 fn rules_of_all_back_ends() {
-    compare(Taste { faults: false, rules: true, policy: false }, 25, 20);
+    compare(Taste { faults: false, rules: true, policy: false }, "rules", 25, 20);
 }
 
 #[test]
 fn all_at_once() {
-    compare(Taste { faults: true, rules: true, policy: true }, 25, 20);
+    compare(Taste { faults: true, rules: true, policy: true }, "all", 25, 20);
 }

@@ -55,7 +55,7 @@ impl Net {
             (0..count).map(|host| format!("pnt-path-{}-{number}-h{host}", std::process::id())).collect();
         let net = Self { hosts };
         let lines: String = net.hosts.iter().fold(String::new(), |lines, name| lines + "netns add " + name + "\n");
-        feed(Command::new("ip").args(["-batch", "-"]), &lines, true);
+        feed(Command::new("ip").args(["-batch", "-"]), &lines, true).unwrap();
         net
     }
 
@@ -78,39 +78,43 @@ impl Net {
     /// Lines of `ip`; those that the kernel refuses are left out.
     pub fn ip(&self, host: usize, lines: &str) {
         if !lines.is_empty() {
-            feed(Command::new("ip").args(["-n", &self.hosts[host], "-force", "-batch", "-"]), lines, false);
+            let _ = feed(Command::new("ip").args(["-n", &self.hosts[host], "-force", "-batch", "-"]), lines, false);
         }
     }
 
     /// `ipv4/ip_forward=1` and its like, below `/proc/sys/net`; what this kernel does not have is left out.
-    pub fn sysctls(&self, host: usize, settings: &[String]) {
+    pub fn sysctls(&self, host: usize, settings: &str) {
         self.within(host, || {
-            for setting in settings {
-                let (name, value) = setting.split_once('=').unwrap();
+            for setting in settings.lines() {
+                let Some((name, value)) = setting.split_once('=') else { continue };
                 let _ = fs::write(format!("/proc/sys/net/{name}"), value);
             }
         });
     }
 
     /// Feeds a program of the namespace.
-    pub fn feed(&self, host: usize, program: &[&str], text: &str, must: bool) -> bool {
-        self.within(host, || feed(Command::new(program[0]).args(&program[1..]), text, must))
+    pub fn feed(&self, host: usize, program: &[&str], text: &str) -> Result<(), String> {
+        self.within(host, || feed(Command::new(program[0]).args(&program[1..]), text, false))
     }
 }
 
 impl Drop for Net {
     fn drop(&mut self) {
         let lines: String = self.hosts.iter().fold(String::new(), |lines, name| lines + "netns del " + name + "\n");
-        feed(Command::new("ip").args(["-force", "-batch", "-"]), &lines, false);
+        let _ = feed(Command::new("ip").args(["-force", "-batch", "-"]), &lines, false);
     }
 }
 
-fn feed(command: &mut Command, text: &str, must: bool) -> bool {
+fn feed(command: &mut Command, text: &str, must: bool) -> Result<(), String> {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let fine = output.status.success();
+    if !fine && std::env::var_os("PODNET_PATH_REFUSED").is_some() {
+        let told = format!("refused {command:?}: {}\n{text}\n", String::from_utf8_lossy(&output.stderr));
+        std::io::stderr().write_all(told.as_bytes()).unwrap();
+    }
     assert!(fine || !must, "{command:?}: {}\n{text}", String::from_utf8_lossy(&output.stderr));
-    fine
+    if fine { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::net::{Net, Random};
+use crate::net::Random;
+use crate::script::Script;
 
 /// What a network is made of besides its links.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,11 @@ pub struct Segment {
     pub ends: Vec<End>,
 }
 
+/// A network that is not built yet.
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
-    pub net: Net,
+    pub script: Script,
     pub segments: Vec<Segment>,
-    /// What was done, line by line, for a report.
-    pub log: String,
 }
 
 impl Plan {
@@ -49,33 +50,16 @@ fn end(segment: usize, host: usize, link: String) -> End {
     End { host, link, v4, v6 }
 }
 
-/// Builds a network.
-pub fn build(random: &mut Random, taste: Taste) -> Plan {
+/// The address of the link by which a host is on a segment.
+pub fn mac(segment: usize, host: usize) -> String {
+    format!("02:00:00:00:{segment:02x}:{:02x}", host + 1)
+}
+
+/// Plans a network.
+pub fn plan(random: &mut Random, taste: Taste) -> Plan {
     let count = 2 + random.below(4);
-    let net = Net::new(count);
-    let base = [
-        "ipv4/ping_group_range=0 2147483647",
-        "ipv4/icmp_ratelimit=0",
-        "ipv6/icmp/ratelimit=0",
-        "ipv4/conf/all/send_redirects=0",
-        "ipv4/conf/default/send_redirects=0",
-        "ipv4/conf/all/accept_redirects=0",
-        "ipv4/conf/default/accept_redirects=0",
-        "ipv6/conf/default/accept_redirects=0",
-        "ipv6/conf/all/accept_redirects=0",
-        "ipv6/conf/all/accept_dad=0",
-        "ipv6/conf/default/accept_dad=0",
-        "ipv6/conf/default/dad_transmits=0",
-        "ipv6/conf/default/router_solicitations=0",
-        "ipv4/conf/all/rp_filter=0",
-        "ipv4/conf/default/rp_filter=0",
-    ];
-    let base: Vec<String> = base.iter().map(|line| (*line).to_owned()).collect();
-    for host in 0..count {
-        net.sysctls(host, &base);
-        net.ip(host, "link set lo up\n");
-    }
-    let mut plan = Plan { net, segments: Vec::new(), log: String::new() };
+    let mut plan = Plan::default();
+    plan.script.hosts = count;
     // A tree of segments, and sometimes one more.
     let mut joined = vec![0];
     let mut left: Vec<usize> = (1..count).collect();
@@ -102,30 +86,30 @@ pub fn build(random: &mut Random, taste: Taste) -> Plan {
 
 /// A pair between two hosts, or a bridge in the first with the others plugged in.
 fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize]) {
-    let names = &plan.net.hosts;
     let mut ends = Vec::new();
     let mut lines = String::new();
     let bridged = members.len() > 2 || random.percent(40);
     let center = members[0];
     if bridged {
         let bridge = format!("br{number}");
-        writeln!(lines, "link add {bridge} type bridge").unwrap();
+        writeln!(lines, "link add {bridge} address {} type bridge", mac(number, center)).unwrap();
         writeln!(lines, "link set {bridge} up").unwrap();
         ends.push(end(number, center, bridge.clone()));
         for host in &members[1..] {
             let (port, link) = (format!("p{number}h{host}"), format!("e{number}"));
-            writeln!(lines, "link add {port} type veth peer name {link} netns {}", names[*host]).unwrap();
+            writeln!(lines, "link add {port} type veth peer name {link} address {} netns @h{host}", mac(number, *host)).unwrap();
             writeln!(lines, "link set {port} master {bridge} up").unwrap();
             ends.push(end(number, *host, link));
         }
     } else {
         let (one, other) = (format!("v{number}a"), format!("v{number}b"));
-        writeln!(lines, "link add {one} type veth peer name {other} netns {}", names[members[1]]).unwrap();
+        let (own, far) = (mac(number, center), mac(number, members[1]));
+        writeln!(lines, "link add {one} address {own} type veth peer name {other} address {far} netns @h{}", members[1])
+            .unwrap();
         ends.push(end(number, center, one));
         ends.push(end(number, members[1], other));
     }
-    plan.net.ip(center, &lines);
-    writeln!(plan.log, "# h{center}\n{lines}").unwrap();
+    plan.script.add(center, "ip", &lines);
     for end in &ends {
         let mut lines = format!("link set {} up\naddr add {}/24 dev {}\n", end.link, end.v4, end.link);
         writeln!(lines, "addr add {}/64 dev {} nodad", end.v6, end.link).unwrap();
@@ -135,15 +119,7 @@ fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize
         if random.percent(15) {
             writeln!(lines, "addr add 10.{number}.0.{}/32 dev lo", 150 + end.host).unwrap();
         }
-        plan.net.ip(end.host, &lines);
-        // Who does not answer is given up soon.
-        let quick: Vec<String> = ["ipv4", "ipv6"]
-            .iter()
-            .flat_map(|family| ["retrans_time_ms=8", "mcast_solicit=2"].map(|set| (family, set)))
-            .map(|(family, set)| format!("{family}/neigh/{}/{set}", end.link))
-            .collect();
-        plan.net.sysctls(end.host, &quick);
-        writeln!(plan.log, "# h{}\n{lines}", end.host).unwrap();
+        plan.script.add(end.host, "ip", &lines);
     }
     plan.segments.push(Segment { number, ends });
 }
@@ -151,7 +127,7 @@ fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize
 /// The first hop from a host to each segment that it is not on: breadth first.
 fn next_hops(plan: &Plan, from: usize) -> Vec<(usize, End, End)> {
     let mut found = Vec::new();
-    let mut seen = vec![false; plan.net.hosts.len()];
+    let mut seen = vec![false; plan.script.hosts];
     seen[from] = true;
     // Host reached, and the first hop (own end, neighbour's end) there.
     let mut queue: Vec<(usize, Option<(End, End)>)> = vec![(from, None)];
@@ -261,12 +237,18 @@ fn configure(plan: &mut Plan, random: &mut Random, host: usize, taste: Taste) {
             }
         }
     }
-    plan.net.ip(host, &lines);
-    plan.net.sysctls(host, &settings);
-    writeln!(plan.log, "# h{host}\n{lines}{}", settings.join("\n")).unwrap();
+    plan.script.add(host, "ip", &lines);
+    plan.script.add(host, "sysctl", &settings.join("\n"));
     if taste.rules {
-        let told = crate::rules::random_rules(&plan.net, random, host, &ends);
-        plan.log.push_str(&told);
+        let ports: Vec<String> = plan
+            .segments
+            .iter()
+            .flat_map(|segment| segment.ends.iter().map(|end| (segment.number, end)))
+            .filter(|(number, _)| ends.iter().any(|end| end.link == format!("br{number}")))
+            .filter(|(_, end)| end.host != host)
+            .map(|(number, end)| format!("p{number}h{}", end.host))
+            .collect();
+        crate::rules::random_rules(&mut plan.script, random, &crate::rules::Around { host, ends: &ends, ports: &ports });
     }
 }
 

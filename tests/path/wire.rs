@@ -1,9 +1,11 @@
 //! Real packets: what is sent, who answers, and what each link of the network sees of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -12,6 +14,7 @@ use nix::sys::socket::{
     SockaddrIn, SockaddrIn6, SockaddrStorage, bind, connect, recv, recvfrom, recvmsg, send, sendmsg, setsockopt,
     socket, sockopt,
 };
+use nix::unistd::{Uid, setfsuid};
 
 use podnet::analyze::path::Tuple;
 
@@ -34,20 +37,25 @@ pub struct Seen {
 }
 
 /// What the sender saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Heard {
     Answer,
     Error(Errno),
+    #[default]
     Nothing,
 }
 
 /// What is sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shot {
     pub from: usize,
     pub tuple: Tuple,
     pub mark: u32,
     pub tos: u8,
+    /// The user that it is sent by.
+    pub uid: u32,
+    /// Bytes behind the header of UDP or of an echo, more than eight.
+    pub more: usize,
 }
 
 impl Shot {
@@ -61,11 +69,60 @@ impl Shot {
         }
         Self { tuple, ..*self }
     }
+
+    fn payload(&self) -> Vec<u8> {
+        let mut bytes = b"question".to_vec();
+        bytes.resize(8 + self.more, b'.');
+        bytes
+    }
+
+    /// With all headers.
+    pub fn length(&self) -> u32 {
+        let header = if self.tuple.destination.is_ipv6() { 40 } else { 20 };
+        let body = if self.tuple.protocol == 6 { 40 } else { 16 + self.more };
+        header + u32::try_from(body).unwrap()
+    }
+}
+
+impl fmt::Display for Shot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, tuple, mark, tos, uid, more } = self;
+        let Tuple { source, destination, protocol, source_port, destination_port } = tuple;
+        let (source_port, destination_port) = (source_port.unwrap(), destination_port.unwrap());
+        write!(f, "{from} {protocol} {source} {source_port} {destination} {destination_port} {mark} {tos} {uid} {more}")
+    }
+}
+
+impl FromStr for Shot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [from, protocol, source, source_port, destination, destination_port, mark, tos, uid, more] = words[..] else {
+            return Err(text.to_owned());
+        };
+        let tuple = Tuple {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            protocol: protocol.parse().unwrap(),
+            source_port: source_port.parse().ok(),
+            destination_port: destination_port.parse().ok(),
+        };
+        Ok(Self {
+            from: from.parse().unwrap(),
+            tuple,
+            mark: mark.parse().unwrap(),
+            tos: tos.parse().unwrap(),
+            uid: uid.parse().unwrap(),
+            more: more.parse().unwrap(),
+        })
+    }
 }
 
 struct Listeners {
     taps: OwnedFd,
-    tcp: Vec<TcpListener>,
+    /// Held open: they answer by themselves.
+    _tcp: Vec<TcpListener>,
     udp: Vec<(OwnedFd, bool)>,
 }
 
@@ -105,7 +162,7 @@ impl Wire {
                     });
                     let both = PORTS.iter().flat_map(|port| [(*port, false), (*port, true)]);
                     let udp = both.map(|(port, six)| (udp_server(port, six), six)).collect();
-                    Listeners { taps, tcp: tcp.into(), udp }
+                    Listeners { taps, _tcp: tcp.into(), udp }
                 })
             })
             .collect();
@@ -113,19 +170,18 @@ impl Wire {
     }
 
     /// Sends one packet and waits for what becomes of it.
-    pub fn shoot(&self, net: &Net, shot: &Shot) -> (Heard, Vec<Seen>) {
-        self.drain(&mut Vec::new());
+    pub fn shoot(&self, net: &Net, shot: &Shot) -> Watched {
+        self.drain(&mut Watched::default());
+        let mut seen = Watched::default();
         let client = match net.within(shot.from, || client(shot)) {
             Ok(client) => client,
             Err(error) => {
-                let mut seen = Vec::new();
                 self.drain(&mut seen);
-                return (Heard::Error(error), seen);
+                return Watched { heard: Heard::Error(error), ..seen };
             }
         };
         let begun = Instant::now();
         let mut last = Instant::now();
-        let mut seen = Vec::new();
         let mut heard = Heard::Nothing;
         while begun.elapsed() < LONGEST {
             if self.drain(&mut seen) || self.serve() {
@@ -144,10 +200,10 @@ impl Wire {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
-        (heard, seen)
+        Watched { heard, ..seen }
     }
 
-    fn drain(&self, seen: &mut Vec<Seen>) -> bool {
+    fn drain(&self, seen: &mut Watched) -> bool {
         let mut any = false;
         let mut buffer = [0u8; 2048];
         for (host, listeners) in self.hosts.iter().enumerate() {
@@ -160,12 +216,10 @@ impl Wire {
                 if kind == 3 && !is_port {
                     continue;
                 }
-                if let Some(tuple) = tuple(&buffer[..length]) {
-                    seen.push(Seen { host, ifindex, out: kind == 4, tuple });
+                match tuple(&buffer[..length]) {
+                    Some(tuple) => seen.frames.push(Seen { host, ifindex, out: kind == 4, tuple }),
+                    None => seen.others += usize::from(is_ip(&buffer[..length])),
                 }
-            }
-            for listener in &listeners.tcp {
-                while listener.accept().is_ok() {}
             }
         }
         any
@@ -175,7 +229,7 @@ impl Wire {
     fn serve(&self) -> bool {
         let mut any = false;
         for (fd, _) in self.hosts.iter().flat_map(|listeners| &listeners.udp) {
-            let mut buffer = [0u8; 64];
+            let mut buffer = [0u8; 2048];
             let mut space = nix::cmsg_space!([u8; 64]);
             let mut parts = [IoSliceMut::new(&mut buffer)];
             let Ok(message) =
@@ -184,8 +238,14 @@ impl Wire {
                 continue;
             };
             any = true;
+            let buffer_is_answer = message.iovs().next().is_some_and(|bytes| bytes.first() == Some(&b'!'));
             let Some(from) = message.address else { continue };
-            let answer = [std::io::IoSlice::new(b"answer")];
+            // As long as the question; an answer that went astray is not answered.
+            if buffer_is_answer {
+                continue;
+            }
+            let bytes = vec![b'!'; message.bytes];
+            let answer = [std::io::IoSlice::new(&bytes)];
             for control in message.cmsgs().unwrap() {
                 let sent = match control {
                     ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -210,10 +270,55 @@ impl Wire {
     }
 }
 
+/// What became of a packet.
+#[derive(Debug, Default)]
+pub struct Watched {
+    pub heard: Heard,
+    pub frames: Vec<Seen>,
+    /// Frames of IP that are not the packet's: errors, solicitations, resets.
+    pub others: usize,
+}
+
 struct Client {
     fd: OwnedFd,
     to: SockaddrStorage,
     is_tcp: bool,
+}
+
+/// A client of TCP lets the SYN-ACK come as far as its socket, and no further: what would follow it (an ACK, a
+/// FIN) is not predicted, and would count in rules. A reset goes through.
+#[expect(unsafe_code, reason = "nix has neither of these two options")]
+mod held_back {
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    fn step(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+        libc::sock_filter { code, jt, jf, k }
+    }
+
+    pub fn hold(fd: &OwnedFd) {
+        // The 14th byte of TCP's header has the flags; of those 4 is RST.
+        let mut program = [step(0x30, 0, 0, 13), step(0x45, 0, 1, 4), step(0x06, 0, 0, u32::MAX), step(0x06, 0, 0, 0)];
+        let filter = libc::sock_fprog { len: 4, filter: program.as_mut_ptr() };
+        let length = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap();
+        // SAFETY: the kernel copies the program, which lives until the call is over.
+        let done = unsafe {
+            libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const filter).cast(), length)
+        };
+        assert_eq!(done, 0);
+    }
+
+    /// How many packets were held back.
+    pub fn count(fd: &OwnedFd) -> u32 {
+        const SO_MEMINFO: libc::c_int = 55;
+        let mut info = [0u32; 9];
+        let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap();
+        // SAFETY: the kernel writes no more than `length` bytes, which `info` has.
+        let done = unsafe {
+            libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, info.as_mut_ptr().cast(), &raw mut length)
+        };
+        assert_eq!(done, 0);
+        info[8]
+    }
 }
 
 fn client(shot: &Shot) -> Result<Client, Errno> {
@@ -226,7 +331,12 @@ fn client(shot: &Shot) -> Result<Client, Errno> {
         (_, false) => (SockType::Datagram, Some(SockProtocol::Icmp)),
         (_, true) => (SockType::Datagram, Some(SockProtocol::IcmpV6)),
     };
+    // Of this thread alone, which ends with this.
+    setfsuid(Uid::from_raw(shot.uid));
     let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK, protocol)?;
+    if tuple.protocol == 6 {
+        held_back::hold(&fd);
+    }
     if shot.mark != 0 {
         setsockopt(&fd, sockopt::Mark, &shot.mark)?;
     }
@@ -246,11 +356,12 @@ fn client(shot: &Shot) -> Result<Client, Errno> {
         Ok(()) | Err(Errno::EINPROGRESS) => {}
         Err(error) => return Err(error),
     }
-    let echo: [u8; 16] = [if six { 128 } else { 8 }, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8];
+    let mut echo = vec![if six { 128 } else { 8 }, 0, 0, 0, 0, 0, 0, 1];
+    echo.extend(shot.payload());
     match tuple.protocol {
         6 => {}
         17 => {
-            send(fd.as_raw_fd(), b"question", MsgFlags::empty())?;
+            send(fd.as_raw_fd(), &shot.payload(), MsgFlags::empty())?;
         }
         _ => {
             send(fd.as_raw_fd(), &echo, MsgFlags::empty())?;
@@ -262,19 +373,27 @@ fn client(shot: &Shot) -> Result<Client, Errno> {
 impl Client {
     fn heard(&self) -> Heard {
         if self.is_tcp {
+            if held_back::count(&self.fd) > 0 {
+                return Heard::Answer;
+            }
             return match connect(self.fd.as_raw_fd(), &self.to) {
                 Ok(()) | Err(Errno::EISCONN) => Heard::Answer,
                 Err(Errno::EALREADY | Errno::EINPROGRESS) => Heard::Nothing,
                 Err(error) => Heard::Error(error),
             };
         }
-        let mut buffer = [0u8; 256];
+        let mut buffer = [0u8; 2048];
         match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
             Ok(_) => Heard::Answer,
             Err(Errno::EAGAIN) => Heard::Nothing,
             Err(error) => Heard::Error(error),
         }
     }
+}
+
+fn is_ip(bytes: &[u8]) -> bool {
+    // ARP's first byte is 0.
+    bytes.first().is_some_and(|byte| matches!(byte >> 4, 4 | 6))
 }
 
 /// Addresses and ports of a packet that is looked at: SYN and SYN-ACK, UDP, echos and their replies.

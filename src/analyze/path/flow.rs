@@ -16,6 +16,8 @@ pub(super) struct Flow {
     pub zone: u16,
     /// The flow's mark.
     pub mark: u32,
+    /// Whether it is in the table: its first packet has left the last hook of its namespace.
+    pub confirmed: bool,
     /// What nat has settled (also when it settled on no change).
     pub settled: Settled,
 }
@@ -40,7 +42,7 @@ pub(super) enum Side {
 
 impl Flow {
     pub fn new(original: Tuple, zone: u16) -> Self {
-        Self { original, reply: original.inverted(), zone, mark: 0, settled: Settled::default() }
+        Self { original, reply: original.inverted(), zone, mark: 0, confirmed: false, settled: Settled::default() }
     }
 
     /// Whether nat changed the source of its packets.

@@ -41,6 +41,13 @@ impl Walk<'_, '_> {
         let mut egress = None;
         let result = self.run(at, &mut egress, &mut before);
         self.told_hook(at, &before);
+        // `nf_confirm` is the very last at both.
+        if result.is_ok()
+            && matches!(at.hook, Hook::Input | Hook::Postrouting)
+            && let Some(flow) = self.flow_mut()
+        {
+            flow.confirmed = true;
+        }
         result.map(|()| egress)
     }
 
@@ -113,6 +120,18 @@ impl Walk<'_, '_> {
         Ok(found)
     }
 
+    /// nat stands at all four of its hooks as soon as one chain at any of them asks for it, and at none before
+    /// (`nf_nat_register_fn`).
+    fn has_nat(&self, place: Place) -> Result<bool, Stop> {
+        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
+        let sees = |family| match self.packet.family() {
+            Family::Ipv4 => matches!(family, TableFamily::Ip | TableFamily::Inet),
+            Family::Ipv6 => matches!(family, TableFamily::Ip6 | TableFamily::Inet),
+        };
+        let is_nat = |chain: &&Chain| chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat);
+        Ok(chains.value.iter().filter(is_nat).any(|chain| sees(chain.id.table.family)))
+    }
+
     fn ops(&self, place: Place, hook: Hook) -> Result<Vec<Op>, Stop> {
         let (nat, others): (Vec<Chain>, Vec<Chain>) = self
             .chains_at(place, hook)?
@@ -139,12 +158,15 @@ impl Walk<'_, '_> {
             ops.insert(index, (at, op));
             Ok(())
         };
+        let has_nat = self.has_nat(place)?;
         match hook {
             Hook::Prerouting | Hook::Output => {
                 insert(CONNTRACK, Op::Conntrack)?;
-                insert(NAT_DESTINATION, Op::Nat(nat))?;
+                if has_nat {
+                    insert(NAT_DESTINATION, Op::Nat(nat))?;
+                }
             }
-            Hook::Input | Hook::Postrouting => insert(NAT_SOURCE, Op::Nat(nat))?,
+            Hook::Input | Hook::Postrouting if has_nat => insert(NAT_SOURCE, Op::Nat(nat))?,
             _ => {}
         }
         Ok(ops.into_iter().map(|(_, op)| op).collect())

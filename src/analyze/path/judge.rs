@@ -60,6 +60,7 @@ pub(super) fn judge(courses: Vec<Course>, is_unfinished: bool) -> (Verdict, Vec<
         });
         match twin {
             Some(twin) => {
+                twin.counted.extend(course.counted);
                 twin.probability = twin.probability.zip(course.probability).map(|(one, other)| one + other);
             }
             None => merged.push(course),

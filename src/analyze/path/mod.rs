@@ -27,7 +27,7 @@ mod world;
 pub use ask::{AskError, Asked, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
-pub use types::{Acted, Arrival, Course, FlowState, Path, PlaceRef, Step, StepKind, Stop, Verdict};
+pub use types::{Acted, Arrival, Counted, Course, FlowState, Path, PlaceRef, Step, StepKind, Stop, Verdict};
 pub use world::Place;
 
 use std::net::IpAddr;
@@ -161,6 +161,6 @@ impl Walk<'_, '_> {
         let choices = self.chance.choices.clone();
         let probability = choices.iter().try_fold(1.0, |product, choice| Some(product * choice.probability?));
         let (there, back) = if arrived.is_some() { (there, self.steps) } else { (self.steps, Vec::new()) };
-        Course { probability, choices, verdict, there, back, arrived }
+        Course { probability, choices, verdict, there, back, arrived, counted: vec![self.counted] }
     }
 }

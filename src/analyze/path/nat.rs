@@ -28,6 +28,7 @@ impl Walk<'_, '_> {
         let Some(flow) = self.flow() else { return Ok(()) };
         // What the packet would be without a change of this side.
         let current = flow.reply.inverted();
+        let zone = flow.zone;
         let (own_address, own_port) = match side {
             Side::Source => (current.source, current.source_port),
             Side::Destination => (current.destination, current.destination_port),
@@ -40,7 +41,7 @@ impl Walk<'_, '_> {
             TranslationKind::Snat | TranslationKind::Dnat => match range.addresses {
                 None => own_address,
                 Some((min, max)) if min == max => min,
-                Some((min, max)) => picked(min, max, current.source, current.destination, range.persistent)?,
+                Some((min, max)) => picked((min, max), (current.source, current.destination), zone, range.persistent)?,
             },
         };
         let port = port(own_port, range, side, self.packet.tuple.has_ports());
@@ -62,9 +63,10 @@ impl Walk<'_, '_> {
     /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
     pub fn make_room(&mut self, place: Place) {
         let Tracking::Of { flow: own, .. } = self.tracking else { return };
-        let Some(reply) = self.flow().map(|flow| flow.reply) else { return };
+        let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return };
+        // In another zone the same addresses and ports are another flow's.
         let taken = self.flows.iter().enumerate().any(|(index, (at, other))| {
-            index != own && *at == place && (other.reply == reply || other.original == reply)
+            index != own && *at == place && other.zone == zone && (other.reply == reply || other.original == reply)
         });
         if taken && let Some(flow) = self.flow_mut() {
             flow.reply.destination_port = None;
@@ -158,20 +160,46 @@ fn port(own: Option<u16>, range: &NatRange, side: Side, has_ports: bool) -> Opti
 }
 
 /// One address of a range, by a hash of the flow's addresses. Mirrors `find_best_ips_proto`.
-fn picked(min: IpAddr, max: IpAddr, source: IpAddr, destination: IpAddr, persistent: bool) -> Result<IpAddr, Stop> {
-    let (IpAddr::V4(min), IpAddr::V4(max), IpAddr::V4(source), IpAddr::V4(destination)) =
-        (min, max, source, destination)
-    else {
-        return Err(Stop::unknown("which IPv6 address of a range is taken"));
+fn picked(
+    (min, max): (IpAddr, IpAddr),
+    (source, destination): (IpAddr, IpAddr),
+    zone: u16,
+    persistent: bool,
+) -> Result<IpAddr, Stop> {
+    // The kernel hashes the addresses as they stand in memory, IPv4 in the first of four words.
+    let words = |address: IpAddr| -> [u32; 4] {
+        match address {
+            IpAddr::V4(own) => [u32::from_ne_bytes(own.octets()), 0, 0, 0],
+            IpAddr::V6(own) => own.to_bits().to_be_bytes().as_chunks::<4>().0.try_into().map_or([0; 4], |words: [[u8; 4]; 4]| words.map(u32::from_ne_bytes)),
+        }
     };
-    // The kernel hashes the addresses as they stand in memory.
-    let word = |address: Ipv4Addr| u32::from_ne_bytes(address.octets());
-    let seed = if persistent { 0 } else { word(destination) };
-    let hash = jhash2([word(source), 0, 0, 0], seed);
-    let (first, last) = (min.to_bits(), max.to_bits());
-    let count = u64::from(last.saturating_sub(first)) + 1;
-    let off = u32::try_from((u64::from(hash) * count) >> 32).unwrap_or(0);
-    Ok(Ipv4Addr::from_bits(first.saturating_add(off)).into())
+    let four = min.is_ipv4();
+    if [max, source, destination].iter().any(|other| other.is_ipv4() != four) {
+        return Err(Stop::unknown("a range of addresses of another family"));
+    }
+    let last = if four { 0 } else { 3 };
+    let (min, max, source, destination) = (words(min), words(max), words(source), words(destination));
+    let seed = if persistent { 0 } else { destination.get(last).copied().unwrap_or(0) ^ u32::from(zone) };
+    let mut hash = jhash2(source, seed);
+    let mut found = [0u32; 4];
+    // Behind a word that is less than the last address's any value is within the range.
+    let mut is_free = false;
+    let all = found.iter_mut().zip(min).zip(max).zip(destination).take(last + 1);
+    for (((found, min), max), destination) in all {
+        let (low, count) = if is_free {
+            (0, u32::MAX)
+        } else {
+            (u32::from_be(min), u32::from_be(max).wrapping_sub(u32::from_be(min)).wrapping_add(1))
+        };
+        let off = u32::try_from((u64::from(hash) * u64::from(count)) >> 32).unwrap_or(0);
+        *found = low.wrapping_add(off).to_be();
+        is_free |= *found != max;
+        if !persistent {
+            hash ^= destination;
+        }
+    }
+    let bytes = found.map(u32::to_ne_bytes);
+    Ok(if four { IpAddr::from(bytes[0]) } else { IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(*bytes.as_flattened().first_chunk().unwrap_or(&[0; 16])))) })
 }
 
 /// `jhash2` of four words. Source: `linux/jhash.h`.

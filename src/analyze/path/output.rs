@@ -37,6 +37,8 @@ impl Walk<'_, '_> {
     pub fn send(&mut self, place: Place, oif: Option<IfIndex>) -> Result<Now, Stop> {
         self.tracking = Tracking::Not;
         self.zone = 0;
+        // Echos are answered by the kernel, whose sockets belong to nobody.
+        self.is_own = !(self.packet.is_answer && self.packet.tuple.is_echo());
         let mut why = if self.packet.is_answer { "it was sent there" } else { "it was asked for" }.to_owned();
         self.own_source(place)?;
         let mut found = self.world.route(place, &self.route_query(None, oif))?;

@@ -93,6 +93,23 @@ pub struct Course {
     pub back: Vec<Step>,
     /// Who gets the packet; `None` where nobody does.
     pub arrived: Option<Arrival>,
+    /// The rules whose counters it makes grow, each as often as it does, in the order of the way; several such
+    /// lists where courses that differ in nothing else were taken together.
+    #[serde(skip)]
+    pub counted: Vec<Vec<Counted>>,
+}
+
+/// A rule that matched, and so counted the packet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counted {
+    /// The namespace.
+    pub netns: NetnsId,
+    /// Its chain.
+    pub chain: ChainRef,
+    /// Its place in the chain, from 1.
+    pub number: u32,
+    /// Its handle, where its table gives rules any.
+    pub handle: Option<u64>,
 }
 
 /// Where a packet arrives.

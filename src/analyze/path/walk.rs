@@ -10,7 +10,7 @@ use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::Packet;
-use super::types::{Acted, PlaceRef, Step, StepKind, Stop};
+use super::types::{Acted, Counted, PlaceRef, Step, StepKind, Stop};
 use super::world::{Place, World};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
@@ -74,6 +74,8 @@ pub(super) struct Walk<'w, 'n> {
     pub zone: u16,
     /// What rules did at the hook that is being crossed.
     pub acted: Vec<Acted>,
+    /// The rules that counted the packet.
+    pub counted: Vec<Counted>,
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
     links: u32,
@@ -83,6 +85,10 @@ pub(super) struct Walk<'w, 'n> {
     pub assumed: Vec<String>,
     /// Whom IP hands it to next, as postrouting sees it.
     pub next_hop: Option<IpAddr>,
+    /// The link-layer address that the frame bears as its source.
+    pub mac: Option<MacAddr>,
+    /// Whether a socket of the namespace that it is in sends it.
+    pub is_own: bool,
     /// The link by which the packet came to where it arrived.
     pub came_by: Option<Link>,
 }
@@ -102,12 +108,15 @@ impl<'w, 'n> Walk<'w, 'n> {
             tracking: Tracking::Not,
             zone: 0,
             acted: Vec::new(),
+            counted: Vec::new(),
             places,
             steps: Vec::new(),
             links: 0,
             learned: Vec::new(),
             assumed: Vec::new(),
             next_hop: None,
+            mac: None,
+            is_own: false,
             came_by: None,
         }
     }
@@ -155,6 +164,7 @@ impl<'w, 'n> Walk<'w, 'n> {
         self.tracking = Tracking::Not;
         self.zone = 0;
         self.packet.uid = None;
+        self.is_own = false;
         if from != to {
             self.packet.mark = 0;
         }

@@ -22,6 +22,7 @@ impl Walk<'_, '_> {
             Some(next_hop) => self.neighbour(place, &link, next_hop)?,
             None => None,
         };
+        self.mac = Some(link.mac.clone());
         self.transmit(place, &link, mac)
     }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::register::Value;
 use crate::analyze::path::packet::{ICMP, ICMPV6, Packet, SCTP, TCP, Tuple, UDP};
 use crate::analyze::path::walk::{Crossing, Walk};
+use crate::model::ids::MacAddr;
 use crate::model::link::{Link, LinkKind};
 use crate::model::netfilter::expr::{Direction, PayloadBase};
 use crate::model::netfilter::words::key;
@@ -54,8 +55,15 @@ fn transport(packet: &Packet, at: usize) -> Option<u8> {
     }
 }
 
-/// Bytes of a packet; `None` where it is too short to have them, which ends a rule.
-pub(super) fn payload(packet: &Packet, base: PayloadBase, offset: u32, length: u32) -> Option<Value> {
+/// Bytes of a packet, whose frame bears an address as its source; `None` where it is too short to have them, which
+/// ends a rule.
+pub(super) fn payload(
+    packet: &Packet,
+    mac: Option<&MacAddr>,
+    base: PayloadBase,
+    offset: u32,
+    length: u32,
+) -> Option<Value> {
     let (from, count) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?.min(64));
     let all = from..from.saturating_add(count);
     let size = usize::try_from(packet.length).ok()?;
@@ -66,7 +74,18 @@ pub(super) fn payload(packet: &Packet, base: PayloadBase, offset: u32, length: u
             Some(Value::partly(all.map(|at| transport(packet, at))))
         }
         PayloadBase::Network | PayloadBase::Transport => None,
-        PayloadBase::Link | PayloadBase::Inner | PayloadBase::Tunnel => Some(Value::unknown(count)),
+        PayloadBase::Link => Some(Value::partly(all.map(|at| frame(packet, mac, at)))),
+        PayloadBase::Inner | PayloadBase::Tunnel => Some(Value::unknown(count)),
+    }
+}
+
+/// Bytes of an Ethernet header.
+fn frame(packet: &Packet, mac: Option<&MacAddr>, at: usize) -> Option<u8> {
+    let kind = if packet.family() == Family::Ipv4 { [0x08, 0x00] } else { [0x86, 0xdd] };
+    match at {
+        6..12 => mac.and_then(|mac| mac.0.get(at - 6).copied()),
+        12 | 13 => kind.get(at - 12).copied(),
+        _ => None,
     }
 }
 
@@ -97,6 +116,13 @@ fn family_number(family: Family) -> u8 {
 }
 
 impl Walk<'_, '_> {
+    /// `PACKET_*`: what a bridge hands to IP's hooks counts as for this host.
+    pub(super) fn packet_type(&self, at: &Crossing) -> u16 {
+        const HOST: u16 = 0;
+        const MULTICAST: u16 = 2;
+        if at.input.is_some() && self.packet.tuple.destination.is_multicast() { MULTICAST } else { HOST }
+    }
+
     /// `meta`; `None` ends the rule.
     pub(super) fn meta(&self, at: &Crossing, number: u32) -> Option<Value> {
         let (input, output) = (at.input.as_ref(), at.output.as_ref());
@@ -117,9 +143,18 @@ impl Walk<'_, '_> {
             7 => name(output),
             8 => kind(input)?,
             9 => kind(output)?,
-            10 if !packet.is_answer => Value::of(packet.uid?.to_ne_bytes()),
+            // Whose the socket is that answers, nothing tells; what is not sent here has none.
+            10 => match packet.uid {
+                Some(uid) => Value::of(uid.to_ne_bytes()),
+                None if self.is_own => unknown(),
+                None => return None,
+            },
             key::META_NFPROTO => Value::of([family_number(packet.family())]),
             key::META_L4PROTO => Value::of([packet.tuple.protocol]),
+            19 => {
+                let kind = self.packet_type(at).to_ne_bytes();
+                Value::of(if cfg!(target_endian = "little") { [kind[0]] } else { [kind[1]] })
+            }
             21 => Value::of(input?.group.to_ne_bytes()),
             22 => Value::of(output?.group.to_ne_bytes()),
             _ => unknown(),

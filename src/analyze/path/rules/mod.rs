@@ -13,7 +13,7 @@ mod target;
 mod xt;
 
 use super::nat::Mapping;
-use super::types::Stop;
+use super::types::{Counted, Stop};
 use super::walk::{Crossing, Walk};
 use super::world::World;
 use crate::model::issue::Section;
@@ -72,8 +72,8 @@ impl Walk<'_, '_> {
             left = left.checked_sub(1).ok_or_else(|| Stop::unknown(format!("{} has too many rules", base.id.name)))?;
             let chain = frame.chain.clone();
             let effect = match &rule.body {
-                Body::Xt(xt) => self.xt_rule(at, &chain, xt)?,
-                Body::Nft(exprs) => self.nft_rule(at, &chain, exprs)?,
+                Body::Xt(xt) => self.xt_rule(at, &chain, rule, xt)?,
+                Body::Nft(exprs) => self.nft_rule(at, &chain, rule, exprs)?,
             };
             let told = |walk: &mut Self, did: String| walk.act(at, &base.id, &chain, Some(rule), did);
             match effect {
@@ -121,6 +121,12 @@ impl Walk<'_, '_> {
             }
             _ => Ok(Ruling::Accept),
         }
+    }
+
+    /// A rule's counter grows.
+    fn count(&mut self, at: &Crossing, chain: &ChainRef, rule: &Rule) {
+        let netns = at.place.netns;
+        self.counted.push(Counted { netns, chain: chain.clone(), number: rule.number, handle: rule.handle });
     }
 
     fn opened(&self, at: &Crossing, chain: ChainRef) -> Result<Frame, Stop> {

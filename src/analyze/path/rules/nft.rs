@@ -15,6 +15,7 @@ use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::World;
 use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::expr::{BitwiseOp, Compare, Data, Expr, Nat, NatKind, Register, Verdict};
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::Set;
 use crate::model::netfilter::words::key;
 use crate::model::netfilter::xt::targets::NatRange;
@@ -41,10 +42,20 @@ fn length(bytes: u32) -> usize {
 }
 
 impl Walk<'_, '_> {
-    pub(super) fn nft_rule(&mut self, at: &Crossing, chain: &ChainRef, exprs: &[Expr]) -> Result<Effect, Stop> {
+    pub(super) fn nft_rule(
+        &mut self,
+        at: &Crossing,
+        chain: &ChainRef,
+        rule: &Rule,
+        exprs: &[Expr],
+    ) -> Result<Effect, Stop> {
         let mut registers = Registers::default();
         let mut did: Option<String> = None;
         for expr in exprs {
+            if let Expr::Counter(_) = expr {
+                self.count(at, chain, rule);
+                continue;
+            }
             match self.nft_step(at, chain, &mut registers, expr)? {
                 Step::On => {}
                 Step::Break => break,
@@ -108,7 +119,7 @@ impl Walk<'_, '_> {
                 registers.set(*to, &value);
                 Step::On
             }
-            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, *base, *offset, *length)),
+            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, self.mac.as_ref(), *base, *offset, *length)),
             Expr::Meta { to, key } => load(*to, self.meta(at, *key)),
             Expr::Ct { to, key, direction } => load(*to, self.ct(*key, *direction)),
             Expr::Fib { to, result, flags } => {

@@ -9,10 +9,11 @@ use crate::analyze::notation::save;
 use crate::analyze::path::flow::Tracking;
 use crate::analyze::path::packet::{ICMP, ICMPV6, SCTP, TCP, UDP};
 use crate::analyze::path::types::Stop;
-use crate::analyze::path::walk::{Crossing, Walk};
+use crate::analyze::path::walk::{Crossing, LOOPBACK, Walk};
 use crate::model::ids::Mark;
 use crate::model::link::Link;
 use crate::model::netfilter::chain::ChainRef;
+use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::Family;
 use crate::model::netfilter::xt::matches::{
     Conntrack, Icmp, Match, Owner, Physdev, Ports, Range, Statistic, Tcp, TtlTest,
@@ -58,7 +59,13 @@ fn is_link(name: &ByteText, link: Option<&Link>) -> bool {
 }
 
 impl Walk<'_, '_> {
-    pub(super) fn xt_rule(&mut self, at: &Crossing, chain: &ChainRef, rule: &XtRule) -> Result<Effect, Stop> {
+    pub(super) fn xt_rule(
+        &mut self,
+        at: &Crossing,
+        chain: &ChainRef,
+        own: &Rule,
+        rule: &XtRule,
+    ) -> Result<Effect, Stop> {
         if !self.xt_header(at, &rule.header) {
             return Ok(Effect::Next);
         }
@@ -67,6 +74,7 @@ impl Walk<'_, '_> {
                 return Ok(Effect::Next);
             }
         }
+        self.count(at, chain, own);
         self.xt_target(&rule.target)
     }
 
@@ -138,18 +146,24 @@ impl Walk<'_, '_> {
                 asked(range.source.as_ref(), |range| within(tuple.source, range.min, range.max))
                     && asked(range.destination.as_ref(), |range| within(tuple.destination, range.min, range.max))
             }
+            // Only of what came in by a link that has such addresses.
+            Match::Mac(test) => {
+                let has_one = at.input.as_ref().is_some_and(|link| link.ifindex != LOOPBACK);
+                let own = self.mac.as_ref().filter(|_| has_one);
+                own.is_some_and(|own| is(test, own.0 == test.value))
+            }
             Match::Length(test) => {
                 // ip6tables counts what follows the header, with extension headers.
                 let length = self.packet.length;
                 is(test, u32::from(test.value.min) <= length && length <= u32::from(test.value.max))
             }
-            Match::Pkttype(test) => is(test, test.value == 0),
+            Match::Pkttype(test) => is(test, test.value == self.packet_type(at)),
             Match::Ttl(test) => xt_ttl(*test, self.packet.ttl),
             Match::Dscp(test) => is(test, self.packet.tos >> 2 == test.value),
             // The way back is not looked up yet.
             Match::Rpfilter(asked) => self.open(in_words()) != asked.invert,
             // What hangs on a rate, or on what a simulated packet does not have.
-            Match::Limit(_) | Match::Hashlimit(_) | Match::Mac(_) | Match::Tcpmss(_) | Match::Socket(_) => {
+            Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => {
                 self.open(in_words())
             }
             Match::Unknown(_) => {
@@ -239,40 +253,45 @@ impl Walk<'_, '_> {
             && (wanted.expires.is_none() || self.open(in_words()))
     }
 
-    /// Bits of `IPS_*`: those of nat are known, the others hang on what came before.
+    /// Bits of `IPS_*`. NONE (0) never holds, for no bit of it is ever set (`conntrack_mt`).
     fn xt_status(&mut self, test: Option<&Test<u32>>, in_words: &dyn Fn() -> String) -> bool {
         let Some(test) = test else { return true };
         let (bits, known) = self.status_bits();
-        if test.value & !known == 0 {
-            // NONE (0) asks that no bit be set, of which more than nat's count.
-            if test.value != 0 {
-                return is(test, bits & test.value != 0);
-            }
-        } else if bits & test.value & known != 0 {
+        if bits & test.value != 0 {
             return is(test, true);
         }
-        self.open(in_words())
+        if test.value & !known == 0 { is(test, false) } else { self.open(in_words()) }
     }
 
-    /// `IPS_*`, and which of them are known.
+    /// `IPS_*`, and which of them are known: all but whether somebody expected the flow.
     pub(super) fn status_bits(&self) -> (u32, u32) {
+        const EXPECTED: u32 = 1 << 0;
         const SEEN_REPLY: u32 = 1 << 1;
+        const CONFIRMED: u32 = 1 << 3;
         const SRC_NAT: u32 = 1 << 4;
         const DST_NAT: u32 = 1 << 5;
+        const SRC_NAT_DONE: u32 = 1 << 7;
+        const DST_NAT_DONE: u32 = 1 << 8;
+        /// A helper, and whether it is offloaded, hang on rules that may have set them.
+        const SET_BY_RULES: u32 = 1 << 13 | 1 << 14;
         let Some(flow) = self.flow() else { return (0, 0) };
         let bit = |holds: bool, bit: u32| if holds { bit } else { 0 };
         let bits = bit(flow.source_translated(), SRC_NAT)
             | bit(flow.destination_translated(), DST_NAT)
+            | bit(flow.settled.source, SRC_NAT_DONE)
+            | bit(flow.settled.destination, DST_NAT_DONE)
+            | bit(flow.confirmed, CONFIRMED)
             | bit(self.is_reply(), SEEN_REPLY);
-        (bits, SRC_NAT | DST_NAT | SEEN_REPLY)
+        (bits, !(EXPECTED | SET_BY_RULES))
     }
 
     fn xt_owner(&mut self, owner: &Owner, in_words: &dyn Fn() -> String) -> bool {
-        let Some(uid) = self.packet.uid.filter(|_| !self.packet.is_answer) else {
-            // Without a socket only what is turned around holds; the kernel's own answers may have one.
-            if self.packet.is_answer && self.flows.is_empty() {
+        let Some(uid) = self.packet.uid else {
+            // Whose the socket is that answers, nothing tells.
+            if self.is_own {
                 return self.open(in_words());
             }
+            // Without a socket only what is turned around holds.
             return owner.user.is_none_or(|test| test.not)
                 && owner.group.is_none_or(|test| test.not)
                 && owner.socket.is_none_or(|exists| !exists);

@@ -1,0 +1,298 @@
+//! One network, packet by packet: what podnet predicts, what the kernel does, and whether they agree.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use podnet::analyze::path::{Course, Packet, Path, Place, Question, StepKind, Tuple, Verdict, packet, path};
+use podnet::collect::live::{LiveNode, LiveOptions};
+use podnet::model::ids::NetnsId;
+use podnet::model::link::LinkKind;
+use podnet::model::view::NodeView;
+
+use crate::counters::{Counts, Oracle, grown, predicted};
+use crate::net::Net;
+use crate::script::Script;
+use crate::wire::{Heard, Seen, Shot, Watched, Wire};
+
+/// The source ports of a network's packets, one each, begin here.
+pub const FIRST_PORT: u16 = 20_000;
+
+/// What came out of one packet.
+#[derive(Default)]
+pub struct Told {
+    pub verdict: &'static str,
+    /// Why it could not be told.
+    pub unknown: Option<String>,
+    /// How it differed the first time, where it agreed when it was sent again.
+    pub again: Option<String>,
+    pub wrong: Option<String>,
+    /// Whether the counters were compared exactly; `None` where they could not be.
+    pub exact: Option<bool>,
+}
+
+/// What the links saw, without those that podnet does not tell of.
+type Frames = Vec<(usize, u32, bool, Tuple)>;
+
+fn live(net: &Net) -> LiveNode {
+    LiveNode::open(&LiveOptions {
+        proc_root: "/proc".into(),
+        host_netns: Some(net.path(0).into()),
+        endpoint: None,
+        env_endpoint: None,
+        timeout: Duration::from_secs(1),
+        now: "2026-01-01T00:00:00Z".parse().unwrap(),
+    })
+    .unwrap()
+}
+
+fn predict(net: &Net, shot: &Shot, ids: &[NetnsId]) -> Result<Path, String> {
+    let node = live(net);
+    let tuple = shot.tuple;
+    let packet = Packet {
+        tuple,
+        is_answer: false,
+        icmp: packet::echo(tuple.protocol, false),
+        mark: shot.mark,
+        tos: shot.tos,
+        ttl: 64,
+        length: shot.length(),
+        uid: Some(shot.uid),
+    };
+    let from = Place { node: 0, netns: ids[shot.from] };
+    let (found, issues) = path(&[&node], &Question { from, packet, bound_to: None });
+    if issues.is_empty() { Ok(found) } else { Err(format!("{issues:?}")) }
+}
+
+fn frames_of(course: &Course, path: &Path, ids: &[NetnsId]) -> Frames {
+    let mut frames = Vec::new();
+    for step in course.there.iter().chain(&course.back) {
+        let host = ids.iter().position(|id| *id == path.places[step.place].netns).unwrap();
+        match &step.what {
+            StepKind::Out { link, tuple } => frames.push((host, link.ifindex.0, true, *tuple)),
+            StepKind::In { link, tuple } => frames.push((host, link.ifindex.0, false, *tuple)),
+            _ => {}
+        }
+    }
+    frames.sort();
+    frames
+}
+
+/// Each predicted frame was seen, and no other: a port that is drawn may be any.
+fn same(predicted: &Frames, seen: &Frames, bridges: &[(usize, u32)]) -> bool {
+    let agree = |one: &(usize, u32, bool, Tuple), other: &(usize, u32, bool, Tuple)| {
+        let any = |one: Option<u16>, other: Option<u16>| one.is_none() || one == other;
+        (one.0, one.1, one.2) == (other.0, other.1, other.2)
+            && (one.3.source, one.3.destination, one.3.protocol)
+                == (other.3.source, other.3.destination, other.3.protocol)
+            && any(one.3.source_port, other.3.source_port)
+            && any(one.3.destination_port, other.3.destination_port)
+    };
+    let mut left = seen.clone();
+    let mut predicted: Vec<_> = predicted.iter().collect();
+    predicted.sort_by_key(|frame| frame.3.source_port.is_none() || frame.3.destination_port.is_none());
+    for one in predicted {
+        match left.iter().position(|other| agree(one, other)) {
+            Some(at) => drop(left.remove(at)),
+            None => return false,
+        }
+    }
+    // A translated frame within a bridge shows on the bridge itself while its new neighbour is being asked for.
+    left.iter().all(|frame| frame.2 && bridges.contains(&(frame.0, frame.1)))
+}
+
+fn fits(course: &Course, heard: &Heard) -> bool {
+    match &course.verdict {
+        Verdict::Answered => *heard == Heard::Answer,
+        // A socket for echos looks at the id alone, not at who answers.
+        Verdict::Unanswered { why } if why.starts_with("the answer comes from") => {
+            *heard != Heard::Answer || matches!(course.there[0].what, StepKind::Sent { tuple, .. } if tuple.is_echo())
+        }
+        Verdict::Rejected { .. } | Verdict::Unanswered { .. } | Verdict::Dropped { .. } => *heard != Heard::Answer,
+        Verdict::Varies { .. } | Verdict::Unknown { .. } => false,
+    }
+}
+
+/// Whether all that crossed rules is the packet and its answer, so that counters can be told to the last one.
+fn is_alone(course: &Course, watched: &Watched) -> bool {
+    // Errors and resets cross rules too, and may end in them before a link sees them.
+    let is_quiet = match &course.verdict {
+        Verdict::Answered | Verdict::Dropped { .. } => true,
+        Verdict::Unanswered { why } => !why.starts_with("the answer"),
+        _ => false,
+    };
+    // IPv6 asks for neighbours by packets that cross rules.
+    let mut steps = course.there.iter().chain(&course.back);
+    let asks = steps.any(|step| match &step.what {
+        StepKind::Neighbour { address, how, .. } => address.is_ipv6() && !how.starts_with("the neighbour table"),
+        _ => false,
+    });
+    is_quiet && !asks && watched.others == 0
+}
+
+/// The rules that matched are those that podnet named; whether that was to the last one.
+fn counters_fit(course: &Course, watched: &Watched, ids: &[NetnsId], grew: &Counts) -> (bool, bool) {
+    let alone = is_alone(course, watched);
+    let fits = course.counted.iter().any(|counted| {
+        let wanted = predicted(counted, ids);
+        if alone {
+            wanted == *grew
+        } else {
+            wanted.iter().all(|(rule, count)| grew.get(rule).is_some_and(|grew| grew >= count))
+        }
+    });
+    (fits, alone)
+}
+
+struct Round<'r> {
+    net: &'r Net,
+    wire: Wire,
+    ids: Vec<NetnsId>,
+    oracle: Oracle,
+}
+
+impl Round<'_> {
+    /// Sends a packet for real. How it differs; else whether its counters were compared exactly.
+    fn shoot(&self, shot: &Shot, found: &Path, counts: &mut Counts) -> Result<Option<bool>, String> {
+        *counts = self.oracle.read(self.net);
+        let watched = self.wire.shoot(self.net, shot);
+        let after = self.oracle.read(self.net);
+        let grew = grown(counts, &after);
+        *counts = after;
+        // What another packet's sender or receiver still sends is not this one's.
+        let own = shot.tuple.source_port;
+        let is_others = |port: Option<u16>| {
+            port != own && port.is_some_and(|port| port >= FIRST_PORT && (port - FIRST_PORT) % 500 < 20)
+        };
+        let mut frames: Frames = watched
+            .frames
+            .iter()
+            .filter(|seen| !is_others(seen.tuple.source_port) && !is_others(seen.tuple.destination_port))
+            .map(|Seen { host, ifindex, out, tuple }| (*host, *ifindex, *out, *tuple))
+            .collect();
+        frames.sort();
+        let mut exact = None;
+        let mut counters_differ = false;
+        for course in &found.courses {
+            if matches!(course.verdict, Verdict::Unknown { .. }) {
+                return Ok(None);
+            }
+            if fits(course, &watched.heard) && same(&frames_of(course, found, &self.ids), &frames, &self.wire.bridges) {
+                let (fit, alone) = counters_fit(course, &watched, &self.ids, &grew);
+                if fit {
+                    exact = Some(alone);
+                    break;
+                }
+                counters_differ = true;
+            }
+        }
+        if exact.is_some() {
+            return Ok(exact);
+        }
+        let course = &found.courses[0];
+        let mut text = format!("{shot}\n    heard {:?}\n    podnet {:?} ({} courses)\n", watched.heard, course.verdict, found.courses.len());
+        if counters_differ {
+            let wanted: Vec<Counts> = course.counted.iter().map(|counted| predicted(counted, &self.ids)).collect();
+            writeln!(text, "    counters: predicted {wanted:?}\n    grew {grew:?} (alone: {})", is_alone(course, &watched)).unwrap();
+        } else {
+            writeln!(text, "    predicted\n{}    seen\n{}", told(&frames_of(course, found, &self.ids)), told(&frames)).unwrap();
+        }
+        for step in course.there.iter().chain(&course.back) {
+            writeln!(text, "      {} {}", found.places[step.place].name, words(&step.what)).unwrap();
+        }
+        Err(text)
+    }
+
+    fn one(&self, shot: &Shot, counts: &mut Counts) -> Told {
+        let found = match predict(self.net, shot, &self.ids) {
+            Ok(found) => found,
+            Err(issues) => return Told { wrong: Some(issues), ..Told::default() },
+        };
+        let mut outcome = Told { verdict: name(&found.verdict), ..Told::default() };
+        if let Verdict::Unknown { because } = &found.verdict {
+            outcome.unknown = Some(because.clone());
+        }
+        match self.shoot(shot, &found, counts) {
+            Ok(exact) => outcome.exact = exact,
+            Err(wrong) => {
+                // Once more: then all that the first one began has ended.
+                let shot = shot.again();
+                match predict(self.net, &shot, &self.ids) {
+                    Ok(found) => match self.shoot(&shot, &found, counts) {
+                        Ok(_) => outcome.again = Some(wrong),
+                        Err(second) => outcome.wrong = Some(if second.len() > wrong.len() { second } else { wrong }),
+                    },
+                    Err(issues) => outcome.wrong = Some(issues),
+                }
+            }
+        }
+        outcome
+    }
+}
+
+fn told(frames: &Frames) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (host, link, out, tuple) in frames {
+        let way = if *out { "out" } else { "in" };
+        let Tuple { source, destination, protocol, source_port, destination_port } = tuple;
+        let port = |port: Option<u16>| port.map_or_else(|| "?".to_owned(), |port| port.to_string());
+        let (from, to) = (port(*source_port), port(*destination_port));
+        let line = format!("h{host} link {link} {way} {source} {from} > {destination} {to} protocol {protocol}");
+        *counts.entry(line).or_default() += 1;
+    }
+    counts.iter().fold(String::new(), |text, (line, count)| text + &format!("      {count} {line}\n"))
+}
+
+fn words(step: &StepKind) -> String {
+    match step {
+        StepKind::Hooked { hook, in_bridge, state, rules } => {
+            let rules: Vec<String> = rules
+                .iter()
+                .map(|acted| {
+                    let text = acted.rule.as_ref().map_or_else(String::new, |rule| rule.text.to_string());
+                    format!("[{} {}: {text} -> {}]", acted.base.table.name, acted.base.name, acted.did)
+                })
+                .collect();
+            format!("{hook} (in bridge: {in_bridge}) {state:?} {}", rules.join(" "))
+        }
+        StepKind::Routed { link, gateway, .. } => {
+            format!("routed by {:?} to {gateway:?}", link.as_ref().map(|link| &link.name))
+        }
+        StepKind::Out { link, .. } => format!("out {}", link.name),
+        StepKind::In { link, .. } => format!("in {}", link.name),
+        other => serde_json::to_string(other).unwrap(),
+    }
+}
+
+fn name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Answered => "answered",
+        Verdict::Unanswered { .. } => "unanswered",
+        Verdict::Dropped { .. } => "dropped",
+        Verdict::Rejected { .. } => "rejected",
+        Verdict::Varies { .. } => "varies",
+        Verdict::Unknown { .. } => "unknown",
+    }
+}
+
+/// Builds a network and sends packets through it, each when what is left of the one before has been looked at.
+pub fn run(script: &Script, shots: &[Shot]) -> Vec<Told> {
+    let net = script.build();
+    let node = live(&net);
+    let id = |host| podnet::collect::handle::NetnsHandle::open(net.path(host).as_ref()).unwrap().id;
+    let ids: Vec<NetnsId> = (0..net.hosts.len()).map(id).collect();
+    let mut ports = BTreeMap::new();
+    let mut bridges = Vec::new();
+    for (host, id) in ids.iter().enumerate() {
+        for link in &node.links(*id).value {
+            ports.insert((host, link.ifindex.0), link.controller.is_some());
+            if matches!(link.kind, LinkKind::Bridge(_)) {
+                bridges.push((host, link.ifindex.0));
+            }
+        }
+    }
+    let wire = Wire::open(&net, ports, bridges);
+    let round = Round { net: &net, wire, ids, oracle: Oracle::of(script) };
+    let mut counts = round.oracle.read(&net);
+    shots.iter().map(|shot| round.one(shot, &mut counts)).collect()
+}
