@@ -124,6 +124,7 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             let state = state.map_or("", |state| match state {
                 FlowState::New => ", flow new",
                 FlowState::Established => ", flow established",
+                FlowState::Related => ", flow related",
                 FlowState::Untracked => ", untracked",
                 FlowState::Invalid => ", invalid",
             });
@@ -133,6 +134,18 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             for acted in rules.iter().filter(|acted| style.wide || !acted.did.starts_with("to ")) {
                 tell_rule(acted, story);
             }
+        }
+        StepKind::Tracked { flow, is_reply } => {
+            let way = if *is_reply { "an answer of " } else { "" };
+            let text = format!("{way}flow {} ({}): {}", flow.id, flow.state.words(), flow.original);
+            story.step(1, "conntrack", text, format!("answers come as {}", flow.reply));
+        }
+        StepKind::FromOutside { tuple, how } => {
+            story.step(1, "outside", format!("{tuple} comes in"), escape(how));
+        }
+        StepKind::ToOutside { link } => {
+            let text = format!("leaves by {}", escape(&link.name.to_string()));
+            story.step(1, "outside", text, "what is beyond was not asked");
         }
         StepKind::Neighbour { address, mac, how } => {
             story.step(1, "neighbour", format!("{address} is at {mac}"), escape(how));

@@ -226,7 +226,7 @@ fn predict(node: &LiveNode, shot: &Shot, ids: &[NetnsId], seed: u64) -> Path {
         uid: Some(0),
     };
     let from = Place { node: 0, netns: ids[shot.from] };
-    let (found, issues) = path(&[node], &Question { from, packet, bound_to: None });
+    let (found, issues) = path(&[node], &Question::new(from, packet));
     let told = || serde_json::to_string_pretty(&found.courses[0]).unwrap();
     assert!(issues.is_empty(), "seed {seed} {shot:?}: {issues:?}\n{}", told());
     found

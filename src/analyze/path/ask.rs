@@ -78,7 +78,7 @@ pub fn ask(nodes: &[&dyn NodeView], asked: &Asked) -> Result<Answer<Path>, AskEr
     let from = sender(nodes, asked, &mut gathered)?;
     let to = target(nodes, asked, &mut gathered)?;
     let packet = packet(asked, &to)?;
-    let (mut data, issues) = path(nodes, &Question { from, packet, bound_to: None });
+    let (mut data, issues) = path(nodes, &Question::new(from, packet));
     name_places(nodes, &mut data);
     // Whom it is about was found; what else of the node could not be read is told where it mattered.
     let mut gathered = Gathered { issues, bad: false };

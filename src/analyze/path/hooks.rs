@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::flow::{Flow, Side, Tracking};
-use super::packet::{ICMPV6, Packet, UDP};
+use super::packet::{ICMPV6, Packet, SCTP, TCP, UDP};
 use super::rules::Ruling;
 use super::types::{Acted, StepKind, Stop};
 use super::walk::{Crossing, Egress, Walk};
@@ -49,7 +49,7 @@ impl Walk<'_, '_> {
             return;
         }
         let rules = std::mem::take(&mut self.acted);
-        let state = self.tracking.state();
+        let state = self.flow_state();
         let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules };
         self.step(at.place, what, Some(before));
     }
@@ -59,7 +59,7 @@ impl Walk<'_, '_> {
             let entered = self.packet.clone();
             let mut reroutes = false;
             match op {
-                Op::Conntrack => self.track(at.place),
+                Op::Conntrack => self.track(at.place)?,
                 Op::Nat(chains) => {
                     self.nat(at, &chains)?;
                     reroutes = entered.tuple.destination != self.packet.tuple.destination;
@@ -190,29 +190,65 @@ impl Walk<'_, '_> {
     }
 
     /// Conntrack looks the packet up, or begins a flow. Mirrors `nf_conntrack_in`.
-    fn track(&mut self, place: Place) {
+    fn track(&mut self, place: Place) -> Result<(), Stop> {
         if self.tracking != Tracking::Not {
-            return;
+            return Ok(());
         }
         // Neighbour discovery and group membership are never tracked (`noct_valid_new`).
         if self.packet.tuple.protocol == ICMPV6 && matches!(self.packet.icmp, Some(130..=137 | 143)) {
             self.tracking = Tracking::Untracked;
-            return;
+            return Ok(());
+        }
+        // Nobody there would ask, and where nobody ever asked conntrack does not even look.
+        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
+        if chains.value.is_empty() {
+            return Ok(());
         }
         let tuple = self.packet.tuple;
         let here = || self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
         let by_original = here().find(|(_, (_, flow))| flow.original == tuple).map(|(index, _)| (index, false));
         let by_reply = here().find(|(_, (_, flow))| flow.reply == tuple).map(|(index, _)| (index, true));
         let found = if self.packet.is_answer { by_reply.or(by_original) } else { by_original.or(by_reply) };
-        self.tracking = match found {
-            Some((flow, is_reply)) => Tracking::Of { flow, is_reply },
-            // A SYN-ACK or an echo's reply begins no flow; conntrack cannot tell an answer of UDP from a question.
-            None if self.packet.is_answer && tuple.protocol != UDP => Tracking::Invalid,
-            None => {
-                self.flows.push((place, Flow::new(tuple, self.zone)));
-                Tracking::Of { flow: self.flows.len() - 1, is_reply: false }
-            }
+        let (flow, is_reply) = match found {
+            Some(found) => found,
+            None => match self.from_table(place)? {
+                Some((flow, is_reply)) => {
+                    self.told_flow(place, &flow, is_reply)?;
+                    self.flows.push((place, flow));
+                    (self.flows.len() - 1, is_reply)
+                }
+                None if self.is_lost(place)? => {
+                    self.tracking = Tracking::Invalid;
+                    return Ok(());
+                }
+                None => {
+                    self.flows.push((place, Flow::new(tuple, self.zone)));
+                    (self.flows.len() - 1, false)
+                }
+            },
         };
+        self.tracking = Tracking::Of { flow, is_reply };
+        Ok(())
+    }
+
+    /// Whether a packet without a flow begins none: a SYN-ACK, an echo's reply. Conntrack cannot tell an answer of
+    /// UDP from a question.
+    fn is_lost(&self, place: Place) -> Result<bool, Stop> {
+        if self.later {
+            return Ok(!self.begins_anywhere(place)?);
+        }
+        Ok(self.packet.is_answer && self.packet.tuple.protocol != UDP)
+    }
+
+    fn told_flow(&mut self, place: Place, flow: &Flow, is_reply: bool) -> Result<(), Stop> {
+        let Some(known) = flow.known.clone() else { return Ok(()) };
+        let is_first = !self.later && !self.packet.is_answer && matches!(self.packet.tuple.protocol, TCP | SCTP);
+        if is_first && (flow.answered || is_reply) {
+            self.joins = true;
+            return Err(Stop::unknown("it belongs to a conversation that has begun"));
+        }
+        self.step(place, StepKind::Tracked { flow: known, is_reply }, None);
+        Ok(())
     }
 
     /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
@@ -241,7 +277,7 @@ impl Walk<'_, '_> {
             }
             // A destination's port is never changed to make room, but an echo has one id for both sides.
             if side == Side::Source || self.packet.tuple.is_echo() {
-                self.make_room(at.place);
+                self.make_room(at.place)?;
             }
             if let Some(flow) = self.flow_mut() {
                 flow.settle(side);

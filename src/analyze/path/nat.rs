@@ -1,7 +1,7 @@
 //! Translations: which address and port a rule of nat gives a flow.
 //!
-//! May import model and analyze's siblings only. Flows that stand in the way of a port (two clients
-//! with one port behind one address) are not seen: a port is kept where the rule lets it be.
+//! May import model and analyze's siblings only. A port is kept where the rule lets it be and no flow
+//! that can be looked up stands in its way.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -60,18 +60,20 @@ impl Walk<'_, '_> {
     }
 
     /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
-    pub fn make_room(&mut self, place: Place) {
-        let Tracking::Of { flow: own, .. } = self.tracking else { return };
-        let Some(reply) = self.flow().map(|flow| flow.reply) else { return };
-        let taken = self.flows.iter().enumerate().any(|(index, (at, other))| {
+    pub fn make_room(&mut self, place: Place) -> Result<(), Stop> {
+        let Tracking::Of { flow: own, .. } = self.tracking else { return Ok(()) };
+        let Some(reply) = self.flow().map(|flow| flow.reply) else { return Ok(()) };
+        let here = self.flows.iter().enumerate().any(|(index, (at, other))| {
             index != own && *at == place && (other.reply == reply || other.original == reply)
         });
+        let taken = here || self.is_taken(place, reply)?;
         if taken && let Some(flow) = self.flow_mut() {
             flow.reply.destination_port = None;
             if reply.is_echo() {
                 flow.reply.source_port = None;
             }
         }
+        Ok(())
     }
 
     fn masquerade(&mut self, at: &Crossing) -> Result<IpAddr, Stop> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::chance::Choice;
 use super::packet::{Packet, Tuple};
+use super::table::KnownFlow;
 use crate::analyze::naming::LinkRef;
 use crate::analyze::netfilter::text::RuleRef;
 use crate::model::ids::{MacAddr, NetnsId, TableId};
@@ -91,8 +92,23 @@ pub struct Course {
     pub there: Vec<Step>,
     /// The way back of the answer; empty where none is sent.
     pub back: Vec<Step>,
-    /// Who gets the packet; `None` where nobody does.
+    /// Who gets the packet; `None` where nobody does, or where that is beyond what was asked.
     pub arrived: Option<Arrival>,
+    /// Where it leaves what can be seen; `None` where it does not. The way back is then that of an answer that comes
+    /// in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<Leaving>,
+}
+
+/// Where a packet leaves what can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Leaving {
+    /// The namespace, as an index into the places.
+    pub place: usize,
+    /// The link.
+    pub link: LinkRef,
+    /// Addresses and ports as it leaves.
+    pub seen_as: Tuple,
 }
 
 /// Where a packet arrives.
@@ -128,6 +144,18 @@ pub enum StepKind {
         /// Why it has that source.
         source: String,
     },
+    /// It comes from where nothing can be seen.
+    FromOutside {
+        /// Addresses and ports as it comes.
+        tuple: Tuple,
+        /// Why it comes.
+        how: String,
+    },
+    /// It leaves to where nothing can be seen.
+    ToOutside {
+        /// By which link.
+        link: LinkRef,
+    },
     /// A route is looked up.
     Routed {
         /// Which route won; `None` where the kernel needs none.
@@ -153,6 +181,13 @@ pub enum StepKind {
         state: Option<FlowState>,
         /// The rules that matched and did something, in order.
         rules: Vec<Acted>,
+    },
+    /// Conntrack has its flow already, which decides all of nat for it.
+    Tracked {
+        /// Which.
+        flow: Box<KnownFlow>,
+        /// Whether it runs in the direction of answers.
+        is_reply: bool,
     },
     /// The link-layer address of the next hop is found.
     Neighbour {
@@ -268,6 +303,8 @@ pub enum FlowState {
     Established,
     /// Of no flow, by a rule.
     Untracked,
+    /// The first of a flow that another one announced.
+    Related,
     /// An answer to what this namespace has not seen.
     Invalid,
 }

@@ -10,7 +10,8 @@ use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::Packet;
-use super::types::{Acted, PlaceRef, Step, StepKind, Stop};
+use super::table::Ct;
+use super::types::{Acted, FlowState, PlaceRef, Step, StepKind, Stop};
 use super::world::{Place, World};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
@@ -37,6 +38,16 @@ pub(super) enum Now {
     },
     /// It is with the programs of a namespace.
     Arrived(Place),
+    /// It has left by a link to where nothing can be seen.
+    Outside { place: Place, link: Link },
+}
+
+/// How far a way leads.
+pub(super) enum End {
+    /// To the programs of a namespace.
+    Arrived(Place),
+    /// Out by a link to where nothing can be seen.
+    Outside { place: Place, link: Link },
 }
 
 /// Which way it leaves IP.
@@ -85,6 +96,12 @@ pub(super) struct Walk<'w, 'n> {
     pub next_hop: Option<IpAddr>,
     /// The link by which the packet came to where it arrived.
     pub came_by: Option<Link>,
+    /// What is asked of the tables of flows.
+    pub ct: Ct,
+    /// Whether it is a later packet of its conversation.
+    pub later: bool,
+    /// Whether a table has it in a conversation that has begun, though it was taken for a first packet.
+    pub joins: bool,
 }
 
 impl<'w, 'n> Walk<'w, 'n> {
@@ -109,6 +126,9 @@ impl<'w, 'n> Walk<'w, 'n> {
             assumed: Vec::new(),
             next_hop: None,
             came_by: None,
+            ct: Ct::default(),
+            later: false,
+            joins: false,
         }
     }
 
@@ -130,13 +150,14 @@ impl<'w, 'n> Walk<'w, 'n> {
     }
 
     /// Carries the packet on until it arrives.
-    pub fn carry(&mut self, mut now: Now) -> Result<Place, Stop> {
+    pub fn carry(&mut self, mut now: Now) -> Result<End, Stop> {
         loop {
             now = match now {
                 Now::Leaving { place, egress } => self.leave(place, egress)?,
                 Now::Frame { place, link, mac } => self.frame(place, link, mac)?,
                 Now::Up { place, link, crossed } => self.receive(place, link, crossed)?,
-                Now::Arrived(place) => return Ok(place),
+                Now::Arrived(place) => return Ok(End::Arrived(place)),
+                Now::Outside { place, link } => return Ok(End::Outside { place, link }),
             };
         }
     }
@@ -173,6 +194,30 @@ impl<'w, 'n> Walk<'w, 'n> {
         match self.tracking {
             Tracking::Of { flow, .. } => self.flows.get_mut(flow).map(|(_, flow)| flow),
             _ => None,
+        }
+    }
+
+    /// What conntrack says of the packet here; `None` where it has not looked.
+    pub fn flow_state(&self) -> Option<FlowState> {
+        Some(match self.tracking {
+            Tracking::Not => return None,
+            Tracking::Untracked => FlowState::Untracked,
+            Tracking::Invalid => FlowState::Invalid,
+            Tracking::Of { is_reply: true, .. } => FlowState::Established,
+            Tracking::Of { is_reply: false, .. } => self.flow().map_or(FlowState::New, Flow::state),
+        })
+    }
+
+    /// The flags of its TCP header: of a SYN or of what answers one, or of data.
+    pub fn tcp_flags(&self) -> Option<u8> {
+        const ACK: u8 = 0x10;
+        self.packet.tcp_flags().map(|flags| if self.later { ACK } else { flags })
+    }
+
+    /// Notes what is taken for granted.
+    pub fn assume(&mut self, words: String) {
+        if !self.assumed.contains(&words) {
+            self.assumed.push(words);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::model::flow::Flow;
 use crate::model::flow::expectation::Expectation;
 use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::statistics::Statistics;
+use crate::model::flow::tuple::Tuple;
 use crate::model::flow::view::FlowView;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Read, Section};
@@ -30,6 +31,10 @@ impl FlowView for LiveNode {
         each: &mut dyn FnMut(&Flow) -> ControlFlow<()>,
     ) -> Read<()> {
         self.within(netns, "flows", |namespace| namespace.flows(filters, each))
+    }
+
+    fn flow_of(&self, netns: NetnsId, tuple: &Tuple, zone: u16) -> Read<Option<Flow>> {
+        self.within(netns, "a flow", |namespace| namespace.flow_of(tuple, zone))
     }
 
     fn flows_left_out(&self, _netns: NetnsId) -> Option<u64> {

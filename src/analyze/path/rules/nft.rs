@@ -108,7 +108,7 @@ impl Walk<'_, '_> {
                 registers.set(*to, &value);
                 Step::On
             }
-            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, *base, *offset, *length)),
+            Expr::Payload { to, base, offset, length } => load(*to, payload(self, *base, *offset, *length)),
             Expr::Meta { to, key } => load(*to, self.meta(at, *key)),
             Expr::Ct { to, key, direction } => load(*to, self.ct(*key, *direction)),
             Expr::Fib { to, result, flags } => {

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use super::Effect;
 use crate::analyze::notation::save;
-use crate::analyze::path::flow::Tracking;
+use crate::analyze::path::flow::{Flow, Tracking};
 use crate::analyze::path::packet::{ICMP, ICMPV6, SCTP, TCP, UDP};
-use crate::analyze::path::types::Stop;
+use crate::analyze::path::types::{FlowState, Stop};
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::model::ids::Mark;
 use crate::model::link::Link;
@@ -179,7 +179,7 @@ impl Walk<'_, '_> {
     }
 
     fn xt_tcp(&mut self, tcp: &Tcp, in_words: &dyn Fn() -> String) -> bool {
-        let flags = self.packet.tcp_flags().unwrap_or(0);
+        let flags = self.tcp_flags().unwrap_or(0);
         self.xt_ports(&tcp.ports)
             && asked(tcp.flags.as_ref(), |wanted| flags & wanted.mask == wanted.set)
             && (tcp.option.is_none() || self.open(in_words()))
@@ -196,7 +196,11 @@ impl Walk<'_, '_> {
             Tracking::Not | Tracking::Invalid => return INVALID,
             Tracking::Untracked => return 1 << 8,
             Tracking::Of { is_reply: true, .. } => 1 << 1,
-            Tracking::Of { is_reply: false, .. } => 1 << 3,
+            Tracking::Of { is_reply: false, .. } => match self.flow().map(Flow::state) {
+                Some(FlowState::Established) => 1 << 1,
+                Some(FlowState::Related) => 1 << 2,
+                _ => 1 << 3,
+            },
         };
         let Some(flow) = self.flow() else { return state };
         let translated = |holds: bool, bit: u32| if holds { bit } else { 0 };
@@ -263,8 +267,11 @@ impl Walk<'_, '_> {
         let bit = |holds: bool, bit: u32| if holds { bit } else { 0 };
         let bits = bit(flow.source_translated(), SRC_NAT)
             | bit(flow.destination_translated(), DST_NAT)
-            | bit(self.is_reply(), SEEN_REPLY);
-        (bits, SRC_NAT | DST_NAT | SEEN_REPLY)
+            | bit(self.is_reply() || flow.answered, SEEN_REPLY);
+        match &flow.known {
+            Some(known) => (bits | known.status.0, u32::MAX),
+            None => (bits, SRC_NAT | DST_NAT | SEEN_REPLY),
+        }
     }
 
     fn xt_owner(&mut self, owner: &Owner, in_words: &dyn Fn() -> String) -> bool {
