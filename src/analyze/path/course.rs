@@ -15,10 +15,19 @@ use super::{Begun, Question, judge};
 use crate::model::ids::IfIndex;
 use crate::model::link::Link;
 
+/// How many endpoints one of them is looked for among.
+const MOST_ENDPOINTS: u32 = 2048;
+
 /// A course with what it rests on.
 pub(super) struct Walked {
     pub course: Course,
     pub assumed: Vec<String>,
+    /// Where the way there leads, as far as it does.
+    pub led: Tuple,
+    /// Whether a translation chose that.
+    pub is_chosen: bool,
+    /// Whether the same packet, sent again, would draw again: it was dropped before its flow was kept.
+    pub draws_again: bool,
 }
 
 /// Walks the course that chance gives next.
@@ -30,22 +39,29 @@ pub(super) fn walked(
     places: &mut Vec<(Place, PlaceRef)>,
 ) -> Result<Walked, Begun> {
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
-    walk.ct = question.ct;
+    set_up(&mut walk, question);
     walk.later = later;
-    let course = walk.course(question)?;
-    if later || question.ct != Ct::Established || !is_right(&course.verdict, course.leaves.is_some()) {
-        return Ok(Walked { course, assumed: walk.assumed });
+    let first = walk.course(question)?;
+    if later || question.ct != Ct::Established || !is_right(&first.course.verdict, first.course.leaves.is_some()) {
+        return Ok(first);
     }
     // What its first packet and the answer to it made is there when a later one comes.
     let flows = walk.flows.into_iter().map(|(place, flow)| (place, Flow { answered: true, ..flow })).collect();
     let learned = walk.learned;
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
-    walk.ct = question.ct;
+    set_up(&mut walk, question);
     walk.later = true;
     walk.flows = flows;
     walk.learned = learned;
-    let course = walk.course(question)?;
-    Ok(Walked { course, assumed: walk.assumed })
+    walk.course(question)
+}
+
+fn set_up(walk: &mut Walk<'_, '_>, question: &Question) {
+    walk.ct = question.ct;
+    walk.tells_rules = question.tells_rules;
+    if question.endpoint.is_some() {
+        walk.most_draws = MOST_ENDPOINTS;
+    }
 }
 
 /// Whether a conversation can begin, as far as can be seen.
@@ -54,7 +70,7 @@ fn is_right(verdict: &Verdict, leaves: bool) -> bool {
 }
 
 impl Walk<'_, '_> {
-    fn course(&mut self, question: &Question) -> Result<Course, Begun> {
+    fn course(&mut self, question: &Question) -> Result<Walked, Begun> {
         self.number(question.from);
         let went = match question.enters {
             Some(link) => self.enter(question.from, link, true),
@@ -64,12 +80,16 @@ impl Walk<'_, '_> {
         if self.joins {
             return Err(Begun);
         }
+        let led = self.packet.tuple;
+        let is_chosen = question.packet.tuple.destination != led.destination
+            || question.packet.tuple.destination_port != led.destination_port;
+        let draws_again = matches!(went, Err(Stop::Dropped { .. })) && self.draws_again();
         let there = std::mem::take(&mut self.steps);
         let sent = there.iter().find_map(|step| match &step.what {
             StepKind::Sent { tuple, .. } | StepKind::FromOutside { tuple, .. } => Some(*tuple),
             _ => None,
         });
-        Ok(match went {
+        let course = match went {
             Err(stop) => {
                 self.steps = there;
                 self.end(&stop);
@@ -88,7 +108,21 @@ impl Walk<'_, '_> {
                 let (leaves, verdict) = self.left(question, sent, place, &link);
                 self.told(verdict, there, None, Some(leaves))
             }
-        })
+        };
+        Ok(Walked { course, assumed: std::mem::take(&mut self.assumed), led, is_chosen, draws_again })
+    }
+
+    /// A flow that was not kept is made anew by the SYN that is sent again, and with it all that chance decided here.
+    fn draws_again(&self) -> bool {
+        let Some(at) = self.steps.last().map(|step| step.place) else { return false };
+        let is_here = |place: &Place| self.places.get(at).is_some_and(|(last, _)| last == place);
+        let by_chance = self.chance.choices.iter().filter(|choice| choice.probability.is_some()).count();
+        self.packet.tuple.protocol == packet::TCP
+            && !self.later
+            && !self.drawn.is_empty()
+            && self.drawn.len() == by_chance
+            && self.drawn.iter().all(is_here)
+            && self.flow().is_some_and(|flow| !flow.confirmed)
     }
 
     /// The packet leaves what can be seen: how that is, and what would become of an answer.

@@ -22,6 +22,8 @@ pub(super) struct Flow {
     pub settled: Settled,
     /// Whether packets went both ways before this one.
     pub answered: bool,
+    /// Whether the table has kept it: its first packet has left the namespace, or reached it.
+    pub confirmed: bool,
     /// What the kernel's table says, where it has it.
     pub known: Option<Box<KnownFlow>>,
 }
@@ -47,7 +49,16 @@ pub(super) enum Side {
 impl Flow {
     pub fn new(original: Tuple, zone: u16) -> Self {
         let reply = original.inverted();
-        Self { original, reply, zone, mark: 0, settled: Settled::default(), answered: false, known: None }
+        Self {
+            original,
+            reply,
+            zone,
+            mark: 0,
+            settled: Settled::default(),
+            answered: false,
+            confirmed: false,
+            known: None,
+        }
     }
 
     /// Whether nat changed the source of its packets.

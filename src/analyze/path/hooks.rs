@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::flow::{Flow, Side, Tracking};
 use super::packet::{ICMPV6, Packet, SCTP, TCP, UDP};
 use super::rules::Ruling;
-use super::types::{Acted, StepKind, Stop};
+use super::types::{Acted, StepKind, Stop, Tried};
 use super::walk::{Crossing, Egress, Walk};
 use super::world::{Place, World};
 use crate::analyze::netfilter::text::{RuleRef, counters, text_within};
@@ -25,6 +25,9 @@ const NAT_DESTINATION: i32 = -100;
 /// `NF_IP_PRI_NAT_SRC`
 const NAT_SOURCE: i32 = 100;
 
+/// How many rules that did nothing are told of one hook.
+const MOST_TRIED: usize = 100;
+
 /// What runs at a hook.
 enum Op {
     Conntrack,
@@ -38,19 +41,28 @@ impl Walk<'_, '_> {
     pub fn cross(&mut self, at: &mut Crossing) -> Result<Option<Egress>, Stop> {
         let mut before = self.packet.clone();
         self.acted.clear();
+        self.tried = Tried::default();
         let mut egress = None;
         let result = self.run(at, &mut egress, &mut before);
         self.told_hook(at, &before);
+        // The last thing there is conntrack, which keeps the flow. Mirrors `nf_confirm`.
+        if result.is_ok()
+            && matches!(at.hook, Hook::Postrouting | Hook::Input)
+            && let Some(flow) = self.flow_mut()
+        {
+            flow.confirmed = true;
+        }
         result.map(|()| egress)
     }
 
     fn told_hook(&mut self, at: &Crossing, before: &Packet) {
-        if self.acted.is_empty() && *before == self.packet {
+        if self.acted.is_empty() && self.tried.is_empty() && *before == self.packet {
             return;
         }
         let rules = std::mem::take(&mut self.acted);
+        let tried = std::mem::take(&mut self.tried);
         let state = self.flow_state();
-        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules };
+        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules, tried };
         self.step(at.place, what, Some(before));
     }
 
@@ -291,15 +303,31 @@ impl Walk<'_, '_> {
 
     /// Notes what a rule did.
     pub fn act(&mut self, at: &Crossing, base: &ChainRef, chain: &ChainRef, rule: Option<&Rule>, did: String) {
-        let Ok(view) = self.world.view(at.place) else { return };
-        let rule = rule.map(|rule| RuleRef {
+        let rule = rule.and_then(|rule| self.rule_ref(at, chain, rule));
+        self.acted.push(Acted { rule, base: base.clone(), did });
+    }
+
+    /// Notes a rule that did nothing, where that is asked for.
+    pub fn try_rule(&mut self, at: &Crossing, chain: &ChainRef, rule: &Rule) {
+        if !self.tells_rules {
+            return;
+        }
+        if self.tried.rules.len() >= MOST_TRIED {
+            self.tried.more += 1;
+        } else if let Some(rule) = self.rule_ref(at, chain, rule) {
+            self.tried.rules.push((self.acted.len(), rule));
+        }
+    }
+
+    fn rule_ref(&self, at: &Crossing, chain: &ChainRef, rule: &Rule) -> Option<RuleRef> {
+        let view = self.world.view(at.place).ok()?;
+        Some(RuleRef {
             chain: chain.clone(),
             number: rule.number,
             handle: rule.handle,
             counters: counters(rule),
             text: text_within(view, at.place.netns, chain, rule),
-        });
-        self.acted.push(Acted { rule, base: base.clone(), did });
+        })
     }
 
     /// Chains bound to a link's own ingress or egress.

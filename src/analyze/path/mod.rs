@@ -27,12 +27,17 @@ mod walk;
 mod wire;
 mod world;
 
-pub use ask::{AskError, Asked, Target, ask, target};
+pub use ask::{AskError, Asked, AskedCt, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
 pub use table::{Ct, KnownFlow};
-pub use types::{Acted, Arrival, Course, FlowState, Leaving, Path, PlaceRef, Step, StepKind, Stop, Verdict};
+pub use types::{
+    Acted, Arrival, Course, Endpoint, FlowState, Leaving, Path, PlaceRef, Step, StepKind, Stop, Tried, Verdict,
+};
 pub use world::Place;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::model::ids::IfIndex;
 use crate::model::issue::Issue;
@@ -54,12 +59,16 @@ pub struct Question {
     pub enters: Option<IfIndex>,
     /// What is asked of the tables of flows.
     pub ct: Ct,
+    /// Only the courses that lead to this address and port.
+    pub endpoint: Option<(IpAddr, Option<u16>)>,
+    /// Whether each rule that is asked is told, and not those alone that act.
+    pub tells_rules: bool,
 }
 
 impl Question {
     /// Of a packet that a namespace sends.
     pub fn new(from: Place, packet: Packet) -> Self {
-        Self { from, packet, bound_to: None, enters: None, ct: Ct::default() }
+        Self { from, packet, bound_to: None, enters: None, ct: Ct::default(), endpoint: None, tells_rules: false }
     }
 }
 
@@ -79,15 +88,37 @@ pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) 
     for walked in &mut courses {
         assumed.append(&mut walked.assumed);
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     assumed.retain(|one| seen.insert(one.clone()));
-    let (verdict, courses) = judge::judge(courses.into_iter().map(|walked| walked.course).collect(), is_unfinished);
+    let endpoint = question.endpoint.map(|wanted| leading_to(wanted, &mut courses));
+    let (verdict, courses) = judge::judge(courses, is_unfinished);
     let places = places.into_iter().map(|(_, named)| named).collect();
-    let path = Path { packet: question.packet.clone(), verdict, courses, places, assumed };
+    let path = Path { packet: question.packet.clone(), verdict, courses, places, assumed, endpoint };
     let mut issues = world.issues();
     issues.sort();
     issues.dedup();
     (path, issues)
+}
+
+/// Keeps the courses that lead to an endpoint, and those that end before one is chosen.
+fn leading_to((address, port): (IpAddr, Option<u16>), courses: &mut Vec<Walked>) -> Endpoint {
+    let leads = |walked: &Walked| {
+        walked.led.destination == address && port.is_none_or(|port| walked.led.destination_port == Some(port))
+    };
+    let mut probability = None;
+    let mut others = BTreeSet::new();
+    courses.retain(|walked| {
+        let ends_before = !walked.is_chosen && walked.course.arrived.is_none() && walked.course.leaves.is_none();
+        if leads(walked) {
+            probability = Some(probability.unwrap_or(Some(0.0)).zip(walked.course.probability).map(|(a, b)| a + b));
+        } else if !ends_before {
+            let port = walked.led.destination_port.filter(|_| walked.led.has_ports());
+            others.insert((walked.led.destination, port));
+        }
+        leads(walked) || ends_before
+    });
+    let others = others.into_iter().map(|(address, port)| types::end(address, port)).collect();
+    Endpoint { address, port, probability: probability.flatten(), others }
 }
 
 /// A table has the packet's conversation, and it has begun.
@@ -100,7 +131,7 @@ fn all_courses(
     later: bool,
     places: &mut Vec<(Place, PlaceRef)>,
 ) -> Result<(Vec<Walked>, bool), Begun> {
-    let mut chance = Chance::default();
+    let mut chance = if question.endpoint.is_some() { Chance::for_endpoint() } else { Chance::default() };
     let mut courses = Vec::new();
     loop {
         courses.push(walked(world, question, later, &mut chance, places)?);

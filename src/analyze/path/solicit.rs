@@ -69,12 +69,14 @@ impl Walk<'_, '_> {
         let tracking = std::mem::replace(&mut self.tracking, Tracking::Not);
         let steps = std::mem::take(&mut self.steps);
         let acted = std::mem::take(&mut self.acted);
+        let tried = std::mem::take(&mut self.tried);
         let zone = std::mem::take(&mut self.zone);
         let passed = self.crossings(here, sender, there, receiver, through);
         self.packet = packet;
         self.tracking = tracking;
         self.steps = steps;
         self.acted = acted;
+        self.tried = tried;
         self.zone = zone;
         match passed {
             Ok(()) => Ok(true),

@@ -97,6 +97,7 @@ impl Walk<'_, '_> {
             // A flow that is in the table has its translation for good.
             settled: Settled { source: true, destination: true },
             answered: found.status.has(Status::SEEN_REPLY),
+            confirmed: true,
             known: Some(Box::new(KnownFlow {
                 id: found.id,
                 zone: found.zone.id,

@@ -2,7 +2,7 @@
 //!
 //! May import model and analyze's siblings only.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,6 +29,27 @@ pub struct Path {
     pub places: Vec<PlaceRef>,
     /// What this rests on without having been looked at.
     pub assumed: Vec<String>,
+    /// The endpoint that was asked for; the courses are then those that lead there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+}
+
+/// One of the places that chance may lead a packet to.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port, where one was asked for.
+    pub port: Option<u16>,
+    /// How likely a packet is led there; `None` where that cannot be told.
+    pub probability: Option<f64>,
+    /// Where the other courses lead.
+    pub others: Vec<String>,
+}
+
+/// An address, with its port where it has one.
+pub(super) fn end(address: IpAddr, port: Option<u16>) -> String {
+    port.map_or_else(|| address.to_string(), |port| SocketAddr::new(address, port).to_string())
 }
 
 /// A namespace of an answer.
@@ -71,6 +92,10 @@ pub enum Verdict {
         answered: f64,
         /// What becomes of the rest.
         why: String,
+        /// How likely it is answered at the first SYN, at the second, a second later, and so on: what is dropped
+        /// leaves no flow, so that each SYN draws again. Empty where it stays as it was drawn.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tries: Vec<f64>,
     },
     /// It cannot be told.
     Unknown {
@@ -181,6 +206,9 @@ pub enum StepKind {
         state: Option<FlowState>,
         /// The rules that matched and did something, in order.
         rules: Vec<Acted>,
+        /// The rules that were asked and did nothing; empty unless they were asked for.
+        #[serde(skip_serializing_if = "Tried::is_empty")]
+        tried: Tried,
     },
     /// Conntrack has its flow already, which decides all of nat for it.
     Tracked {
@@ -291,6 +319,22 @@ pub struct Acted {
     pub base: ChainRef,
     /// What it did, in words.
     pub did: String,
+}
+
+/// The rules that were asked and did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+pub struct Tried {
+    /// The first of them, each with how many rules had acted before.
+    pub rules: Vec<(usize, RuleRef)>,
+    /// How many more there were.
+    pub more: usize,
+}
+
+impl Tried {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.more == 0
+    }
 }
 
 /// What conntrack says of a packet.

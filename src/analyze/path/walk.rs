@@ -11,7 +11,7 @@ use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::Packet;
 use super::table::Ct;
-use super::types::{Acted, FlowState, PlaceRef, Step, StepKind, Stop};
+use super::types::{Acted, FlowState, PlaceRef, Step, StepKind, Stop, Tried};
 use super::world::{Place, World};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
@@ -20,6 +20,8 @@ use crate::model::netfilter::chain::Hook;
 
 /// How many links a packet may cross before it counts as lost; its TTL ends it as a rule long before.
 const MOST_LINKS: u32 = 600;
+/// How many values of a number drawn by chance are told apart.
+const MOST_DRAWS: u32 = 128;
 /// The loopback link has this index in every namespace.
 pub(super) const LOOPBACK: IfIndex = IfIndex(1);
 
@@ -85,6 +87,8 @@ pub(super) struct Walk<'w, 'n> {
     pub zone: u16,
     /// What rules did at the hook that is being crossed.
     pub acted: Vec<Acted>,
+    /// What rules were asked there and did nothing.
+    pub tried: Tried,
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
     links: u32,
@@ -100,6 +104,12 @@ pub(super) struct Walk<'w, 'n> {
     pub ct: Ct,
     /// Whether it is a later packet of its conversation.
     pub later: bool,
+    /// Where chance decided what it decides anew for each packet without a flow.
+    pub drawn: Vec<Place>,
+    /// How many values of a number that is drawn are told apart.
+    pub most_draws: u32,
+    /// Whether each rule that is asked is told.
+    pub tells_rules: bool,
     /// Whether a table has it in a conversation that has begun, though it was taken for a first packet.
     pub joins: bool,
 }
@@ -119,6 +129,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             tracking: Tracking::Not,
             zone: 0,
             acted: Vec::new(),
+            tried: Tried::default(),
             places,
             steps: Vec::new(),
             links: 0,
@@ -128,6 +139,9 @@ impl<'w, 'n> Walk<'w, 'n> {
             came_by: None,
             ct: Ct::default(),
             later: false,
+            drawn: Vec::new(),
+            most_draws: MOST_DRAWS,
+            tells_rules: false,
             joins: false,
         }
     }

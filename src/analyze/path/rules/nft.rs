@@ -21,8 +21,6 @@ use crate::model::netfilter::xt::targets::NatRange;
 use crate::model::route::Family;
 use crate::model::text::{ByteText, Bytes};
 
-/// How many values of a number drawn by chance are told apart.
-const MOST_DRAWS: u32 = 128;
 /// `NFT_CT_MARK`
 const CT_MARK: u32 = 3;
 /// `NFT_CT_ZONE`
@@ -119,6 +117,7 @@ impl Walk<'_, '_> {
             Expr::Numgen { to, modulus, random, offset } => {
                 let how = if *random { "random" } else { "inc" };
                 let value = self.drawn(&format!("numgen {how} mod {modulus}"), *modulus, *offset);
+                self.drawn.push(at.place);
                 registers.set(*to, &value);
                 Step::On
             }
@@ -247,7 +246,7 @@ impl Walk<'_, '_> {
 
     /// A number that chance draws.
     fn drawn(&mut self, what: &str, modulus: u32, offset: u32) -> Value {
-        if modulus == 0 || modulus > MOST_DRAWS {
+        if modulus == 0 || modulus > self.most_draws {
             return Value::unknown(4);
         }
         let share = 1.0 / f64::from(modulus);

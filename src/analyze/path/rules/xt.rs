@@ -118,6 +118,7 @@ impl Walk<'_, '_> {
                     Statistic::Nth { every, .. } => 1.0 / (f64::from(every) + 1.0),
                 };
                 let probability = if test.not { 1.0 - probability } else { probability };
+                self.drawn.push(at.place);
                 self.chance.holds(&in_words(), Some(probability))
             }
             Match::Addrtype(asked) => self.xt_addrtype(at, asked)?,
