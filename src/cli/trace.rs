@@ -12,7 +12,7 @@ use super::error::Failure;
 use super::routes::{byte, mark, protocol};
 use super::run;
 use crate::analyze::identity::FindError;
-use crate::analyze::path::{AskError, Asked, ask};
+use crate::analyze::path::{AskError, Asked, AskedCt, Ct, ask};
 use crate::analyze::trace::trace;
 use crate::model::view::NodeView;
 use crate::render;
@@ -20,11 +20,11 @@ use crate::render;
 /// Arguments of `trace`.
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// Which pod (see `podnet --help`); with DST also host, or the name of a node
-    #[arg(value_name = "POD|host")]
+    /// Which pod (see `podnet --help`); with DST also host, the name of a node, or an address outside
+    #[arg(value_name = "POD|host|ADDRESS")]
     pod: String,
-    /// Where a packet goes: ADDRESS, ADDRESS:PORT, a pod, POD:PORT, or a service (svc: in front forces one). Without
-    /// it: the pod's whole road to the wire
+    /// Where a packet goes: ADDRESS, ADDRESS:PORT, a node or a pod or NODE:PORT or POD:PORT, or a service (svc: in front
+    /// forces one); NODE:PORT is how a node port is reached. Without it: the pod's whole road to the wire
     #[arg(value_name = "DST", conflicts_with = "all")]
     destination: Option<String>,
     /// Its older sandboxes too
@@ -48,12 +48,35 @@ pub struct TraceArgs {
     /// Its length with the IP header, bytes
     #[arg(long, value_name = "BYTES", requires = "destination", value_parser = clap::value_parser!(u32).range(20..=65_535), help_heading = "Packet")]
     length: Option<u32>,
+    /// new: it begins a connection, no table of flows is read. established: it belongs to one that was answered. FLOW:
+    /// it is one of the flow with that id. Default: with --sport, what the tables of flows say of it; else new
+    #[arg(long, value_name = "new|established|FLOW", value_parser = ct, requires = "destination", help_heading = "Packet")]
+    ct: Option<AskedCt>,
+    /// Of a service's choice only what leads to this endpoint: ADDRESS, ADDRESS:PORT or a pod
+    #[arg(long, value_name = "ENDPOINT", requires = "destination", help_heading = "Packet")]
+    endpoint: Option<String>,
+    /// The link that a packet of an outside address comes in by, with NODE/ in front where several nodes are asked;
+    /// without it the one by which the node routes back to that address
+    #[arg(long = "in", value_name = "LINK", requires = "destination", help_heading = "Packet")]
+    enters: Option<String>,
     /// Only IPv4
     #[arg(short = '4', long, requires = "destination", conflicts_with = "ipv6", help_heading = "Packet")]
     ipv4: bool,
     /// Only IPv6
     #[arg(short = '6', long, requires = "destination", help_heading = "Packet")]
     ipv6: bool,
+}
+
+/// Reads what is asked of the tables of flows.
+fn ct(text: &str) -> Result<AskedCt, String> {
+    match text {
+        "new" => Ok(AskedCt::Of(Ct::New)),
+        "established" => Ok(AskedCt::Of(Ct::Established)),
+        _ => text
+            .parse()
+            .map(AskedCt::Flow)
+            .map_err(|_| format!("{text:?} is neither new nor established nor a flow's id")),
+    }
 }
 
 /// The whole road of a pod, from its containers to the wire; or the way of one packet, and of its answer.
@@ -78,6 +101,10 @@ fn packet(global: &Global, args: &TraceArgs, destination: &str) -> Result<u8, Fa
         mark: args.mark.unwrap_or(0),
         tos: args.tos.unwrap_or(0),
         length: args.length,
+        ct: args.ct.unwrap_or_default(),
+        endpoint: args.endpoint.clone(),
+        enters: args.enters.clone(),
+        tells_rules: matches!(global.output, super::args::Output::Wide),
         six: match (args.ipv4, args.ipv6) {
             (true, _) => Some(false),
             (_, true) => Some(true),

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use crate::analyze::answer::Answer;
+use crate::analyze::netfilter::text::RuleRef;
 use crate::analyze::path::{Acted, Course, FlowState, Path, Step, StepKind, Stop, Tuple, Verdict};
 use crate::render::story::Story;
 use crate::render::style::{Style, escape};
@@ -18,6 +19,17 @@ const FEW: usize = 2;
 pub fn write(answer: &Answer<Path>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let path = &answer.data;
     writeln!(out, "{}", headline(path, style))?;
+    if let Some(endpoint) = &path.endpoint {
+        let wanted = endpoint.port.map_or_else(
+            || endpoint.address.to_string(),
+            |port| std::net::SocketAddr::new(endpoint.address, port).to_string(),
+        );
+        let share = endpoint.probability.map_or_else(
+            || "how often nothing tells".to_owned(),
+            |share| format!("{:.0} times in a hundred", share * 100.0),
+        );
+        writeln!(out, "of those that are led to {wanted}: {share}")?;
+    }
     let told = if style.wide { path.courses.len() } else { path.courses.len().min(FEW) };
     for course in path.courses.iter().take(told) {
         writeln!(out)?;
@@ -43,7 +55,12 @@ pub fn write(answer: &Answer<Path>, style: Style, out: &mut dyn Write) -> io::Re
 
 fn headline(path: &Path, style: Style) -> String {
     let to = end(path.packet.tuple.destination, path.packet.tuple.destination_port, path.packet.tuple);
-    let from = path.places.first().map_or_else(|| "?".to_owned(), |place| escape(&place.name));
+    let outside = path.courses.first().and_then(|course| course.there.first()).and_then(|step| match &step.what {
+        StepKind::FromOutside { tuple, .. } => Some(end(tuple.source, tuple.source_port, *tuple)),
+        _ => None,
+    });
+    let from = outside.or_else(|| path.places.first().map(|place| escape(&place.name)));
+    let from = from.unwrap_or_else(|| "?".to_owned());
     let what = format!("{from} to {to} ({})", protocol(path.packet.tuple.protocol));
     format!("{}  {}", style.strong(&what), verdict(&path.verdict, style))
 }
@@ -56,12 +73,28 @@ fn verdict(verdict: &Verdict, style: Style) -> String {
         Verdict::Rejected { with, why } => {
             format!("{} ({}): {}", style.bad("is rejected"), escape(with), escape(why))
         }
-        Verdict::Varies { answered, why } => {
-            let share = style.odd(&format!("is answered {:.0} times in a hundred", answered * 100.0));
-            format!("{share}; else: {}", escape(why))
-        }
+        Verdict::Varies { answered, why, tries } => varies(*answered, why, tries, style),
         Verdict::Unknown { because } => format!("{}: {}", style.odd("unknown"), escape(because)),
     }
+}
+
+fn varies(answered: f64, why: &str, tries: &[f64], style: Style) -> String {
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    let [first, second, rest @ ..] = tries else {
+        let share = style.odd(&format!("is answered {} times in a hundred", percent(answered)));
+        return format!("{share}; else: {}", escape(why));
+    };
+    let all: f64 = tries.iter().sum();
+    // What is left over is answered later still, unless something else than a lost SYN is among it.
+    let is_slow = second / first + first > 0.999;
+    let word = style.odd(if is_slow { "is slow" } else { "is slow, and may fail" });
+    let (first, second, third) = (percent(*first), percent(*second), percent(rest.iter().sum()));
+    let later = if is_slow { percent((1.0 - all).max(0.0)) } else { "0".to_owned() };
+    format!(
+        "{word}: of a hundred, {first} are answered at once, {second} a second later when the SYN is sent again and drawn \
+         anew, {third} some seconds later, {later} later still; lost: {}",
+        escape(why)
+    )
 }
 
 fn course_head(course: &Course) -> String {
@@ -77,7 +110,8 @@ fn course_head(course: &Course) -> String {
 fn tell(path: &Path, course: &Course, style: Style, story: &mut Story) {
     tell_way(path, &course.there, style, story);
     if !course.back.is_empty() {
-        story.step(0, "answer", style.dim("the way back"), "");
+        let way = if course.leaves.is_some() { "the way back of an answer, if one comes" } else { "the way back" };
+        story.step(0, "answer", style.dim(way), "");
         tell_way(path, &course.back, style, story);
     }
     story.step(0, "end", verdict(&course.verdict, style), "");
@@ -119,20 +153,46 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             evidence.extend(rule.map(|rule| format!("rule {rule}")));
             story.step(1, "route", format!("{dst} {way}"), evidence.join(", "));
         }
-        StepKind::Hooked { hook, in_bridge, state, rules } => {
+        StepKind::Hooked { hook, in_bridge, state, rules, tried } => {
             let place = if *in_bridge { " (in the bridge)" } else { "" };
             let state = state.map_or("", |state| match state {
                 FlowState::New => ", flow new",
                 FlowState::Established => ", flow established",
+                FlowState::Related => ", flow related",
                 FlowState::Untracked => ", untracked",
                 FlowState::Invalid => ", invalid",
             });
             let changed = step.changed.iter().map(|change| escape(change)).collect::<Vec<_>>().join(", ");
             let changed = if changed.is_empty() { String::new() } else { format!(": {}", style.odd(&changed)) };
             story.step(1, hook.name(), format!("{}{changed}", "crossed"), format!("{}{place}{state}", hook.name()));
-            for acted in rules.iter().filter(|acted| style.wide || !acted.did.starts_with("to ")) {
-                tell_rule(acted, story);
+            let mut left = tried.rules.iter().peekable();
+            for (number, acted) in rules.iter().enumerate() {
+                while let Some((_, rule)) = left.next_if(|(before, _)| *before <= number) {
+                    tell_text(rule, "no", story);
+                }
+                if style.wide || !acted.did.starts_with("to ") {
+                    tell_rule(acted, story);
+                }
             }
+            for (_, rule) in left {
+                tell_text(rule, "no", story);
+            }
+            if tried.more > 0 {
+                let more = count(tried.more, "more rule does nothing", "more rules do nothing");
+                story.step(2, "rules", format!("and {more}"), "");
+            }
+        }
+        StepKind::Tracked { flow, is_reply } => {
+            let way = if *is_reply { "an answer of " } else { "" };
+            let text = format!("{way}flow {} ({}): {}", flow.id, flow.state.words(), flow.original);
+            story.step(1, "conntrack", text, format!("answers come as {}", flow.reply));
+        }
+        StepKind::FromOutside { tuple, how } => {
+            story.step(1, "outside", format!("{tuple} comes in"), escape(how));
+        }
+        StepKind::ToOutside { link } => {
+            let text = format!("leaves by {}", escape(&link.name.to_string()));
+            story.step(1, "outside", text, "what is beyond was not asked");
         }
         StepKind::Neighbour { address, mac, how } => {
             story.step(1, "neighbour", format!("{address} is at {mac}"), escape(how));
@@ -180,19 +240,16 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
 
 fn tell_rule(acted: &Acted, story: &mut Story) {
     match &acted.rule {
-        Some(rule) => {
-            let handle = rule.handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
-            let place = format!("{} rule {}{handle}", escape(&rule.chain.name.to_string()), rule.number);
-            let table = format!("{} {}", rule.chain.table.family, escape(&rule.chain.table.name.to_string()));
-            story.step(
-                2,
-                "rule",
-                format!("{}: {}", escape(&acted.did), escape(&rule.text)),
-                format!("{table} {place}"),
-            );
-        }
+        Some(rule) => tell_text(rule, &escape(&acted.did), story),
         None => story.step(2, "policy", escape(&acted.did), escape(&acted.base.name.to_string())),
     }
+}
+
+fn tell_text(rule: &RuleRef, did: &str, story: &mut Story) {
+    let handle = rule.handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
+    let place = format!("{} rule {}{handle}", escape(&rule.chain.name.to_string()), rule.number);
+    let table = format!("{} {}", rule.chain.table.family, escape(&rule.chain.table.name.to_string()));
+    story.step(2, "rule", format!("{did}: {}", escape(&rule.text)), format!("{table} {place}"));
 }
 
 fn end(address: IpAddr, port: Option<u16>, tuple: Tuple) -> String {

@@ -176,3 +176,31 @@ fn who_wants_no_more_gets_no_more() {
     conntrack(&netns, &["-F"]);
     assert_eq!(read(&namespace, &all), []);
 }
+
+/// Each of a table's flows is found by either of its tuples, in its zone and in no other.
+#[test]
+fn a_look_up_finds_the_flow_of_a_packet() {
+    let netns = Netns::new();
+    put(&netns, &flows(4_000, &mut Random(0x1234_5678_9abc_def1)));
+    let namespace = open(&netns);
+    let all = read(&namespace, &[FlowFilter::default()]);
+    let mut found = 0;
+    for flow in all.iter().step_by(7) {
+        for (tuple, direction) in [(&flow.original, ZoneDirection::Original), (&flow.reply, ZoneDirection::Reply)] {
+            let zone = flow.zone.of(direction);
+            let read = namespace.flow_of(tuple, zone);
+            assert_eq!(read.issues, [], "{flow:?}");
+            let one = read.value.unwrap_or_else(|| panic!("{tuple:?} in zone {zone}"));
+            assert_eq!((one.id, one.original, one.reply, one.zone), (flow.id, flow.original, flow.reply, flow.zone));
+            assert_eq!((one.status, one.mark, one.state), (flow.status, flow.mark, flow.state));
+            found += 1;
+            // What is there of another zone is another flow.
+            let other = namespace.flow_of(tuple, zone ^ 0x4000).value;
+            assert!(other.is_none_or(|other| other.id != flow.id), "{flow:?}");
+        }
+    }
+    assert!(found > 1_000, "{found}");
+    let mut absent = all[0].original;
+    absent.dst = absent.src;
+    assert_eq!((namespace.flow_of(&absent, 0).value, namespace.flow_of(&absent, 0).issues), (None, vec![]));
+}

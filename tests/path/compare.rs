@@ -60,7 +60,7 @@ fn predict(net: &Net, shot: &Shot, ids: &[NetnsId]) -> Result<Path, String> {
         uid: Some(shot.uid),
     };
     let from = Place { node: 0, netns: ids[shot.from] };
-    let (found, issues) = path(&[&node], &Question { from, packet, bound_to: None });
+    let (found, issues) = path(&[&node], &Question::new(from, packet));
     if issues.is_empty() { Ok(found) } else { Err(format!("{issues:?}")) }
 }
 
@@ -190,12 +190,23 @@ impl Round<'_> {
             return Ok(exact);
         }
         let course = &found.courses[0];
-        let mut text = format!("{shot}\n    heard {:?}\n    podnet {:?} ({} courses)\n", watched.heard, course.verdict, found.courses.len());
+        let mut text = format!(
+            "{shot}\n    heard {:?}\n    podnet {:?} ({} courses)\n",
+            watched.heard,
+            course.verdict,
+            found.courses.len()
+        );
         if counters_differ {
             let wanted: Vec<Counts> = course.counted.iter().map(|counted| predicted(counted, &self.ids)).collect();
-            writeln!(text, "    counters: predicted {wanted:?}\n    grew {grew:?} (alone: {})", is_alone(course, &watched)).unwrap();
+            writeln!(
+                text,
+                "    counters: predicted {wanted:?}\n    grew {grew:?} (alone: {})",
+                is_alone(course, &watched)
+            )
+            .unwrap();
         } else {
-            writeln!(text, "    predicted\n{}    seen\n{}", told(&frames_of(course, found, &self.ids)), told(&frames)).unwrap();
+            writeln!(text, "    predicted\n{}    seen\n{}", told(&frames_of(course, found, &self.ids)), told(&frames))
+                .unwrap();
         }
         for step in course.there.iter().chain(&course.back) {
             writeln!(text, "      {} {}", found.places[step.place].name, words(&step.what)).unwrap();
@@ -245,7 +256,7 @@ fn told(frames: &Frames) -> String {
 
 fn words(step: &StepKind) -> String {
     match step {
-        StepKind::Hooked { hook, in_bridge, state, rules } => {
+        StepKind::Hooked { hook, in_bridge, state, rules, .. } => {
             let rules: Vec<String> = rules
                 .iter()
                 .map(|acted| {

@@ -155,9 +155,8 @@ fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
 
 /// What a mismatch is shrunk to, as text.
 fn smaller(plan: &Plan, shots: &[Shot], name: &str) -> String {
-    let differs = |script: &script::Script, shots: &[Shot]| {
-        run(script, shots).last().is_some_and(|told| told.wrong.is_some())
-    };
+    let differs =
+        |script: &script::Script, shots: &[Shot]| run(script, shots).last().is_some_and(|told| told.wrong.is_some());
     let (script, shots) = shrink::shrink(&plan.script, shots, &differs);
     let text = script.text(&shots);
     if is_set("PODNET_PATH_KEEP") {

@@ -91,11 +91,16 @@ impl Script {
                         let Err(told) = net.feed(*host, &words, &text) else { break };
                         let Some(line) = refused(&told) else { break };
                         let lines: Vec<&str> = text.lines().collect();
-                        let is_rule = lines.get(line - 1).is_some_and(|line| line.starts_with("-A") || line.starts_with("    "));
+                        let is_rule =
+                            lines.get(line - 1).is_some_and(|line| line.starts_with("-A") || line.starts_with("    "));
                         if !is_rule {
                             break;
                         }
-                        text = lines.iter().enumerate().filter(|(at, _)| at + 1 != line).fold(String::new(), |text, (_, line)| text + line + "\n");
+                        text = lines
+                            .iter()
+                            .enumerate()
+                            .filter(|(at, _)| at + 1 != line)
+                            .fold(String::new(), |text, (_, line)| text + line + "\n");
                     }
                 }
             }

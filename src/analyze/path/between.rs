@@ -64,9 +64,7 @@ impl Walk<'_, '_> {
                     format!("the next hop {next_hop} is {name}")
                 } else {
                     let how = format!("the network beyond {next_hop} hands packets to {destination} to {name}");
-                    if !self.assumed.contains(&how) {
-                        self.assumed.push(how.clone());
-                    }
+                    self.assume(how.clone());
                     format!("taken for granted: {how}")
                 };
                 self.scrub(place, other);
@@ -74,10 +72,7 @@ impl Walk<'_, '_> {
                 self.step(other, StepKind::In { link: LinkRef::of(&entry), tuple }, None);
                 Ok(Now::Up { place: other, link: entry, crossed: None })
             }
-            [] => Err(Stop::unknown(format!(
-                "it leaves by {} for {next_hop}, and what is beyond was not asked (another node's --from file would tell)",
-                link.name
-            ))),
+            [] => Ok(self.leave_for_outside(place, link)),
             _ => Err(Stop::unknown(format!("several nodes have {destination}"))),
         }
     }

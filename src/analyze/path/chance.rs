@@ -9,6 +9,8 @@ use serde::Serialize;
 
 /// How many courses are walked before the rest counts as unknown.
 const MOST_COURSES: usize = 512;
+/// The same where one endpoint is looked for among many.
+const MOST_WITH_ENDPOINT: usize = 4096;
 
 /// One fork and which way was taken.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -28,16 +30,28 @@ struct Fork {
 }
 
 /// The course of one walk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chance {
     course: Vec<Fork>,
     at: usize,
     walked: usize,
+    most: usize,
     /// The forks that this walk met.
     pub choices: Vec<Choice>,
 }
 
+impl Default for Chance {
+    fn default() -> Self {
+        Self { course: Vec::new(), at: 0, walked: 0, most: MOST_COURSES, choices: Vec::new() }
+    }
+}
+
 impl Chance {
+    /// With room for the courses among which those to one endpoint are looked for.
+    pub fn for_endpoint() -> Self {
+        Self { most: MOST_WITH_ENDPOINT, ..Self::default() }
+    }
+
     /// Which of several ways is taken here. Each has its words and how likely it is.
     pub fn fork(&mut self, what: &str, ways: &[(String, Option<f64>)]) -> usize {
         if ways.len() < 2 {
@@ -69,7 +83,7 @@ impl Chance {
         while let Some(fork) = self.course.last_mut() {
             fork.taken += 1;
             if fork.taken < fork.ways {
-                return self.walked < MOST_COURSES;
+                return self.walked < self.most;
             }
             self.course.pop();
         }

@@ -3,7 +3,9 @@
 //! May import model and its siblings only.
 
 use super::packet::Tuple;
+use super::table::KnownFlow;
 use super::types::FlowState;
+use crate::model::flow::status::Status;
 
 /// A flow of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +18,14 @@ pub(super) struct Flow {
     pub zone: u16,
     /// The flow's mark.
     pub mark: u32,
-    /// Whether it is in the table: its first packet has left the last hook of its namespace.
-    pub confirmed: bool,
     /// What nat has settled (also when it settled on no change).
     pub settled: Settled,
+    /// Whether packets went both ways before this one.
+    pub answered: bool,
+    /// Whether the table has kept it: its first packet has left the namespace, or reached it.
+    pub confirmed: bool,
+    /// What the kernel's table says, where it has it.
+    pub known: Option<Box<KnownFlow>>,
 }
 
 /// Which sides of a flow nat has settled.
@@ -42,7 +48,17 @@ pub(super) enum Side {
 
 impl Flow {
     pub fn new(original: Tuple, zone: u16) -> Self {
-        Self { original, reply: original.inverted(), zone, mark: 0, confirmed: false, settled: Settled::default() }
+        let reply = original.inverted();
+        Self {
+            original,
+            reply,
+            zone,
+            mark: 0,
+            settled: Settled::default(),
+            answered: false,
+            confirmed: false,
+            known: None,
+        }
     }
 
     /// Whether nat changed the source of its packets.
@@ -110,15 +126,14 @@ pub(super) enum Tracking {
     },
 }
 
-impl Tracking {
-    pub fn state(self) -> Option<FlowState> {
-        match self {
-            Self::Not => None,
-            Self::Untracked => Some(FlowState::Untracked),
-            Self::Invalid => Some(FlowState::Invalid),
-            // An answer is sent once only, so that no packet of the way there finds its flow answered.
-            Self::Of { is_reply: false, .. } => Some(FlowState::New),
-            Self::Of { is_reply: true, .. } => Some(FlowState::Established),
+impl Flow {
+    /// What conntrack says of a packet in its original direction.
+    pub fn state(&self) -> FlowState {
+        let is_expected = self.known.as_ref().is_some_and(|known| known.status.has(Status::EXPECTED));
+        match (self.answered, is_expected) {
+            (true, _) => FlowState::Established,
+            (false, true) => FlowState::Related,
+            (false, false) => FlowState::New,
         }
     }
 }

@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 
 use super::flow::{Flow, Side, Tracking};
-use super::packet::{ICMPV6, Packet, UDP};
+use super::packet::{ICMPV6, Packet, SCTP, TCP, UDP};
 use super::rules::Ruling;
-use super::types::{Acted, StepKind, Stop};
+use super::types::{Acted, StepKind, Stop, Tried};
 use super::walk::{Crossing, Egress, Walk};
 use super::world::{Place, World};
 use crate::analyze::netfilter::text::{RuleRef, counters, text_within};
@@ -25,6 +25,9 @@ const NAT_DESTINATION: i32 = -100;
 /// `NF_IP_PRI_NAT_SRC`
 const NAT_SOURCE: i32 = 100;
 
+/// How many rules that did nothing are told of one hook.
+const MOST_TRIED: usize = 100;
+
 /// What runs at a hook.
 enum Op {
     Conntrack,
@@ -38,12 +41,13 @@ impl Walk<'_, '_> {
     pub fn cross(&mut self, at: &mut Crossing) -> Result<Option<Egress>, Stop> {
         let mut before = self.packet.clone();
         self.acted.clear();
+        self.tried = Tried::default();
         let mut egress = None;
         let result = self.run(at, &mut egress, &mut before);
         self.told_hook(at, &before);
-        // `nf_confirm` is the very last at both.
+        // The last thing there is conntrack, which keeps the flow. Mirrors `nf_confirm`.
         if result.is_ok()
-            && matches!(at.hook, Hook::Input | Hook::Postrouting)
+            && matches!(at.hook, Hook::Postrouting | Hook::Input)
             && let Some(flow) = self.flow_mut()
         {
             flow.confirmed = true;
@@ -52,12 +56,13 @@ impl Walk<'_, '_> {
     }
 
     fn told_hook(&mut self, at: &Crossing, before: &Packet) {
-        if self.acted.is_empty() && *before == self.packet {
+        if self.acted.is_empty() && self.tried.is_empty() && *before == self.packet {
             return;
         }
         let rules = std::mem::take(&mut self.acted);
-        let state = self.tracking.state();
-        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules };
+        let tried = std::mem::take(&mut self.tried);
+        let state = self.flow_state();
+        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules, tried };
         self.step(at.place, what, Some(before));
     }
 
@@ -66,7 +71,7 @@ impl Walk<'_, '_> {
             let entered = self.packet.clone();
             let mut reroutes = false;
             match op {
-                Op::Conntrack => self.track(at.place),
+                Op::Conntrack => self.track(at.place)?,
                 Op::Nat(chains) => {
                     self.nat(at, &chains)?;
                     reroutes = entered.tuple.destination != self.packet.tuple.destination;
@@ -212,29 +217,65 @@ impl Walk<'_, '_> {
     }
 
     /// Conntrack looks the packet up, or begins a flow. Mirrors `nf_conntrack_in`.
-    fn track(&mut self, place: Place) {
+    fn track(&mut self, place: Place) -> Result<(), Stop> {
         if self.tracking != Tracking::Not {
-            return;
+            return Ok(());
         }
         // Neighbour discovery and group membership are never tracked (`noct_valid_new`).
         if self.packet.tuple.protocol == ICMPV6 && matches!(self.packet.icmp, Some(130..=137 | 143)) {
             self.tracking = Tracking::Untracked;
-            return;
+            return Ok(());
+        }
+        // Nobody there would ask, and where nobody ever asked conntrack does not even look.
+        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
+        if chains.value.is_empty() {
+            return Ok(());
         }
         let tuple = self.packet.tuple;
         let here = || self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
         let by_original = here().find(|(_, (_, flow))| flow.original == tuple).map(|(index, _)| (index, false));
         let by_reply = here().find(|(_, (_, flow))| flow.reply == tuple).map(|(index, _)| (index, true));
         let found = if self.packet.is_answer { by_reply.or(by_original) } else { by_original.or(by_reply) };
-        self.tracking = match found {
-            Some((flow, is_reply)) => Tracking::Of { flow, is_reply },
-            // A SYN-ACK or an echo's reply begins no flow; conntrack cannot tell an answer of UDP from a question.
-            None if self.packet.is_answer && tuple.protocol != UDP => Tracking::Invalid,
-            None => {
-                self.flows.push((place, Flow::new(tuple, self.zone)));
-                Tracking::Of { flow: self.flows.len() - 1, is_reply: false }
-            }
+        let (flow, is_reply) = match found {
+            Some(found) => found,
+            None => match self.from_table(place)? {
+                Some((flow, is_reply)) => {
+                    self.told_flow(place, &flow, is_reply)?;
+                    self.flows.push((place, flow));
+                    (self.flows.len() - 1, is_reply)
+                }
+                None if self.is_lost(place)? => {
+                    self.tracking = Tracking::Invalid;
+                    return Ok(());
+                }
+                None => {
+                    self.flows.push((place, Flow::new(tuple, self.zone)));
+                    (self.flows.len() - 1, false)
+                }
+            },
         };
+        self.tracking = Tracking::Of { flow, is_reply };
+        Ok(())
+    }
+
+    /// Whether a packet without a flow begins none: a SYN-ACK, an echo's reply. Conntrack cannot tell an answer of
+    /// UDP from a question.
+    fn is_lost(&self, place: Place) -> Result<bool, Stop> {
+        if self.later {
+            return Ok(!self.begins_anywhere(place)?);
+        }
+        Ok(self.packet.is_answer && self.packet.tuple.protocol != UDP)
+    }
+
+    fn told_flow(&mut self, place: Place, flow: &Flow, is_reply: bool) -> Result<(), Stop> {
+        let Some(known) = flow.known.clone() else { return Ok(()) };
+        let is_first = !self.later && !self.packet.is_answer && matches!(self.packet.tuple.protocol, TCP | SCTP);
+        if is_first && (flow.answered || is_reply) {
+            self.joins = true;
+            return Err(Stop::unknown("it belongs to a conversation that has begun"));
+        }
+        self.step(place, StepKind::Tracked { flow: known, is_reply }, None);
+        Ok(())
     }
 
     /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
@@ -263,7 +304,7 @@ impl Walk<'_, '_> {
             }
             // A destination's port is never changed to make room, but an echo has one id for both sides.
             if side == Side::Source || self.packet.tuple.is_echo() {
-                self.make_room(at.place);
+                self.make_room(at.place)?;
             }
             if let Some(flow) = self.flow_mut() {
                 flow.settle(side);
@@ -277,15 +318,31 @@ impl Walk<'_, '_> {
 
     /// Notes what a rule did.
     pub fn act(&mut self, at: &Crossing, base: &ChainRef, chain: &ChainRef, rule: Option<&Rule>, did: String) {
-        let Ok(view) = self.world.view(at.place) else { return };
-        let rule = rule.map(|rule| RuleRef {
+        let rule = rule.and_then(|rule| self.rule_ref(at, chain, rule));
+        self.acted.push(Acted { rule, base: base.clone(), did });
+    }
+
+    /// Notes a rule that did nothing, where that is asked for.
+    pub fn try_rule(&mut self, at: &Crossing, chain: &ChainRef, rule: &Rule) {
+        if !self.tells_rules {
+            return;
+        }
+        if self.tried.rules.len() >= MOST_TRIED {
+            self.tried.more += 1;
+        } else if let Some(rule) = self.rule_ref(at, chain, rule) {
+            self.tried.rules.push((self.acted.len(), rule));
+        }
+    }
+
+    fn rule_ref(&self, at: &Crossing, chain: &ChainRef, rule: &Rule) -> Option<RuleRef> {
+        let view = self.world.view(at.place).ok()?;
+        Some(RuleRef {
             chain: chain.clone(),
             number: rule.number,
             handle: rule.handle,
             counters: counters(rule),
             text: text_within(view, at.place.netns, chain, rule),
-        });
-        self.acted.push(Acted { rule, base: base.clone(), did });
+        })
     }
 
     /// Chains bound to a link's own ingress or egress.

@@ -2,8 +2,12 @@
 //!
 //! May import model and analyze's siblings only.
 
+use super::course::Walked;
 use super::packet::Tuple;
 use super::types::{Course, Stop, Verdict};
+
+/// How many SYNs are told of; the last is sent some seconds after the first.
+const TRIES: usize = 4;
 
 /// A way there that ended early.
 pub(super) fn there(stop: Stop) -> Verdict {
@@ -49,9 +53,11 @@ pub(super) fn came_back(is_home: bool, expected: Option<Tuple>, is: Tuple) -> Ve
 }
 
 /// One verdict over all courses; equal courses become one.
-pub(super) fn judge(courses: Vec<Course>, is_unfinished: bool) -> (Verdict, Vec<Course>) {
+pub(super) fn judge(walked: Vec<Walked>, is_unfinished: bool) -> (Verdict, Vec<Course>) {
+    let again: f64 =
+        walked.iter().filter(|walked| walked.draws_again).filter_map(|walked| walked.course.probability).sum();
     let mut merged: Vec<Course> = Vec::new();
-    for course in courses {
+    for Walked { course, .. } in walked {
         let twin = merged.iter_mut().find(|other| {
             other.there == course.there
                 && other.back == course.back
@@ -71,12 +77,12 @@ pub(super) fn judge(courses: Vec<Course>, is_unfinished: bool) -> (Verdict, Vec<
     let verdict = if is_unfinished {
         Verdict::Unknown { because: "its way forks too often to be walked in full".to_owned() }
     } else {
-        over_all(&merged)
+        over_all(&merged, again)
     };
     (verdict, merged)
 }
 
-fn over_all(courses: &[Course]) -> Verdict {
+fn over_all(courses: &[Course], again: f64) -> Verdict {
     let Some(first) = courses.first() else { return Verdict::Unknown { because: "nothing was walked".to_owned() } };
     let alike = |one: &Verdict, other: &Verdict| std::mem::discriminant(one) == std::mem::discriminant(other);
     if courses.iter().all(|course| alike(&course.verdict, &first.verdict)) {
@@ -93,10 +99,19 @@ fn over_all(courses: &[Course]) -> Verdict {
         return Verdict::Unknown { because: format!("{} decides, which nothing tells", open.what) };
     }
     let answered = courses.iter().filter(|course| course.verdict == Verdict::Answered);
-    let answered: f64 = answered.filter_map(|course| course.probability).sum();
+    // Where one endpoint was asked for, its courses are all.
+    let all: f64 = courses.iter().filter_map(|course| course.probability).sum();
+    let answered: f64 = answered.filter_map(|course| course.probability).sum::<f64>() / all;
+    let again = again / all;
     let rest = courses.iter().find_map(|course| match &course.verdict {
         Verdict::Dropped { why } | Verdict::Rejected { why, .. } | Verdict::Unanswered { why } => Some(why.clone()),
         _ => None,
     });
-    Verdict::Varies { answered, why: rest.unwrap_or_default() }
+    let tries = (0..TRIES).scan(answered, |share, _| {
+        let now = *share;
+        *share *= again;
+        Some(now)
+    });
+    let tries = if again > 0.0 && answered > 0.0 { tries.collect() } else { Vec::new() };
+    Verdict::Varies { answered, why: rest.unwrap_or_default(), tries }
 }

@@ -8,6 +8,7 @@ mod ask;
 mod between;
 mod bridge;
 mod chance;
+mod course;
 mod flow;
 mod hooks;
 mod input;
@@ -15,152 +16,151 @@ mod judge;
 mod nat;
 mod neighbour;
 mod output;
+mod outside;
 pub mod packet;
 mod rules;
 mod segment;
 mod solicit;
+mod table;
 mod types;
 mod walk;
 mod wire;
 mod world;
 
-pub use ask::{AskError, Asked, Target, ask, target};
+pub use ask::{AskError, Asked, AskedCt, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
-pub use types::{Acted, Arrival, Counted, Course, FlowState, Path, PlaceRef, Step, StepKind, Stop, Verdict};
+pub use table::{Ct, KnownFlow};
+pub use types::{
+    Acted, Arrival, Counted, Course, Endpoint, FlowState, Leaving, Path, PlaceRef, Step, StepKind, Stop, Tried, Verdict,
+};
 pub use world::Place;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::model::ids::IfIndex;
 use crate::model::issue::Issue;
 use crate::model::view::NodeView;
 use chance::Chance;
-use flow::Tracking;
-use packet::ICMPV6;
-use walk::{LOOPBACK, Walk};
+use course::{Walked, walked};
 use world::World;
 
 /// A packet and who sends it.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// The namespace that sends it.
+    /// The namespace that sends it, or that it comes into from outside.
     pub from: Place,
     /// It; with an unspecified source the kernel chooses one.
     pub packet: Packet,
     /// The link that the sending socket is bound to.
     pub bound_to: Option<IfIndex>,
+    /// It comes from outside, by this link of the namespace.
+    pub enters: Option<IfIndex>,
+    /// What is asked of the tables of flows.
+    pub ct: Ct,
+    /// Only the courses that lead to this address and port.
+    pub endpoint: Option<(IpAddr, Option<u16>)>,
+    /// Whether each rule that is asked is told, and not those alone that act.
+    pub tells_rules: bool,
+}
+
+impl Question {
+    /// Of a packet that a namespace sends.
+    pub fn new(from: Place, packet: Packet) -> Self {
+        Self { from, packet, bound_to: None, enters: None, ct: Ct::default(), endpoint: None, tells_rules: false }
+    }
 }
 
 /// Works a packet's way out, and its answer's. What was read badly on the way is told beside.
 pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) {
     let world = World::new(nodes);
-    let mut chance = Chance::default();
     let mut places = Vec::new();
-    let mut courses = Vec::new();
-    let mut assumed = assumed(question);
-    loop {
-        let (course, taken) = course(&world, question, &mut chance, &mut places);
-        assumed.extend(taken);
-        courses.push(course);
-        if !chance.next() {
-            break;
+    let (mut courses, is_unfinished) = match all_courses(&world, question, false, &mut places) {
+        Ok(all) => all,
+        // It turned out to belong to a conversation that has begun: not its first packet is asked for.
+        Err(Begun) => {
+            places.clear();
+            all_courses(&world, question, true, &mut places).unwrap_or_default()
         }
+    };
+    let mut assumed = assumed(question);
+    for walked in &mut courses {
+        assumed.append(&mut walked.assumed);
     }
-    let (verdict, courses) = judge::judge(courses, chance.is_unfinished());
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     assumed.retain(|one| seen.insert(one.clone()));
+    let endpoint = question.endpoint.map(|wanted| leading_to(wanted, &mut courses));
+    let (verdict, courses) = judge::judge(courses, is_unfinished);
     let places = places.into_iter().map(|(_, named)| named).collect();
-    let path = Path { packet: question.packet.clone(), verdict, courses, places, assumed };
+    let path = Path { packet: question.packet.clone(), verdict, courses, places, assumed, endpoint };
     let mut issues = world.issues();
     issues.sort();
     issues.dedup();
     (path, issues)
 }
 
-/// What is taken for granted.
-fn assumed(question: &Question) -> Vec<String> {
-    let mut assumed =
-        vec!["it is the first packet of a new flow, and no other flow has its addresses and ports".to_owned()];
-    assumed.push("its sender is root; no IPsec policy and, but for BPF, no filter of tc is on its way".to_owned());
-    if question.packet.tuple.is_echo() {
-        assumed.push("the receiver answers echos".to_owned());
-    } else {
-        assumed.push("a program listens where it arrives".to_owned());
-    }
-    assumed
+/// Keeps the courses that lead to an endpoint, and those that end before one is chosen.
+fn leading_to((address, port): (IpAddr, Option<u16>), courses: &mut Vec<Walked>) -> Endpoint {
+    let leads = |walked: &Walked| {
+        walked.led.destination == address && port.is_none_or(|port| walked.led.destination_port == Some(port))
+    };
+    let mut probability = None;
+    let mut others = BTreeSet::new();
+    courses.retain(|walked| {
+        let ends_before = !walked.is_chosen && walked.course.arrived.is_none() && walked.course.leaves.is_none();
+        if leads(walked) {
+            probability = Some(probability.unwrap_or(Some(0.0)).zip(walked.course.probability).map(|(a, b)| a + b));
+        } else if !ends_before {
+            let port = walked.led.destination_port.filter(|_| walked.led.has_ports());
+            others.insert((walked.led.destination, port));
+        }
+        leads(walked) || ends_before
+    });
+    let others = others.into_iter().map(|(address, port)| types::end(address, port)).collect();
+    Endpoint { address, port, probability: probability.flatten(), others }
 }
 
-fn course(
+/// A table has the packet's conversation, and it has begun.
+struct Begun;
+
+/// All courses, and whether there are more.
+fn all_courses(
     world: &World<'_>,
     question: &Question,
-    chance: &mut Chance,
+    later: bool,
     places: &mut Vec<(Place, PlaceRef)>,
-) -> (Course, Vec<String>) {
-    let mut walk = Walk::new(world, chance, places, question.packet.clone());
-    walk.number(question.from);
-    let went = walk.send(question.from, question.bound_to).and_then(|now| walk.carry(now));
-    let place = match went {
-        Ok(place) => place,
-        Err(stop) => {
-            walk.end(&stop);
-            let assumed = std::mem::take(&mut walk.assumed);
-            return (walk.into_course(judge::there(stop), None, Vec::new()), assumed);
+) -> Result<(Vec<Walked>, bool), Begun> {
+    let mut chance = if question.endpoint.is_some() { Chance::for_endpoint() } else { Chance::default() };
+    let mut courses = Vec::new();
+    loop {
+        courses.push(walked(world, question, later, &mut chance, places)?);
+        if !chance.next() {
+            return Ok((courses, chance.is_unfinished()));
         }
-    };
-    let arrived = Arrival { place: walk.number(place), seen_as: walk.packet.tuple };
-    let there = std::mem::take(&mut walk.steps);
-    let sent = there.iter().find_map(|step| match &step.what {
-        StepKind::Sent { tuple, .. } => Some(*tuple),
-        _ => None,
-    });
-    walk.answer(place);
-    let bound_to = walk.answers_by();
-    let came = walk.send(place, bound_to).and_then(|now| walk.carry(now));
-    let verdict = match came {
-        Err(stop) => {
-            walk.end(&stop);
-            judge::back(stop)
-        }
-        Ok(back_at) => judge::came_back(back_at == question.from, sent.map(Tuple::inverted), walk.packet.tuple),
-    };
-    let assumed = std::mem::take(&mut walk.assumed);
-    (walk.into_course(verdict, Some(arrived), there), assumed)
+    }
 }
 
-impl Walk<'_, '_> {
-    /// The packet becomes the answer that its receiver sends.
-    fn answer(&mut self, place: Place) {
-        let tuple = self.packet.tuple.inverted();
-        let tos = if tuple.is_echo() { self.packet.tos } else { 0 };
-        let ttl = self.default_ttl(place, tuple.destination);
-        let length = self.packet.length;
-        let icmp = packet::echo(tuple.protocol, true);
-        self.packet = Packet { tuple, is_answer: true, icmp, mark: 0, tos, ttl, length, uid: None };
-        self.tracking = Tracking::Not;
+/// What is taken for granted.
+fn assumed(question: &Question) -> Vec<String> {
+    let mut assumed = Vec::new();
+    let packet = &question.packet;
+    match question.ct {
+        Ct::Established => {
+            assumed.push("its conversation has begun: where no table has its flow, it is as rules would make it now");
+        }
+        Ct::Table if packet.tuple.source_port.is_some() => {}
+        _ => assumed.push("it is the first packet of a new flow, and no other flow has its addresses and ports"),
     }
-
-    fn default_ttl(&self, place: Place, towards: IpAddr) -> u8 {
-        let read = if towards.is_ipv4() { self.world.sysctl(place, "ipv4.ip_default_ttl") } else { Ok(64) };
-        read.ok().and_then(|ttl| u8::try_from(ttl).ok()).filter(|ttl| *ttl > 0).unwrap_or(64)
-    }
-
-    /// The kernel answers an IPv6 echo by the link that it came by. Mirrors `icmpv6_echo_reply`.
-    fn answers_by(&self) -> Option<IfIndex> {
-        let link = self.came_by.as_ref().filter(|_| self.packet.tuple.protocol == ICMPV6)?;
-        Some(link.ifindex).filter(|link| *link != LOOPBACK)
-    }
-
-    /// The last step of a way that ends early.
-    fn end(&mut self, stop: &Stop) {
-        let place = self.steps.last().map_or(0, |step| step.place);
-        self.steps.push(Step { place, what: StepKind::Ended { verdict: stop.clone() }, changed: Vec::new() });
-    }
-
-    fn into_course(self, verdict: Verdict, arrived: Option<Arrival>, there: Vec<Step>) -> Course {
-        let choices = self.chance.choices.clone();
-        let probability = choices.iter().try_fold(1.0, |product, choice| Some(product * choice.probability?));
-        let (there, back) = if arrived.is_some() { (there, self.steps) } else { (self.steps, Vec::new()) };
-        Course { probability, choices, verdict, there, back, arrived, counted: vec![self.counted] }
-    }
+    assumed.push(if question.enters.is_some() {
+        "no IPsec policy and, but for BPF, no filter of tc is on its way"
+    } else {
+        "its sender is root; no IPsec policy and, but for BPF, no filter of tc is on its way"
+    });
+    assumed.push(if packet.tuple.is_echo() {
+        "the receiver answers echos"
+    } else {
+        "a program listens where it arrives"
+    });
+    assumed.into_iter().map(str::to_owned).collect()
 }

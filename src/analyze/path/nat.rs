@@ -1,7 +1,7 @@
 //! Translations: which address and port a rule of nat gives a flow.
 //!
-//! May import model and analyze's siblings only. Flows that stand in the way of a port (two clients
-//! with one port behind one address) are not seen: a port is kept where the rule lets it be.
+//! May import model and analyze's siblings only. A port is kept where the rule lets it be and no flow
+//! that can be looked up stands in its way.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -61,19 +61,21 @@ impl Walk<'_, '_> {
     }
 
     /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
-    pub fn make_room(&mut self, place: Place) {
-        let Tracking::Of { flow: own, .. } = self.tracking else { return };
-        let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return };
+    pub fn make_room(&mut self, place: Place) -> Result<(), Stop> {
+        let Tracking::Of { flow: own, .. } = self.tracking else { return Ok(()) };
+        let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return Ok(()) };
         // In another zone the same addresses and ports are another flow's.
-        let taken = self.flows.iter().enumerate().any(|(index, (at, other))| {
+        let here = self.flows.iter().enumerate().any(|(index, (at, other))| {
             index != own && *at == place && other.zone == zone && (other.reply == reply || other.original == reply)
         });
+        let taken = here || self.is_taken(place, reply)?;
         if taken && let Some(flow) = self.flow_mut() {
             flow.reply.destination_port = None;
             if reply.is_echo() {
                 flow.reply.source_port = None;
             }
         }
+        Ok(())
     }
 
     fn masquerade(&mut self, at: &Crossing) -> Result<IpAddr, Stop> {
@@ -170,7 +172,13 @@ fn picked(
     let words = |address: IpAddr| -> [u32; 4] {
         match address {
             IpAddr::V4(own) => [u32::from_ne_bytes(own.octets()), 0, 0, 0],
-            IpAddr::V6(own) => own.to_bits().to_be_bytes().as_chunks::<4>().0.try_into().map_or([0; 4], |words: [[u8; 4]; 4]| words.map(u32::from_ne_bytes)),
+            IpAddr::V6(own) => own
+                .to_bits()
+                .to_be_bytes()
+                .as_chunks::<4>()
+                .0
+                .try_into()
+                .map_or([0; 4], |words: [[u8; 4]; 4]| words.map(u32::from_ne_bytes)),
         }
     };
     let four = min.is_ipv4();
@@ -199,7 +207,11 @@ fn picked(
         }
     }
     let bytes = found.map(u32::to_ne_bytes);
-    Ok(if four { IpAddr::from(bytes[0]) } else { IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(*bytes.as_flattened().first_chunk().unwrap_or(&[0; 16])))) })
+    Ok(if four {
+        IpAddr::from(bytes[0])
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(*bytes.as_flattened().first_chunk().unwrap_or(&[0; 16]))))
+    })
 }
 
 /// `jhash2` of four words. Source: `linux/jhash.h`.

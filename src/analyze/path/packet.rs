@@ -2,7 +2,8 @@
 //!
 //! May import model only.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -56,6 +57,20 @@ impl Tuple {
     /// Whether it is an echo, which has an id in place of ports.
     pub fn is_echo(self) -> bool {
         matches!(self.protocol, ICMP | ICMPV6)
+    }
+}
+
+impl fmt::Display for Tuple {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = |out: &mut fmt::Formatter<'_>, address: IpAddr, port: Option<u16>| match (self.has_ports(), port) {
+            (false, _) => write!(out, "{address}"),
+            (true, Some(port)) => write!(out, "{}", SocketAddr::new(address, port)),
+            (true, None) if address.is_ipv6() => write!(out, "[{address}]:*"),
+            (true, None) => write!(out, "{address}:*"),
+        };
+        end(out, self.source, self.source_port)?;
+        out.write_str(" → ")?;
+        end(out, self.destination, self.destination_port)
     }
 }
 

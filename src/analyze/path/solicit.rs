@@ -70,6 +70,7 @@ impl Walk<'_, '_> {
         let steps = std::mem::take(&mut self.steps);
         let acted = std::mem::take(&mut self.acted);
         let counted = std::mem::take(&mut self.counted);
+        let tried = std::mem::take(&mut self.tried);
         let zone = std::mem::take(&mut self.zone);
         let passed = self.crossings(here, sender, there, receiver, through);
         self.packet = packet;
@@ -77,6 +78,7 @@ impl Walk<'_, '_> {
         self.steps = steps;
         self.acted = acted;
         self.counted = counted;
+        self.tried = tried;
         self.zone = zone;
         match passed {
             Ok(()) => Ok(true),

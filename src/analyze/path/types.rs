@@ -2,13 +2,14 @@
 //!
 //! May import model and analyze's siblings only.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chance::Choice;
 use super::packet::{Packet, Tuple};
+use super::table::KnownFlow;
 use crate::analyze::naming::LinkRef;
 use crate::analyze::netfilter::text::RuleRef;
 use crate::model::ids::{MacAddr, NetnsId, TableId};
@@ -28,6 +29,27 @@ pub struct Path {
     pub places: Vec<PlaceRef>,
     /// What this rests on without having been looked at.
     pub assumed: Vec<String>,
+    /// The endpoint that was asked for; the courses are then those that lead there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+}
+
+/// One of the places that chance may lead a packet to.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port, where one was asked for.
+    pub port: Option<u16>,
+    /// How likely a packet is led there; `None` where that cannot be told.
+    pub probability: Option<f64>,
+    /// Where the other courses lead.
+    pub others: Vec<String>,
+}
+
+/// An address, with its port where it has one.
+pub(super) fn end(address: IpAddr, port: Option<u16>) -> String {
+    port.map_or_else(|| address.to_string(), |port| SocketAddr::new(address, port).to_string())
 }
 
 /// A namespace of an answer.
@@ -70,6 +92,10 @@ pub enum Verdict {
         answered: f64,
         /// What becomes of the rest.
         why: String,
+        /// How likely it is answered at the first SYN, at the second, a second later, and so on: what is dropped
+        /// leaves no flow, so that each SYN draws again. Empty where it stays as it was drawn.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tries: Vec<f64>,
     },
     /// It cannot be told.
     Unknown {
@@ -91,12 +117,16 @@ pub struct Course {
     pub there: Vec<Step>,
     /// The way back of the answer; empty where none is sent.
     pub back: Vec<Step>,
-    /// Who gets the packet; `None` where nobody does.
+    /// Who gets the packet; `None` where nobody does, or where that is beyond what was asked.
     pub arrived: Option<Arrival>,
     /// The rules whose counters it makes grow, each as often as it does, in the order of the way; several such
     /// lists where courses that differ in nothing else were taken together.
     #[serde(skip)]
     pub counted: Vec<Vec<Counted>>,
+    /// Where it leaves what can be seen; `None` where it does not. The way back is then that of an answer that comes
+    /// in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<Leaving>,
 }
 
 /// A rule that matched, and so counted the packet.
@@ -110,6 +140,17 @@ pub struct Counted {
     pub number: u32,
     /// Its handle, where its table gives rules any.
     pub handle: Option<u64>,
+}
+
+/// Where a packet leaves what can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Leaving {
+    /// The namespace, as an index into the places.
+    pub place: usize,
+    /// The link.
+    pub link: LinkRef,
+    /// Addresses and ports as it leaves.
+    pub seen_as: Tuple,
 }
 
 /// Where a packet arrives.
@@ -145,6 +186,18 @@ pub enum StepKind {
         /// Why it has that source.
         source: String,
     },
+    /// It comes from where nothing can be seen.
+    FromOutside {
+        /// Addresses and ports as it comes.
+        tuple: Tuple,
+        /// Why it comes.
+        how: String,
+    },
+    /// It leaves to where nothing can be seen.
+    ToOutside {
+        /// By which link.
+        link: LinkRef,
+    },
     /// A route is looked up.
     Routed {
         /// Which route won; `None` where the kernel needs none.
@@ -170,6 +223,16 @@ pub enum StepKind {
         state: Option<FlowState>,
         /// The rules that matched and did something, in order.
         rules: Vec<Acted>,
+        /// The rules that were asked and did nothing; empty unless they were asked for.
+        #[serde(skip_serializing_if = "Tried::is_empty")]
+        tried: Tried,
+    },
+    /// Conntrack has its flow already, which decides all of nat for it.
+    Tracked {
+        /// Which.
+        flow: Box<KnownFlow>,
+        /// Whether it runs in the direction of answers.
+        is_reply: bool,
     },
     /// The link-layer address of the next hop is found.
     Neighbour {
@@ -275,6 +338,22 @@ pub struct Acted {
     pub did: String,
 }
 
+/// The rules that were asked and did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+pub struct Tried {
+    /// The first of them, each with how many rules had acted before.
+    pub rules: Vec<(usize, RuleRef)>,
+    /// How many more there were.
+    pub more: usize,
+}
+
+impl Tried {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.more == 0
+    }
+}
+
 /// What conntrack says of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -285,6 +364,8 @@ pub enum FlowState {
     Established,
     /// Of no flow, by a rule.
     Untracked,
+    /// The first of a flow that another one announced.
+    Related,
     /// An answer to what this namespace has not seen.
     Invalid,
 }

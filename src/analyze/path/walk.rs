@@ -10,7 +10,8 @@ use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::Packet;
-use super::types::{Acted, Counted, PlaceRef, Step, StepKind, Stop};
+use super::table::Ct;
+use super::types::{Acted, Counted, FlowState, PlaceRef, Step, StepKind, Stop, Tried};
 use super::world::{Place, World};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
@@ -19,6 +20,8 @@ use crate::model::netfilter::chain::Hook;
 
 /// How many links a packet may cross before it counts as lost; its TTL ends it as a rule long before.
 const MOST_LINKS: u32 = 600;
+/// How many values of a number drawn by chance are told apart.
+const MOST_DRAWS: u32 = 128;
 /// The loopback link has this index in every namespace.
 pub(super) const LOOPBACK: IfIndex = IfIndex(1);
 
@@ -37,6 +40,16 @@ pub(super) enum Now {
     },
     /// It is with the programs of a namespace.
     Arrived(Place),
+    /// It has left by a link to where nothing can be seen.
+    Outside { place: Place, link: Link },
+}
+
+/// How far a way leads.
+pub(super) enum End {
+    /// To the programs of a namespace.
+    Arrived(Place),
+    /// Out by a link to where nothing can be seen.
+    Outside { place: Place, link: Link },
 }
 
 /// Which way it leaves IP.
@@ -76,6 +89,8 @@ pub(super) struct Walk<'w, 'n> {
     pub acted: Vec<Acted>,
     /// The rules that counted the packet.
     pub counted: Vec<Counted>,
+    /// What rules were asked there and did nothing.
+    pub tried: Tried,
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
     links: u32,
@@ -91,6 +106,18 @@ pub(super) struct Walk<'w, 'n> {
     pub is_own: bool,
     /// The link by which the packet came to where it arrived.
     pub came_by: Option<Link>,
+    /// What is asked of the tables of flows.
+    pub ct: Ct,
+    /// Whether it is a later packet of its conversation.
+    pub later: bool,
+    /// Where chance decided what it decides anew for each packet without a flow.
+    pub drawn: Vec<Place>,
+    /// How many values of a number that is drawn are told apart.
+    pub most_draws: u32,
+    /// Whether each rule that is asked is told.
+    pub tells_rules: bool,
+    /// Whether a table has it in a conversation that has begun, though it was taken for a first packet.
+    pub joins: bool,
 }
 
 impl<'w, 'n> Walk<'w, 'n> {
@@ -109,6 +136,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             zone: 0,
             acted: Vec::new(),
             counted: Vec::new(),
+            tried: Tried::default(),
             places,
             steps: Vec::new(),
             links: 0,
@@ -118,6 +146,12 @@ impl<'w, 'n> Walk<'w, 'n> {
             mac: None,
             is_own: false,
             came_by: None,
+            ct: Ct::default(),
+            later: false,
+            drawn: Vec::new(),
+            most_draws: MOST_DRAWS,
+            tells_rules: false,
+            joins: false,
         }
     }
 
@@ -139,13 +173,14 @@ impl<'w, 'n> Walk<'w, 'n> {
     }
 
     /// Carries the packet on until it arrives.
-    pub fn carry(&mut self, mut now: Now) -> Result<Place, Stop> {
+    pub fn carry(&mut self, mut now: Now) -> Result<End, Stop> {
         loop {
             now = match now {
                 Now::Leaving { place, egress } => self.leave(place, egress)?,
                 Now::Frame { place, link, mac } => self.frame(place, link, mac)?,
                 Now::Up { place, link, crossed } => self.receive(place, link, crossed)?,
-                Now::Arrived(place) => return Ok(place),
+                Now::Arrived(place) => return Ok(End::Arrived(place)),
+                Now::Outside { place, link } => return Ok(End::Outside { place, link }),
             };
         }
     }
@@ -183,6 +218,30 @@ impl<'w, 'n> Walk<'w, 'n> {
         match self.tracking {
             Tracking::Of { flow, .. } => self.flows.get_mut(flow).map(|(_, flow)| flow),
             _ => None,
+        }
+    }
+
+    /// What conntrack says of the packet here; `None` where it has not looked.
+    pub fn flow_state(&self) -> Option<FlowState> {
+        Some(match self.tracking {
+            Tracking::Not => return None,
+            Tracking::Untracked => FlowState::Untracked,
+            Tracking::Invalid => FlowState::Invalid,
+            Tracking::Of { is_reply: true, .. } => FlowState::Established,
+            Tracking::Of { is_reply: false, .. } => self.flow().map_or(FlowState::New, Flow::state),
+        })
+    }
+
+    /// The flags of its TCP header: of a SYN or of what answers one, or of data.
+    pub fn tcp_flags(&self) -> Option<u8> {
+        const ACK: u8 = 0x10;
+        self.packet.tcp_flags().map(|flags| if self.later { ACK } else { flags })
+    }
+
+    /// Notes what is taken for granted.
+    pub fn assume(&mut self, words: String) {
+        if !self.assumed.contains(&words) {
+            self.assumed.push(words);
         }
     }
 

@@ -22,8 +22,9 @@ use crate::model::flow::Flow;
 use crate::model::flow::expectation::Expectation;
 use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::statistics::Statistics;
+use crate::model::flow::tuple::Tuple;
 use crate::model::issue::{Issue, Read, Why};
-use crate::sys::netlink::NetlinkSocket;
+use crate::sys::netlink::{NetlinkError, NetlinkSocket};
 use crate::wire::conntrack::{self, request};
 use crate::wire::netlink::attr::AttrError;
 
@@ -78,6 +79,23 @@ impl Namespace {
         issues.sort();
         issues.dedup();
         Read { value: (), issues }
+    }
+
+    /// The flow that a packet with this tuple belongs to in a zone: the kernel looks it up as it does for a packet.
+    pub fn flow_of(&self, tuple: &Tuple, zone: u16) -> Read<Option<Flow>> {
+        if !has_conntrack() {
+            return Read::default();
+        }
+        let request = request::flow_of(tuple, zone);
+        repeated(&format!("a flow of {}", self.id()), |value: &mut Option<Flow>, complaints| {
+            match self.with_netfilter(|socket| socket.ask(&request)) {
+                Ok(reply) => *value = reply.and_then(|reply| conntrack::flow(&reply.payload, complaints)),
+                // There is none.
+                Err(NetlinkError::Refused(refusal)) if refusal.errno == libc::ENOENT => {}
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        })
     }
 
     fn subject(&self) -> String {

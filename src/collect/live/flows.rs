@@ -12,6 +12,7 @@ use crate::model::flow::Flow;
 use crate::model::flow::expectation::Expectation;
 use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::statistics::Statistics;
+use crate::model::flow::tuple::Tuple;
 use crate::model::flow::view::FlowView;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Read, Section};
@@ -42,6 +43,10 @@ impl FlowView for LiveNode {
         if let Some(namespace) = self.namespace(netns).value {
             self.memory.flows.ahead.begin(namespace, filters);
         }
+    }
+
+    fn flow_of(&self, netns: NetnsId, tuple: &Tuple, zone: u16) -> Read<Option<Flow>> {
+        self.within(netns, "a flow", |namespace| namespace.flow_of(tuple, zone))
     }
 
     fn flows_left_out(&self, _netns: NetnsId) -> Option<u64> {

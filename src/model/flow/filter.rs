@@ -59,11 +59,7 @@ impl FlowFilter {
 
     /// Whether it holds of a flow.
     pub fn accepts(&self, flow: &Flow) -> bool {
-        let zone_of = |direction| match flow.zone.direction {
-            ZoneDirection::Both => flow.zone.id,
-            own if own == direction => flow.zone.id,
-            _ => 0,
-        };
+        let zone_of = |direction| flow.zone.of(direction);
         self.ipv6.is_none_or(|ipv6| flow.original.src.is_ipv6() == ipv6)
             && self.protocol.is_none_or(|protocol| flow.original.protocol == protocol)
             && self.original.accepts(&flow.original)

@@ -76,6 +76,11 @@ impl Zone {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    /// The zone that the tuple of one direction is looked up in.
+    pub fn of(&self, direction: ZoneDirection) -> u16 {
+        if self.direction == ZoneDirection::Both || self.direction == direction { self.id } else { 0 }
+    }
 }
 
 /// Which tuples of a flow have its zone.

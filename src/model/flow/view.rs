@@ -8,6 +8,7 @@ use super::Flow;
 use super::expectation::Expectation;
 use super::filter::FlowFilter;
 use super::statistics::Statistics;
+use super::tuple::Tuple;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Read, Section};
 
@@ -24,6 +25,10 @@ pub trait FlowView {
     /// Says that [`Self::flows`] is going to be asked so after what is asked now. A live node may begin to read them
     /// meanwhile; it changes no answer.
     fn expect_flows(&self, _netns: NetnsId, _filters: &[FlowFilter]) {}
+
+    /// The flow that a packet with this tuple belongs to in a zone, in either direction: one look-up, as conntrack
+    /// itself does it for a packet, however many flows there are.
+    fn flow_of(&self, netns: NetnsId, tuple: &Tuple, zone: u16) -> Read<Option<Flow>>;
 
     /// How many flows a snapshot left out (`--flows N`); `None` where none was.
     fn flows_left_out(&self, netns: NetnsId) -> Option<u64>;

@@ -13,6 +13,7 @@ use crate::model::flow::Flow;
 use crate::model::flow::expectation::Expectation;
 use crate::model::flow::filter::FlowFilter;
 use crate::model::flow::statistics::Statistics;
+use crate::model::flow::tuple::{Tuple, ZoneDirection};
 use crate::model::flow::view::FlowView;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Issue, Read, Section, Why};
@@ -66,6 +67,16 @@ impl FlowSections {
         }
     }
 
+    /// Why there may have been flows that are not here.
+    fn missing(&self, netns: NetnsId) -> Vec<Issue> {
+        let mut issues = self.flows.issues.clone();
+        if let Some(more) = self.left_out {
+            let detail = format!("it holds {} of them and left out {more} (--flows)", self.flows.value.len());
+            issues.push(Issue::incomplete(format!("{CUT} of {netns}"), Why::NotRecorded { detail }));
+        }
+        issues
+    }
+
     /// The issues of all sections, in no order.
     pub(super) fn issues(&self) -> impl Iterator<Item = &Issue> {
         [&self.flows.issues, &self.expectations.issues, &self.statistics.issues].into_iter().flatten()
@@ -107,12 +118,21 @@ impl FlowView for Snapshot {
                 break;
             }
         }
-        let mut issues = sections.flows.issues.clone();
-        if let Some(more) = sections.left_out {
-            let detail = format!("it holds {} of them and left out {more} (--flows)", sections.flows.value.len());
-            issues.push(Issue::incomplete(format!("{CUT} of {netns}"), Why::NotRecorded { detail }));
+        Read { value: (), issues: sections.missing(netns) }
+    }
+
+    fn flow_of(&self, netns: NetnsId, tuple: &Tuple, zone: u16) -> Read<Option<Flow>> {
+        let Some(sections) = self.flow_sections(netns) else {
+            return Read { value: None, issues: not_recorded::<()>("flows").issues.clone() };
+        };
+        let is_it = |flow: &&Flow| {
+            (flow.original == *tuple && flow.zone.of(ZoneDirection::Original) == zone)
+                || (flow.reply == *tuple && flow.zone.of(ZoneDirection::Reply) == zone)
+        };
+        match sections.flows.value.iter().find(is_it) {
+            Some(flow) => Read::ok(Some(flow.clone())),
+            None => Read { value: None, issues: sections.missing(netns) },
         }
-        Read { value: (), issues }
     }
 
     fn flows_left_out(&self, netns: NetnsId) -> Option<u64> {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::{EXPECTATION_GET, GET, IPV4, IPV6, STATISTICS, STATISTICS_CPU, part, top};
 use crate::model::flow::filter::{FlowFilter, TupleFilter};
+use crate::model::flow::tuple::{Key, Tuple};
 use crate::wire::netlink::request::Request;
 
 /// `NLA_F_NESTED`
@@ -90,6 +91,16 @@ pub fn flows(filter: &FlowFilter) -> Request {
     request
 }
 
+/// The flow that a packet with this tuple belongs to in a zone, in either direction.
+pub fn flow_of(tuple: &Tuple, zone: u16) -> Request {
+    let mut request = Request::get(GET, &general(Some(tuple.src.is_ipv6())));
+    request = request.attr(top::TUPLE_ORIG | NESTED, &whole(tuple));
+    if zone != 0 {
+        request = request.attr(top::ZONE, &zone.to_be_bytes());
+    }
+    request
+}
+
 /// All flows, of one family or of both.
 pub fn all_flows(ipv6: Option<bool>) -> Request {
     Request::dump(GET, &general(ipv6))
@@ -147,6 +158,35 @@ fn tuple_part(tuple: &TupleFilter, protocol: Option<u8>) -> (u32, Vec<u8>) {
         }
     }
     (bits, body)
+}
+
+/// All of a tuple.
+fn whole(tuple: &Tuple) -> Vec<u8> {
+    let (mut addresses, mut protocol, mut body) = (Vec::new(), Vec::new(), Vec::new());
+    for (v4, v6, address) in [(part::V4_SRC, part::V6_SRC, tuple.src), (part::V4_DST, part::V6_DST, tuple.dst)] {
+        match address {
+            IpAddr::V4(address) => put(&mut addresses, v4, &address.octets()),
+            IpAddr::V6(address) => put(&mut addresses, v6, &address.octets()),
+        }
+    }
+    put(&mut protocol, part::NUM, &[tuple.protocol]);
+    match tuple.key {
+        Key::Ports { src, dst } => {
+            put(&mut protocol, part::SRC_PORT, &src.to_be_bytes());
+            put(&mut protocol, part::DST_PORT, &dst.to_be_bytes());
+        }
+        Key::Icmp { kind, code, id } => {
+            let is_v6 = tuple.src.is_ipv6();
+            let own = |v4: u16, v6: u16| if is_v6 { v6 } else { v4 };
+            put(&mut protocol, own(part::ICMP_ID, part::ICMPV6_ID), &id.to_be_bytes());
+            put(&mut protocol, own(part::ICMP_TYPE, part::ICMPV6_TYPE), &[kind]);
+            put(&mut protocol, own(part::ICMP_CODE, part::ICMPV6_CODE), &[code]);
+        }
+        Key::None => {}
+    }
+    put(&mut body, part::IP | NESTED, &addresses);
+    put(&mut body, part::PROTO | NESTED, &protocol);
+    body
 }
 
 /// Adds an attribute, padded. What is put here is short.

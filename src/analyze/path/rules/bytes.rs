@@ -37,13 +37,13 @@ fn network(packet: &Packet, at: usize) -> Option<u8> {
     }
 }
 
-fn transport(packet: &Packet, at: usize) -> Option<u8> {
+fn transport(packet: &Packet, flags: Option<u8>, at: usize) -> Option<u8> {
     let port = |port: Option<u16>, at: usize| port.and_then(|port| port.to_be_bytes().get(at).copied());
     let tuple = &packet.tuple;
     match (tuple.protocol, at) {
         (TCP | UDP | SCTP, 0 | 1) => port(tuple.source_port, at),
         (TCP | UDP | SCTP, 2 | 3) => port(tuple.destination_port, at - 2),
-        (TCP, 13) => packet.tcp_flags(),
+        (TCP, 13) => flags,
         (UDP, 4 | 5) => {
             let length = packet.length.saturating_sub(packet.header_length());
             u16::try_from(length).ok().and_then(|length| length.to_be_bytes().get(at - 4).copied())
@@ -55,15 +55,10 @@ fn transport(packet: &Packet, at: usize) -> Option<u8> {
     }
 }
 
-/// Bytes of a packet, whose frame bears an address as its source; `None` where it is too short to have them, which
-/// ends a rule.
-pub(super) fn payload(
-    packet: &Packet,
-    mac: Option<&MacAddr>,
-    base: PayloadBase,
-    offset: u32,
-    length: u32,
-) -> Option<Value> {
+/// Bytes of a packet; `None` where it is too short to have them, which ends a rule.
+pub(super) fn payload(walk: &Walk<'_, '_>, base: PayloadBase, offset: u32, length: u32) -> Option<Value> {
+    let packet = &walk.packet;
+    let mac = walk.mac.as_ref();
     let (from, count) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?.min(64));
     let all = from..from.saturating_add(count);
     let size = usize::try_from(packet.length).ok()?;
@@ -71,7 +66,7 @@ pub(super) fn payload(
     match base {
         PayloadBase::Network if all.end <= size => Some(Value::partly(all.map(|at| network(packet, at)))),
         PayloadBase::Transport if all.end.saturating_add(header) <= size => {
-            Some(Value::partly(all.map(|at| transport(packet, at))))
+            Some(Value::partly(all.map(|at| transport(packet, walk.tcp_flags(), at))))
         }
         PayloadBase::Network | PayloadBase::Transport => None,
         PayloadBase::Link => Some(Value::partly(all.map(|at| frame(packet, mac, at)))),

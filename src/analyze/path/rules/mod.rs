@@ -77,7 +77,7 @@ impl Walk<'_, '_> {
             };
             let told = |walk: &mut Self, did: String| walk.act(at, &base.id, &chain, Some(rule), did);
             match effect {
-                Effect::Next => {}
+                Effect::Next => self.try_rule(at, &chain, rule),
                 Effect::Did(did) => told(self, did),
                 Effect::Accept => {
                     told(self, "accepts it".to_owned());

@@ -22,8 +22,6 @@ use crate::model::netfilter::xt::targets::NatRange;
 use crate::model::route::Family;
 use crate::model::text::{ByteText, Bytes};
 
-/// How many values of a number drawn by chance are told apart.
-const MOST_DRAWS: u32 = 128;
 /// `NFT_CT_MARK`
 const CT_MARK: u32 = 3;
 /// `NFT_CT_ZONE`
@@ -119,7 +117,7 @@ impl Walk<'_, '_> {
                 registers.set(*to, &value);
                 Step::On
             }
-            Expr::Payload { to, base, offset, length } => load(*to, payload(&self.packet, self.mac.as_ref(), *base, *offset, *length)),
+            Expr::Payload { to, base, offset, length } => load(*to, payload(self, *base, *offset, *length)),
             Expr::Meta { to, key } => load(*to, self.meta(at, *key)),
             Expr::Ct { to, key, direction } => load(*to, self.ct(*key, *direction)),
             Expr::Fib { to, result, flags } => {
@@ -130,6 +128,7 @@ impl Walk<'_, '_> {
             Expr::Numgen { to, modulus, random, offset } => {
                 let how = if *random { "random" } else { "inc" };
                 let value = self.drawn(&format!("numgen {how} mod {modulus}"), *modulus, *offset);
+                self.drawn.push(at.place);
                 registers.set(*to, &value);
                 Step::On
             }
@@ -258,7 +257,7 @@ impl Walk<'_, '_> {
 
     /// A number that chance draws.
     fn drawn(&mut self, what: &str, modulus: u32, offset: u32) -> Value {
-        if modulus == 0 || modulus > MOST_DRAWS {
+        if modulus == 0 || modulus > self.most_draws {
             return Value::unknown(4);
         }
         let share = 1.0 / f64::from(modulus);

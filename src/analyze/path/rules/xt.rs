@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use super::Effect;
 use crate::analyze::notation::save;
-use crate::analyze::path::flow::Tracking;
+use crate::analyze::path::flow::{Flow, Tracking};
 use crate::analyze::path::packet::{ICMP, ICMPV6, SCTP, TCP, UDP};
-use crate::analyze::path::types::Stop;
+use crate::analyze::path::types::{FlowState, Stop};
 use crate::analyze::path::walk::{Crossing, LOOPBACK, Walk};
 use crate::model::ids::Mark;
 use crate::model::link::Link;
@@ -126,6 +126,7 @@ impl Walk<'_, '_> {
                     Statistic::Nth { every, .. } => 1.0 / (f64::from(every) + 1.0),
                 };
                 let probability = if test.not { 1.0 - probability } else { probability };
+                self.drawn.push(at.place);
                 self.chance.holds(&in_words(), Some(probability))
             }
             Match::Addrtype(asked) => self.xt_addrtype(at, asked)?,
@@ -163,9 +164,7 @@ impl Walk<'_, '_> {
             // The way back is not looked up yet.
             Match::Rpfilter(asked) => self.open(in_words()) != asked.invert,
             // What hangs on a rate, or on what a simulated packet does not have.
-            Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => {
-                self.open(in_words())
-            }
+            Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => self.open(in_words()),
             Match::Unknown(_) => {
                 self.open(format!("the match {} (revision {}), which is not decoded", found.name, found.revision))
             }
@@ -193,7 +192,7 @@ impl Walk<'_, '_> {
     }
 
     fn xt_tcp(&mut self, tcp: &Tcp, in_words: &dyn Fn() -> String) -> bool {
-        let flags = self.packet.tcp_flags().unwrap_or(0);
+        let flags = self.tcp_flags().unwrap_or(0);
         self.xt_ports(&tcp.ports)
             && asked(tcp.flags.as_ref(), |wanted| flags & wanted.mask == wanted.set)
             && (tcp.option.is_none() || self.open(in_words()))
@@ -210,7 +209,11 @@ impl Walk<'_, '_> {
             Tracking::Not | Tracking::Invalid => return INVALID,
             Tracking::Untracked => return 1 << 8,
             Tracking::Of { is_reply: true, .. } => 1 << 1,
-            Tracking::Of { is_reply: false, .. } => 1 << 3,
+            Tracking::Of { is_reply: false, .. } => match self.flow().map(Flow::state) {
+                Some(FlowState::Established) => 1 << 1,
+                Some(FlowState::Related) => 1 << 2,
+                _ => 1 << 3,
+            },
         };
         let Some(flow) = self.flow() else { return state };
         let translated = |holds: bool, bit: u32| if holds { bit } else { 0 };
@@ -281,8 +284,11 @@ impl Walk<'_, '_> {
             | bit(flow.settled.source, SRC_NAT_DONE)
             | bit(flow.settled.destination, DST_NAT_DONE)
             | bit(flow.confirmed, CONFIRMED)
-            | bit(self.is_reply(), SEEN_REPLY);
-        (bits, !(EXPECTED | SET_BY_RULES))
+            | bit(self.is_reply() || flow.answered, SEEN_REPLY);
+        match &flow.known {
+            Some(known) => (bits | known.status.0, u32::MAX),
+            None => (bits, !(EXPECTED | SET_BY_RULES)),
+        }
     }
 
     fn xt_owner(&mut self, owner: &Owner, in_words: &dyn Fn() -> String) -> bool {

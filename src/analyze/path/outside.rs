@@ -1,0 +1,40 @@
+//! Into what is asked from where nothing can be seen, and out to there.
+//!
+//! May import model and analyze's siblings only.
+
+use super::types::{StepKind, Stop};
+use super::walk::{Now, Walk};
+use super::world::Place;
+use crate::analyze::naming::LinkRef;
+use crate::model::ids::IfIndex;
+use crate::model::link::{Link, LinkKind};
+
+impl Walk<'_, '_> {
+    /// The packet comes in from outside, in a frame that is meant for this namespace.
+    pub fn enter(&mut self, place: Place, link: IfIndex, is_asked: bool) -> Result<Now, Stop> {
+        let link = self.world.link(place, link)?;
+        let tuple = self.packet.tuple;
+        let how = if is_asked { "as was asked" } else { "an answer, if one comes" };
+        self.scrub(place, place);
+        self.packet.mark = 0;
+        self.step(place, StepKind::FromOutside { tuple, how: how.to_owned() }, None);
+        if !link.up {
+            return Err(Stop::dropped(format!("{} is down", link.name)));
+        }
+        if matches!(link.kind, LinkKind::Bridge(_)) {
+            // By which of its ports matters to rules of the bridge alone.
+            self.assume(format!("no rule asks by which port of {} it comes in", link.name));
+            self.no_programs(place, &link)?;
+            self.step(place, StepKind::In { link: LinkRef::of(&link), tuple }, None);
+            return Ok(Now::Up { place, link, crossed: None });
+        }
+        let mac = self.bridge_of(place, &link)?.map_or_else(|| link.mac.clone(), |bridge| bridge.mac);
+        Ok(Now::Frame { place, link, mac: Some(mac) })
+    }
+
+    /// The packet leaves to where nothing can be seen.
+    pub fn leave_for_outside(&mut self, place: Place, link: &Link) -> Now {
+        self.step(place, StepKind::ToOutside { link: LinkRef::of(link) }, None);
+        Now::Outside { place, link: link.clone() }
+    }
+}
