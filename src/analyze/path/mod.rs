@@ -18,6 +18,7 @@ mod output;
 pub mod packet;
 mod rules;
 mod segment;
+mod socket;
 mod solicit;
 mod types;
 mod walk;
@@ -27,6 +28,7 @@ mod world;
 pub use ask::{AskError, Asked, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
+pub use socket::Listener;
 pub use types::{Acted, Arrival, Course, FlowState, Path, PlaceRef, Step, StepKind, Stop, Verdict};
 pub use world::Place;
 
@@ -85,8 +87,6 @@ fn assumed(question: &Question) -> Vec<String> {
     assumed.push("its sender is root; no IPsec policy and, but for BPF, no filter of tc is on its way".to_owned());
     if question.packet.tuple.is_echo() {
         assumed.push("the receiver answers echos".to_owned());
-    } else {
-        assumed.push("a program listens where it arrives".to_owned());
     }
     assumed
 }

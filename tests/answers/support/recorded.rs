@@ -262,6 +262,7 @@ fn sections(folder: &Path, id: NetnsId, nsids: BTreeMap<Nsid, Option<NetnsId>>) 
         sysctls: BTreeMap::new(),
         nsids: nsids.into_iter().map(|(nsid, id)| (nsid, ok(id))).collect(),
         flows: None,
+        sockets: None,
         netfilter: Some(NetfilterSections::default()),
         links: ok(json::links(&links)),
     }
