@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::analyze::answer::Answer;
 use crate::analyze::netfilter::text::RuleRef;
-use crate::analyze::path::{Acted, Course, FlowState, Path, Step, StepKind, Stop, Tuple, Verdict};
+use crate::analyze::path::{Acted, Course, FlowState, Listener, Path, Step, StepKind, Stop, Tuple, Verdict};
 use crate::render::story::Story;
 use crate::render::style::{Style, escape};
 use crate::render::words::{count, table_name};
@@ -217,13 +217,19 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             story.step(1, "bridge", text, escape(how));
         }
         StepKind::Forwarded { ttl } => story.step(1, "sends on", format!("ttl {ttl}"), ""),
-        StepKind::Delivered { tuple } => {
+        StepKind::Delivered { tuple, listener } => {
             let text = format!(
                 "{} sees {}",
                 end(tuple.destination, tuple.destination_port, *tuple),
                 end(tuple.source, tuple.source_port, *tuple)
             );
-            story.step(1, "arrives", text, "");
+            let socket = listener.as_deref().map_or_else(String::new, |listener| {
+                let Listener { socket, one_of } = listener;
+                let shared = if *one_of > 1 { format!(", one of {one_of} that share it") } else { String::new() };
+                let at = end(socket.address, Some(socket.port), *tuple);
+                format!("a socket at {at} (inode {}, user {}){shared}", socket.inode, socket.uid)
+            });
+            story.step(1, "arrives", text, socket);
         }
         StepKind::Ended { verdict } => {
             let text = match verdict {

@@ -25,7 +25,7 @@ use podnet::analyze::path::Tuple;
 use compare::{FIRST_PORT, Told, run};
 use net::Random;
 use plan::{Plan, Taste};
-use wire::{PORTS, Shot};
+use wire::{ASKED, Shot};
 
 /// How many mismatches of one run are shrunk.
 const MOST_SHRUNK: usize = 3;
@@ -46,7 +46,7 @@ fn shot(random: &mut Random, plan: &Plan, number: usize) -> Shot {
     let protocol = *random.pick(&[6, 17, 17, if six { 58 } else { 1 }]);
     let port = FIRST_PORT + u16::try_from(number).unwrap();
     let is_echo = matches!(protocol, 1 | 58);
-    let destination_port = Some(if is_echo { port } else { *random.pick(&PORTS) });
+    let destination_port = Some(if is_echo { port } else { *random.pick(&ASKED) });
     let unspecified: IpAddr = if six { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     let own: Vec<IpAddr> =
         all.iter().filter(|(host, own)| *host == from && own.is_ipv6() == six).map(|(_, own)| *own).collect();

@@ -22,6 +22,8 @@ use crate::net::Net;
 
 /// Ports on which every host answers.
 pub const PORTS: [u16; 4] = [80, 443, 5300, 8080];
+/// Ports that are asked: on the last one nobody listens.
+pub const ASKED: [u16; 9] = [80, 443, 5300, 8080, 80, 443, 5300, 8080, 7];
 /// How long nothing has to happen before a packet counts as lost.
 const QUIET: Duration = Duration::from_millis(60);
 /// And how long one packet may take in all.

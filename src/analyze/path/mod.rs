@@ -20,6 +20,7 @@ mod outside;
 pub mod packet;
 mod rules;
 mod segment;
+mod socket;
 mod solicit;
 mod table;
 mod types;
@@ -30,6 +31,7 @@ mod world;
 pub use ask::{AskError, Asked, AskedCt, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
+pub use socket::Listener;
 pub use table::{Ct, KnownFlow};
 pub use types::{
     Acted, Arrival, Counted, Course, Endpoint, FlowState, Leaving, Path, PlaceRef, Step, StepKind, Stop, Tried, Verdict,
@@ -157,10 +159,8 @@ fn assumed(question: &Question) -> Vec<String> {
     } else {
         "its sender is root; no IPsec policy and, but for BPF, no filter of tc is on its way"
     });
-    assumed.push(if packet.tuple.is_echo() {
-        "the receiver answers echos"
-    } else {
-        "a program listens where it arrives"
-    });
+    if packet.tuple.is_echo() {
+        assumed.push("the receiver answers echos");
+    }
     assumed.into_iter().map(str::to_owned).collect()
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::chance::Choice;
 use super::packet::{Packet, Tuple};
+use super::socket::Listener;
 use super::table::KnownFlow;
 use crate::analyze::naming::LinkRef;
 use crate::analyze::netfilter::text::RuleRef;
@@ -282,6 +283,9 @@ pub enum StepKind {
     Delivered {
         /// Addresses and ports as the receiver sees them.
         tuple: Tuple,
+        /// The socket that waits for it; `None` of an answer, of an echo, and where sockets were not read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        listener: Option<Box<Listener>>,
     },
     /// It ends here.
     Ended {
