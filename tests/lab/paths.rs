@@ -29,7 +29,7 @@ fn traced(nodes: &[String], from: &str, to: &str, more: &[&str]) -> (Value, i32)
 }
 
 fn live(lab: &Lab) -> Vec<String> {
-    vec![format!("--lab={}", lab.name)]
+    vec![format!("--lab={}/", lab.name)]
 }
 
 /// How a connection ends, in both worlds' words.
@@ -140,8 +140,9 @@ fn a_choice_is_predicted_with_its_odds_and_affinity_by_the_clients_own_entry() {
         let ends = predicted(&data);
         let real: BTreeSet<Ends> = (0..24).map(|_| tried(&lab, POD, "10.32.0.60:7")).collect();
         assert_eq!((&ends, code), (&real, 0), "{proxy}");
-        let odds: Vec<_> = data["courses"].as_array().expect("two").iter().map(|one| one["probability"].clone()).collect();
-        assert_eq!(odds, [json!(0.5), json!(0.5)], "{proxy}");
+        let odds: Vec<_> =
+            data["courses"].as_array().expect("two").iter().map(|one| one["probability"].clone()).collect();
+        assert_eq!(odds, [json!(0.5), json!(0.5)], "{proxy}: {:#}", data["courses"][0]["choices"]);
         // One of them alone.
         for (endpoint, name) in [("10.200.1.2", FAR), ("10.200.0.4:7", NGINX), ("nginx", NGINX)] {
             let (data, code) = traced(&live(&lab), POD, "10.32.0.60:7", &["--endpoint", endpoint]);
@@ -244,7 +245,21 @@ fn a_flow_of_the_table_decides() {
         assert_eq!(by_id["courses"][0]["arrived"], data["courses"][0]["arrived"], "{proxy}");
         // Rules that let only new ones in, or only begun ones, are held against what it is.
         for (state, established, new) in [("NEW", "answered", "dropped"), ("ESTABLISHED", "dropped", "answered")] {
-            let rule = ["-w", "-t", "mangle", "-I", "FORWARD", "-i", "cnio0", "-m", "conntrack", "--ctstate", state, "-j", "DROP"];
+            let rule = [
+                "-w",
+                "-t",
+                "mangle",
+                "-I",
+                "FORWARD",
+                "-i",
+                "cnio0",
+                "-m",
+                "conntrack",
+                "--ctstate",
+                state,
+                "-j",
+                "DROP",
+            ];
             lab.exec("worker-0", &[&["iptables-nft"][..], &rule].concat());
             let is = |more: &[&str]| {
                 let (data, _) = traced(&nodes, POD, "10.200.1.2:7", more);
@@ -256,7 +271,11 @@ fn a_flow_of_the_table_decides() {
                 assert_eq!(of_flow, established, "{proxy} {state}");
             }
             assert_eq!(is(&["--ct", "new"]), new, "{proxy} {state}");
-            assert_eq!(is(&["--ct", "established"]), if state == "NEW" { "dropped" } else { established }, "{proxy} {state}");
+            assert_eq!(
+                is(&["--ct", "established"]),
+                if state == "NEW" { "dropped" } else { established },
+                "{proxy} {state}"
+            );
             lab.exec("worker-0", &["iptables-nft", "-w", "-t", "mangle", "-D", "FORWARD", "1"]);
         }
         drop(kept);
