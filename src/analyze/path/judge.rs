@@ -4,7 +4,7 @@
 
 use super::course::Walked;
 use super::packet::Tuple;
-use super::types::{Course, Stop, Verdict};
+use super::types::{Course, Step, StepKind, Stop, Verdict};
 
 /// How many SYNs are told of; the last is sent some seconds after the first.
 const TRIES: usize = 4;
@@ -50,6 +50,80 @@ pub(super) fn came_back(is_home: bool, expected: Option<Tuple>, is: Tuple) -> Ve
         }
         None => Verdict::Unknown { because: "what was sent".to_owned() },
     }
+}
+
+/// Forks that nothing tells, and that change nothing, are none: all that follows is the same whichever way is taken.
+pub(super) fn settled(courses: Vec<Walked>) -> Vec<Walked> {
+    let mut courses = without_idle_forks(courses, 0);
+    for Walked { course, .. } in &mut courses {
+        course.probability = course.choices.iter().try_fold(1.0, |product, choice| Some(product * choice.probability?));
+    }
+    courses
+}
+
+/// Courses that are one up to a fork, in the order in which they were walked.
+fn without_idle_forks(courses: Vec<Walked>, fork: usize) -> Vec<Walked> {
+    let Some(choice) = courses.first().and_then(|walked| walked.course.choices.get(fork)).cloned() else {
+        return courses;
+    };
+    let mut ways: Vec<(String, Vec<Walked>)> = Vec::new();
+    for walked in courses {
+        let taken = walked.course.choices.get(fork).map(|choice| choice.taken.clone()).unwrap_or_default();
+        match ways.last_mut() {
+            Some((last, way)) if *last == taken => way.push(walked),
+            _ => ways.push((taken, vec![walked])),
+        }
+    }
+    let mut ways: Vec<Vec<Walked>> = ways.into_iter().map(|(_, way)| without_idle_forks(way, fork + 1)).collect();
+    let is_idle = choice.probability.is_none()
+        && ways.windows(2).all(|pair| {
+            let [one, other] = pair else { return true };
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other, fork))
+        });
+    if !is_idle || ways.len() < 2 {
+        return ways.into_iter().flatten().collect();
+    }
+    let mut first = ways.swap_remove(0);
+    for walked in &mut first {
+        walked.course.choices.remove(fork);
+    }
+    first
+}
+
+/// Whether two courses are the same but for what was chosen at one fork.
+fn is_same(one: &Walked, other: &Walked, fork: usize) -> bool {
+    let behind = |walked: &Walked| walked.course.choices.get(fork + 1..).map(<[_]>::to_vec);
+    let (left, right) = (&one.course, &other.course);
+    same_way(&left.there, &right.there)
+        && same_way(&left.back, &right.back)
+        && left.verdict == right.verdict
+        && behind(one) == behind(other)
+        && one.draws_again == other.draws_again
+}
+
+/// Whether two ways are the same but for the order in which chains of one hook were asked, and for the jumps that
+/// an order leaves out because another chain has decided.
+fn same_way(one: &[Step], other: &[Step]) -> bool {
+    let rules = |step: &Step| match &step.what {
+        StepKind::Hooked { rules, .. } => {
+            let does = rules.iter().filter(|acted| !acted.did.starts_with("to "));
+            let mut names: Vec<String> = does.map(|acted| format!("{acted:?}")).collect();
+            names.sort();
+            names
+        }
+        _ => Vec::new(),
+    };
+    let rest = |step: &Step| match &step.what {
+        StepKind::Hooked { hook, in_bridge, state, .. } => {
+            Some((step.place, *hook, *in_bridge, *state, step.changed.clone()))
+        }
+        _ => None,
+    };
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| match (rest(one), rest(other)) {
+            (None, None) => one == other,
+            (left, right) => left == right && rules(one) == rules(other),
+        })
 }
 
 /// One verdict over all courses; equal courses become one.

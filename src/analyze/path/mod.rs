@@ -92,6 +92,9 @@ pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) 
     }
     let mut seen = BTreeSet::new();
     assumed.retain(|one| seen.insert(one.clone()));
+    if !is_unfinished {
+        courses = judge::settled(courses);
+    }
     let endpoint = question.endpoint.map(|wanted| leading_to(wanted, &mut courses));
     let (verdict, courses) = judge::judge(courses, is_unfinished);
     let places = places.into_iter().map(|(_, named)| named).collect();
