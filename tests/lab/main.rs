@@ -17,6 +17,7 @@ mod one_reading;
 mod readers;
 mod rules;
 mod services;
+mod sockets;
 mod stale;
 mod state_file;
 mod watch;
