@@ -4,6 +4,7 @@
 //! Needs root. `PODNET_PATH_SEED` for one network (with `PODNET_PATH_KEEP` to look into it),
 //! `PODNET_PATH_NETS` for more, `PODNET_PATH_FROM` to begin elsewhere.
 
+mod directed;
 mod net;
 mod plan;
 mod rules;

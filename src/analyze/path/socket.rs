@@ -68,13 +68,13 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The link that a socket may be bound to in order to get the packet. IPv6 counts what a namespace sends to
-    /// itself as coming by the link that has the address (`ip6_rcv_core`).
+    /// The link that a socket may be bound to in order to get the packet. What a namespace sends to itself counts as
+    /// coming by the link that has the address (`ip_route_output_key_hash_rcu`, `ip6_rcv_core`).
     fn as_seen_by_sockets(&self, place: Place, link: &Link) -> Result<IfIndex, Stop> {
-        let destination = self.packet.tuple.destination;
-        if link.ifindex != LOOPBACK || destination.is_ipv4() {
+        if link.ifindex != LOOPBACK {
             return Ok(link.ifindex);
         }
+        let destination = self.packet.tuple.destination;
         let addresses = self.world.addresses(place)?;
         let holder = addresses.value.iter().find(|held| held.address.addr() == destination);
         Ok(holder.map_or(LOOPBACK, |held| held.ifindex))
