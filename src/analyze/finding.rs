@@ -80,6 +80,8 @@ pub enum Code {
     NetnsGone,
     /// A service that has no endpoints, or none that may be used.
     NoEndpoints,
+    /// An endpoint on this node at which no socket waits.
+    NoListener,
     /// Rules that count nothing.
     NoCounters,
     /// What the kernel does not hold.

@@ -21,5 +21,6 @@ pub mod routes;
 pub mod rules;
 pub mod selector;
 pub mod services;
+mod sockets;
 pub mod trace;
 pub mod veth;

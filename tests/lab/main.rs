@@ -18,6 +18,7 @@ mod paths;
 mod readers;
 mod rules;
 mod services;
+mod sockets;
 mod stale;
 mod state_file;
 mod watch;

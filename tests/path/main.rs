@@ -7,6 +7,7 @@
 
 mod compare;
 mod counters;
+mod directed;
 mod fixtures;
 mod net;
 mod plan;

@@ -77,6 +77,7 @@ fn by_name_in_iptables_mode_the_chains_where_services_begin_are_read_and_its_own
         "ip nat KUBE-SEP-LLI7U4YSKAEI2E6M",
         "ip nat KUBE-SERVICES",
         "ip nat KUBE-SVC-CDGGSHYLG3RE2FKL",
+        "sockets",
         "sysctl ipv4.conf.all.route_localnet",
     ]);
     for rules in [Rules::Iptables, Rules::IptablesLegacy] {
@@ -97,6 +98,7 @@ fn by_address_and_port_in_nftables_mode_one_element_of_each_map_is_looked_up() {
         "ip kube-proxy masquerading".to_owned(),
         "ip kube-proxy service-SUSTUHLJ-default/web/tcp/http".to_owned(),
         "ip kube-proxy services".to_owned(),
+        "sockets".to_owned(),
         "sysctl ipv4.conf.all.route_localnet".to_owned(),
     ];
     for map in ["firewall-ips", "no-endpoint-services", "service-ips"] {

@@ -26,18 +26,20 @@ fn table(rules: Rules, text: Option<&str>, wide: bool) -> String {
 fn a_service_is_told_with_its_endpoints() {
     let expected = "\
 default/web:http  tcp  10.32.0.205:80  →  3 endpoints    kube-proxy, iptables (nf_tables)
-  1/3  10.200.0.33:80  default/web-0  this node  KUBE-SEP-LLI7U4YSKAEI2E6M  5 first packets
-  1/3  10.200.0.34:80  default/web-1  this node  KUBE-SEP-7CRWI2PNIAMPTSVK  6
-  1/3  10.200.1.25:80  (not on this node)        KUBE-SEP-JPXNTR7XZ56M76IZ  3
+  1/3  10.200.0.33:80  default/web-0  this node  listens?  KUBE-SEP-LLI7U4YSKAEI2E6M  5 first packets
+  1/3  10.200.0.34:80  default/web-1  this node  listens?  KUBE-SEP-7CRWI2PNIAMPTSVK  6
+  1/3  10.200.1.25:80  (not on this node)                  KUBE-SEP-JPXNTR7XZ56M76IZ  3
+  whether a socket waits is unknown: reading sockets of net:[2006]: the snapshot does not hold it (and 1 reason more)
   masqueraded: clients outside 10.200.0.0/16; a pod that reaches itself
   chain KUBE-SERVICES rule 10 → KUBE-SVC-CDGGSHYLG3RE2FKL; no node port, no affinity
 ";
     assert_eq!(table(Rules::Iptables, Some("web"), false), expected);
     let expected = "\
 default/lb-local:http  tcp  10.32.0.185:80  →  3 endpoints    kube-proxy, iptables (legacy)
-  1/3 (Local 1/2)  10.200.0.33:80  default/web-0  this node  KUBE-SEP-7FLZWUB3DUN3OBU5  0 first packets
-  1/3 (Local 1/2)  10.200.0.34:80  default/web-1  this node  KUBE-SEP-ZAVEYRBPMSWET3NX  3
-  1/3              10.200.1.25:80  (not on this node)        KUBE-SEP-FYTA2RTF3QR65MSK  0
+  1/3 (Local 1/2)  10.200.0.33:80  default/web-0  this node  listens?  KUBE-SEP-7FLZWUB3DUN3OBU5  0 first packets
+  1/3 (Local 1/2)  10.200.0.34:80  default/web-1  this node  listens?  KUBE-SEP-ZAVEYRBPMSWET3NX  3
+  1/3              10.200.1.25:80  (not on this node)                  KUBE-SEP-FYTA2RTF3QR65MSK  0
+  whether a socket waits is unknown: reading sockets of net:[2006]: the snapshot does not hold it (and 1 reason more)
   load balancer 203.0.113.10:80
   node port 31090 on every local IPv4 address (127.0.0.1 too)
   health check on node port 30504
@@ -48,9 +50,10 @@ default/lb-local:http  tcp  10.32.0.185:80  →  3 endpoints    kube-proxy, ipta
     assert_eq!(table(Rules::IptablesLegacy, Some("lb-local"), false), expected);
     let expected = "\
 default/web:http  tcp  10.32.0.205:80  →  3 endpoints    kube-proxy, nftables
-  1/3  10.200.0.33:80  default/web-0  this node
-  1/3  10.200.0.34:80  default/web-1  this node
+  1/3  10.200.0.33:80  default/web-0  this node  listens?
+  1/3  10.200.0.34:80  default/web-1  this node  listens?
   1/3  10.200.1.25:80  (not on this node)
+  whether a socket waits is unknown: reading sockets of net:[2006]: the snapshot does not hold it (and 1 reason more)
   masqueraded: clients outside 10.200.0.0/16; a pod that reaches itself
   chain map service-ips → service-SUSTUHLJ-default/web/tcp/http; only what was asked for was looked up
 note: kube-proxy's rules in nftables mode count nothing: there are no counters to tell

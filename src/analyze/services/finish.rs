@@ -15,8 +15,9 @@ use super::pods::Pods;
 use super::share::Share;
 use super::source::Source;
 use super::types::{
-    Behind, Endpoint, Evidence, Front, FrontKind, HealthCheck, KnownBy, Masquerade, Masqueraded, MasqueradedTo,
-    NodePort, Policy, Refusal, RefusalReason, RefusalVerdict, RuleSet, ServiceChain, ServicePort, SourceRange,
+    Behind, Endpoint, Evidence, Front, FrontKind, HealthCheck, KnownBy, Listening, Masquerade, Masqueraded,
+    MasqueradedTo, NodePort, Policy, Refusal, RefusalReason, RefusalVerdict, RuleSet, ServiceChain, ServicePort,
+    SourceRange,
 };
 use crate::model::issue::{Issue, Why};
 use crate::model::kube_proxy::{ChainName, ChainRole, Protocol, ServicePortName};
@@ -316,6 +317,7 @@ impl Draft {
             address: at.ip(),
             port: at.port(),
             behind: Behind::NotAsked,
+            listening: Listening::NotAsked,
             cluster: None,
             local: None,
             chain,

@@ -16,6 +16,7 @@ mod index;
 mod interval;
 mod iptables;
 mod leftover;
+mod listening;
 pub mod lookup;
 mod mode;
 mod nftables;
@@ -28,7 +29,7 @@ mod step;
 pub mod types;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use self::query::{ServicesError, ServicesQuery};
 
@@ -39,7 +40,7 @@ use self::mode::{RuleSource, beside_rules, mixed, of_rules, rule_sets};
 use self::pods::Pods;
 use self::query::Asked;
 use self::select::{Indexed, select};
-use self::types::{AskedPod, Evidence, Mode, Proxy, Refusal, RuleSet, ServicePort, Services};
+use self::types::{AskedPod, Evidence, Listening, Mode, Proxy, Refusal, RuleSet, ServicePort, Services};
 use super::answer::{Answer, Gathered, node_label};
 use super::finding::{Code, Finding};
 use super::identity::{FindError, PodQuery, find_pod};
@@ -114,6 +115,9 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
                 }
                 let mut port = draft.done(pods.as_ref());
                 port.node.clone_from(&label);
+                if let Some(pods) = pods.as_ref().filter(|_| !matches!(asked, Asked::All)) {
+                    listening::look(node.node, pods, &mut port, &mut gathered);
+                }
                 ports.push(port);
             }
         }
@@ -321,6 +325,15 @@ fn find(data: &mut Services, is_whole: bool) {
         if !refused.is_empty() {
             let refused = refused.into_iter().collect::<Vec<_>>().join("; ");
             data.findings.push(Finding::odd(Code::NoEndpoints, format!("{}: {refused}", port.title)));
+        }
+    }
+    for port in &data.services {
+        for endpoint in &port.endpoints {
+            let Listening::No { elsewhere } = &endpoint.listening else { continue };
+            let elsewhere = elsewhere.as_ref().map_or_else(String::new, |at| format!(" ({at})"));
+            let at = SocketAddr::new(endpoint.address, endpoint.port);
+            let text = format!("{}: no socket waits at its endpoint {at}{elsewhere}", port.title);
+            data.findings.push(Finding::odd(Code::NoListener, text));
         }
     }
     if data.pod.is_some() {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::types::Behind;
 use crate::analyze::answer::Gathered;
+use crate::model::ids::NetnsId;
 use crate::model::issue::Level;
 use crate::model::sandbox::{PodName, SandboxFilter, SandboxState};
 use crate::model::view::NodeView;
@@ -14,6 +15,8 @@ use crate::model::view::NodeView;
 /// The pods of a node, by address.
 pub(in crate::analyze) struct Pods {
     by_address: BTreeMap<IpAddr, PodName>,
+    netns: BTreeMap<PodName, NetnsId>,
+    host: NetnsId,
     host_network: BTreeSet<PodName>,
     node: BTreeSet<IpAddr>,
     complete: bool,
@@ -29,6 +32,8 @@ impl Pods {
         gathered.take(&sandboxes);
         let mut pods = Self {
             by_address: BTreeMap::new(),
+            netns: BTreeMap::new(),
+            host,
             host_network: BTreeSet::new(),
             node: node_addresses.collect(),
             complete: !sandboxes.issues.iter().any(|issue| issue.level == Level::Incomplete),
@@ -39,6 +44,7 @@ impl Pods {
                 pods.host_network.insert(sandbox.pod.clone());
                 continue;
             }
+            pods.netns.extend(sandbox.netns.map(|netns| (sandbox.pod.clone(), netns)));
             match (&sandbox.ips, sandbox.netns) {
                 (Some(ips), _) if !ips.is_empty() => {
                     pods.by_address.extend(ips.iter().map(|ip| (*ip, sandbox.pod.clone())));
@@ -69,6 +75,23 @@ impl Pods {
     /// Whether all pods could be read.
     pub(in crate::analyze) fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// The namespace whose sockets answer at an address; `None` where that is not on this node.
+    pub(super) fn netns_of(&self, address: IpAddr) -> Result<Option<NetnsId>, String> {
+        if let Some(pod) = self.by_address.get(&address) {
+            let known = self.netns.get(pod).copied();
+            return known.map(Some).ok_or_else(|| format!("the network namespace of {pod} is not known"));
+        }
+        if self.is_node(address) {
+            return Ok(Some(self.host));
+        }
+        if self.complete { Ok(None) } else { Err("the pods of this node are not all known".to_owned()) }
+    }
+
+    /// Whether an address is the node's own.
+    pub(super) fn is_node(&self, address: IpAddr) -> bool {
+        self.node.contains(&address)
     }
 
     /// What answers at an address.

@@ -356,6 +356,8 @@ pub struct Endpoint {
     pub port: u16,
     /// What answers there.
     pub behind: Behind,
+    /// Whether a socket waits there.
+    pub listening: Listening,
     /// How likely a new client gets it where all endpoints are used (policy Cluster, and for pods and the node
     /// itself always on external addresses); `None` where it has no part in that, or where a rule before it is not
     /// read (an issue says so).
@@ -390,6 +392,35 @@ pub enum Behind {
     /// The pods of this node could not all be read.
     Unknown,
     /// It was not asked for.
+    NotAsked,
+}
+
+/// Whether a socket takes what is sent to an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Listening {
+    /// One does.
+    Yes {
+        /// Its inode, which `/proc/PID/fd` leads to.
+        inode: u32,
+        /// Its owner.
+        uid: u32,
+        /// How many share the port (`SO_REUSEPORT`), this one counted.
+        sockets: usize,
+    },
+    /// None does: who connects is refused.
+    No {
+        /// Where that port is open instead (`that port is open at 127.0.0.1`); `None`: nowhere.
+        elsewhere: Option<String>,
+    },
+    /// It cannot be told.
+    Unknown {
+        /// Why not.
+        because: String,
+    },
+    /// The endpoint is not on this node.
+    NotHere,
+    /// It was not asked for: all services are listed, or endpoints alone.
     NotAsked,
 }
 

@@ -2,13 +2,14 @@
 //!
 //! May import model and analyze's answer types only.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use crate::analyze::services::share::Share;
 use crate::analyze::services::types::{
-    Affinity, Behind, Endpoint, Evidence, FrontKind, Masqueraded, MasqueradedTo, NodePortOn, Policy, Refusal,
-    ServicePort, Services,
+    Affinity, Behind, Endpoint, Evidence, FrontKind, Listening, Masqueraded, MasqueradedTo, NodePortOn, Policy,
+    Refusal, ServicePort, Services,
 };
 use crate::model::netfilter::table::Family;
 use crate::render::style::{Style, escape};
@@ -42,7 +43,7 @@ pub(super) fn write(port: &ServicePort, proxy: &str, style: Style, out: &mut dyn
 }
 
 fn rows(port: &ServicePort, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<[String; 4]> = port
+    let rows: Vec<[String; 5]> = port
         .endpoints
         .iter()
         .map(|endpoint| {
@@ -51,12 +52,13 @@ fn rows(port: &ServicePort, style: Style, out: &mut dyn Write) -> io::Result<()>
                 shares(endpoint),
                 SocketAddr::new(endpoint.address, endpoint.port).to_string(),
                 behind(&endpoint.behind),
+                listening(&endpoint.listening).to_owned(),
                 chain,
             ]
         })
         .collect();
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2), width(3)];
+    let widths = [width(0), width(1), width(2), width(3), width(4)];
     for (at, (row, endpoint)) in rows.iter().zip(&port.endpoints).enumerate() {
         let mut line = String::from("  ");
         for (cell, width) in row.iter().zip(widths).filter(|(_, width)| *width > 0) {
@@ -115,8 +117,36 @@ fn behind(behind: &Behind) -> String {
     }
 }
 
+/// Whether a socket waits there.
+fn listening(listening: &Listening) -> &'static str {
+    match listening {
+        Listening::Yes { .. } => "listens",
+        Listening::No { .. } => "nothing listens",
+        Listening::Unknown { .. } => "listens?",
+        Listening::NotHere | Listening::NotAsked => "",
+    }
+}
+
+/// Why that is unknown: the first reason, and how many more there are.
+fn unsure(port: &ServicePort) -> Option<String> {
+    let reasons: BTreeSet<&str> = port
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| match &endpoint.listening {
+            Listening::Unknown { because } => Some(because.as_str()),
+            _ => None,
+        })
+        .collect();
+    let first = reasons.first()?;
+    let more = match reasons.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {})", count(more, "reason more", "reasons more")),
+    };
+    Some(format!("whether a socket waits is unknown: {}{more}", escape(first)))
+}
+
 fn lines(port: &ServicePort) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = unsure(port).into_iter().collect();
     for front in &port.addresses {
         let at = SocketAddr::new(front.address, front.port);
         let kind = match front.kind {

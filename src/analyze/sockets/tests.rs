@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::socket::Peer;
+use crate::model::socket::{Peer, TCP};
 
 fn socket(protocol: u8, address: &str, cookie: u64) -> Socket {
     Socket {
@@ -23,14 +23,9 @@ fn socket(protocol: u8, address: &str, cookie: u64) -> Socket {
 fn chosen(sockets: &[Socket], protocol: u8, destination: &str) -> Vec<u64> {
     let destination: IpAddr = destination.parse().unwrap();
     let source = if destination.is_ipv4() { "10.0.0.9" } else { "fd00::9" };
-    let tuple = Tuple {
-        source: source.parse().unwrap(),
-        destination,
-        protocol,
-        source_port: Some(4000),
-        destination_port: Some(80),
-    };
-    best(sockets, &tuple, IfIndex(2)).iter().map(|socket| socket.cookie).collect()
+    let source = Some((source.parse().unwrap(), 4000));
+    let sought = Sought { protocol, destination, port: 80, source, by: Some(IfIndex(2)) };
+    best(sockets, &sought).iter().map(|socket| socket.cookie).collect()
 }
 
 #[test]
