@@ -111,9 +111,9 @@ fn shoot(net: &Net, from: usize, tuple: &Tuple, servers: &[OwnedFd]) -> Real {
 #[test]
 fn a_packet_gets_to_the_socket_that_the_kernel_chooses() {
     let net = Net::new(2);
-    let quiet = ["ipv4/icmp_ratelimit=0", "ipv6/icmp/ratelimit=0", "ipv6/conf/default/accept_dad=0"].map(str::to_owned);
+    let quiet = "ipv4/icmp_ratelimit=0\nipv6/icmp/ratelimit=0\nipv6/conf/default/accept_dad=0";
     for host in 0..2 {
-        net.sysctls(host, &quiet);
+        net.sysctls(host, quiet);
         net.ip(host, "link set lo up\n");
     }
     net.ip(0, &format!("link add v0 type veth peer name v1 netns {}\nlink set v0 up\n", net.hosts[1]));
@@ -159,7 +159,7 @@ fn a_packet_gets_to_the_socket_that_the_kernel_chooses() {
             let packet =
                 Packet { tuple, is_answer: false, icmp: None, mark: 0, tos: 0, ttl: 64, length: 60, uid: Some(0) };
             let place = Place { node: 0, netns: ids[from] };
-            let (found, issues) = path(&[&node], &Question { from: place, packet, bound_to: None });
+            let (found, issues) = path(&[&node], &Question::new(place, packet));
             assert_eq!(issues, []);
             let course = &found.courses[0];
             let real = shoot(&net, from, &tuple, &servers);

@@ -84,7 +84,7 @@ pub(super) struct Reader<'s, 'a> {
 
 impl Reader<'_, '_> {
     fn evidence(&self, held: &Held, step: &Step<'_>) -> Evidence {
-        of_rule(&held.id, step, self.words, self.source)
+        of_rule(&held.id, step.rule, self.words, self.source)
     }
 
     /// Reads a chain of any role.
@@ -97,7 +97,7 @@ impl Reader<'_, '_> {
             let evidence = self.evidence(held, &step);
             match &step.then {
                 Then::Nothing => {}
-                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, &evidence), evidence)),
+                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, || condition(&evidence)), evidence)),
                 Then::To(chain) => Self::to(&step, (own.as_ref(), chain), &mut left, &mut said, evidence),
                 Then::Dnat(address, port) => match chance(&step) {
                     Some(share) => draw(Goal::Address(*address, *port), share, &mut left, &mut said, evidence),
@@ -209,14 +209,14 @@ impl Reader<'_, '_> {
     }
 
     /// Whose packets a rule marks.
-    pub(super) fn masqueraded(step: &Step<'_>, evidence: &Evidence) -> Masqueraded {
+    pub(super) fn masqueraded(step: &Step<'_>, condition: impl FnOnce() -> String) -> Masqueraded {
         let asked: Vec<&When> = step.beyond_service().collect();
         match asked.as_slice() {
             [] => Masqueraded::All,
             [When::Source { net, not: true }] => Masqueraded::OutsideOf { range: *net },
             [When::Source { net, not: false }] if is_host(net) => Masqueraded::Hairpin { endpoint: net.addr() },
             [When::SourceLocal { not: false }] => Masqueraded::ThisNode,
-            _ => Masqueraded::Where { condition: condition(evidence) },
+            _ => Masqueraded::Where { condition: condition() },
         }
     }
 
@@ -244,7 +244,7 @@ impl Reader<'_, '_> {
             }
             match &step.then {
                 Then::Nothing => {}
-                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, &evidence), evidence)),
+                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, || condition(&evidence)), evidence)),
                 Then::Dnat(address, own) if said.to.is_none() && step.asks_protocol_alone() => {
                     said.to = endpoint(*address, *own, port);
                     said.first_packets = step.counters.map(|counters| counters.packets);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::source::Source;
-use super::step::Step;
+use super::step::counters;
 use super::types::Evidence;
 use crate::analyze::notation::nft::{self, Contents};
 use crate::analyze::notation::save;
@@ -26,13 +26,13 @@ pub(super) enum Words {
 }
 
 /// A rule as evidence.
-pub(super) fn of_rule(chain: &Arc<ChainRef>, step: &Step<'_>, words: Words, source: &Source<'_>) -> Evidence {
+pub(super) fn of_rule(chain: &Arc<ChainRef>, rule: &Rule, words: Words, source: &Source<'_>) -> Evidence {
     Evidence::Rule {
         chain: Arc::clone(chain),
-        number: step.rule.number,
-        handle: step.rule.handle,
-        counters: step.counters,
-        text: (words == Words::Told).then(|| text(chain, step.rule, source)),
+        number: rule.number,
+        handle: rule.handle,
+        counters: counters(rule),
+        text: (words == Words::Told).then(|| text(chain, rule, source)),
     }
 }
 

@@ -91,7 +91,7 @@ impl IndexedSet<'_> {
             Found::Rule { chain, at, filter } => {
                 let held = self.begun.chains.get(*chain)?;
                 let source: &Source<'_> = if *filter { self.source.filter() } else { self.source.nat() };
-                held.step(*at).map(|step| of_rule(&held.id, &step, words, source))
+                held.rule(*at).map(|rule| of_rule(&held.id, rule, words, source))
             }
         }
     }
@@ -102,15 +102,17 @@ impl IndexedSet<'_> {
 pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec<(Group, Vec<(usize, usize)>)> {
     let names = explained(sets, known);
     let families: Vec<RuleSet> = sets.iter().map(|set| RuleSet { family: Family::Ip, ..set.set.clone() }).collect();
-    let mut places: Keyed<(&RuleSet, KeyOf<'_>), usize> = Keyed::default();
+    let mut places: Keyed<(usize, KeyOf<'_>), usize> = Keyed::default();
     let mut groups: Vec<(Group, Vec<(usize, usize)>)> = Vec::new();
     for (at, (set, family)) in sets.iter().zip(&families).enumerate() {
+        // The first set of which this one is the other family.
+        let of = families.iter().position(|one| one == family).unwrap_or(at);
         for (place, entry) in set.begun.entries.iter().enumerate() {
             let key = entry.key(&names);
-            let known = places.get(&(family, key.clone())).copied();
+            let known = places.get(&(of, key.clone())).copied();
             let group = known.unwrap_or_else(|| {
                 groups.push((Group { set: family.clone(), key: key.owned() }, Vec::new()));
-                places.insert((family, key), groups.len() - 1);
+                places.insert((of, key), groups.len() - 1);
                 groups.len() - 1
             });
             groups[group].1.push((at, place));

@@ -2,7 +2,7 @@
 //!
 //! May import model and its siblings only.
 
-use super::chains::Reader;
+use super::chains::{Reader, condition};
 use super::doubt;
 use super::evidence::{Words, of_rule};
 use super::index::{Begun, Does, Entry, Found, Place};
@@ -149,8 +149,9 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_,
     let does = match &step.then {
         Then::To(chain) => Does::LeadsTo(chain.clone()),
         Then::Mark => {
-            let evidence = of_rule(&held.id, step, Words::Told, reader.source);
-            Does::Masquerade(Reader::masqueraded(step, &evidence))
+            // Its words, where nothing else says what it asks: they cost more than all else here.
+            let words = || condition(&of_rule(&held.id, step.rule, Words::Told, reader.source));
+            Does::Masquerade(Reader::masqueraded(step, words))
         }
         Then::Reject => Does::Refuse(RefusalVerdict::Reject, said.why.unwrap_or(RefusalReason::NoEndpoints)),
         Then::Drop if beginning == Beginning::Firewall => {

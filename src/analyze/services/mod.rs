@@ -303,7 +303,7 @@ fn masquerading(sets: &[IndexedSet<'_>]) -> Vec<Evidence> {
         let name = if set.set.mode == Mode::Nftables { "masquerading" } else { "KUBE-POSTROUTING" };
         let source = set.source.nat();
         let Some(held) = source.chain(&name.into()) else { continue };
-        rules.extend(held.steps().map(|step| evidence::of_rule(&held.id, &step, Words::Told, source)));
+        rules.extend(held.steps().map(|step| evidence::of_rule(&held.id, step.rule, Words::Told, source)));
     }
     rules
 }

@@ -112,8 +112,13 @@ impl Held {
     }
 
     /// The rule at a place, counted from 0.
-    pub(super) fn step(&self, at: usize) -> Option<Step<'_>> {
-        self.rules().get(at).map(|rule| Step::of(rule, self.id.table.family))
+    pub(super) fn rule(&self, at: usize) -> Option<&Rule> {
+        self.rules().get(at)
+    }
+
+    /// How many rules it has.
+    pub(super) fn length(&self) -> usize {
+        self.rules().len()
     }
 }
 

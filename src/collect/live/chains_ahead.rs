@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::collect::kernel::Namespace;
 use crate::model::ids::NetnsId;
-use crate::model::issue::Read;
+use crate::model::issue::{Read, Section};
 use crate::model::netfilter::chain::{ChainRef, Rules};
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::TableRef;
@@ -22,7 +22,11 @@ type Chains = Read<Vec<(ByteText, Vec<Rule>)>>;
 pub(super) struct ChainsAhead {
     readings: RefCell<Vec<Reading>>,
     chains: RefCell<Vec<One>>,
+    /// What was given last, and what before that, of which nobody has need any more: the next thread takes it apart.
+    given: RefCell<(Option<Given>, Option<Given>)>,
 }
+
+type Given = Section<Vec<(ByteText, Vec<Rule>)>>;
 
 #[derive(Debug)]
 struct Reading {
@@ -72,7 +76,12 @@ impl ChainsAhead {
     ) {
         let (netns, own, names) = (namespace.id(), table.clone(), starts.to_vec());
         let thread = Builder::new().name("chains".to_owned());
-        if let Ok(thread) = thread.spawn(move || namespace.rules_from(&own, &names, follow)) {
+        let old = self.given.borrow_mut().1.take();
+        let work = move || {
+            drop(old);
+            namespace.rules_from(&own, &names, follow)
+        };
+        if let Ok(thread) = thread.spawn(work) {
             let mut readings = self.readings.borrow_mut();
             // Nobody asked for what was expected before.
             readings.retain(|old| (old.netns, &old.table) != (netns, table));
@@ -86,5 +95,11 @@ impl ChainsAhead {
         let meant = |one: &Reading| one.netns == netns && one.table == *table && one.starts == *starts;
         let at = readings.iter().position(meant)?;
         readings.swap_remove(at).thread.join().ok()
+    }
+
+    /// Notes what was given, which is a large part of a table.
+    pub(super) fn gave(&self, chains: &Given) {
+        let mut given = self.given.borrow_mut();
+        given.1 = given.0.replace(Arc::clone(chains));
     }
 }

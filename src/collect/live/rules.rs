@@ -83,9 +83,13 @@ impl NetfilterView for LiveNode {
         starts: &[ByteText],
         follow: fn(&ByteText) -> bool,
     ) -> Section<Vec<(ByteText, Vec<Rule>)>> {
-        let read = self.memory.netfilter.ahead.take(netns, table, starts);
-        read.unwrap_or_else(|| self.within(netns, "chains", |namespace| namespace.rules_from(table, starts, follow)))
-            .section()
+        let ahead = &self.memory.netfilter.ahead;
+        let read = ahead.take(netns, table, starts);
+        let read = read
+            .unwrap_or_else(|| self.within(netns, "chains", |namespace| namespace.rules_from(table, starts, follow)))
+            .section();
+        ahead.gave(&read);
+        read
     }
 
     fn expect_rules_from(&self, netns: NetnsId, table: &TableRef, starts: &[ByteText], follow: fn(&ByteText) -> bool) {

@@ -11,7 +11,6 @@ mod nf_tables;
 mod recent;
 mod set_names;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat_with;
 
 pub(in crate::collect) use legacy::LegacyMemory;
@@ -19,6 +18,7 @@ pub(in crate::collect) use nf_elements::SetMemory;
 
 use crate::collect::kernel::Namespace;
 use crate::model::issue::Read;
+use crate::model::keyed::Keyed;
 use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::{BackEnd, Table, TableRef};
@@ -86,21 +86,28 @@ impl Namespace {
         follow: fn(&ByteText) -> bool,
     ) -> Read<Vec<(ByteText, Vec<Rule>)>> {
         let mut issues = Vec::new();
-        let mut found: BTreeMap<ByteText, Vec<Rule>> = BTreeMap::new();
-        let mut next: BTreeSet<ByteText> = starts.iter().cloned().collect();
-        while !next.is_empty() {
-            let names: Vec<ByteText> = next.into_iter().collect();
+        let mut found: Vec<(ByteText, Vec<Rule>)> = Vec::new();
+        let mut asked: Keyed<ByteText, ()> = Keyed::default();
+        let mut names = starts.to_vec();
+        names.sort();
+        names.dedup();
+        while !names.is_empty() {
             let read = self.rules_in(table, &names);
             issues.extend(read.issues);
-            let led = read.value.iter().flatten().filter_map(Rule::leads_to).filter(|name| follow(name));
-            next = led.cloned().collect();
+            asked.extend(names.iter().map(|name| (name.clone(), ())));
+            let led = read.value.iter().flatten().filter_map(Rule::leads_to);
+            let mut next: Vec<ByteText> = led.filter(|name| follow(name) && !asked.contains(*name)).cloned().collect();
+            next.sort();
+            next.dedup();
             // What could not be read has no rules, and is not asked for again.
             found.extend(names.into_iter().zip(read.value.into_iter().chain(repeat_with(Vec::new))));
-            next.retain(|name| !found.contains_key(name));
+            names = next;
         }
+        // By name, as each row of them is already.
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
         issues.sort();
         issues.dedup();
-        Read { value: found.into_iter().collect(), issues }
+        Read { value: found, issues }
     }
 
     /// The rules of some chains, in the order of their names; none for a chain that is not there.

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::model::kube_proxy::Protocol;
-use crate::model::netfilter::expr::Data;
+use crate::model::netfilter::expr::{Data, Expr};
 use crate::model::netfilter::rule::{Body, Rule};
 use crate::model::netfilter::table::{Counters, Family};
 use crate::model::text::ByteText;
@@ -175,6 +175,17 @@ impl<'a> Step<'a> {
                     | When::New
             )
         })
+    }
+}
+
+/// What a rule counted; `None` where it counts nothing.
+pub(super) fn counters(rule: &Rule) -> Option<Counters> {
+    match &rule.body {
+        Body::Xt(xt) => xt.counters,
+        Body::Nft(exprs) => exprs.iter().rev().find_map(|expr| match expr {
+            Expr::Counter(counters) => Some(*counters),
+            _ => None,
+        }),
     }
 }
 
