@@ -314,7 +314,6 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -l timeout -d 'How 
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s n -l namespace -d 'Only pods of this namespace' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l all -d 'Its older sandboxes too'
-complete -c podnet -n "__fish_podnet_using_subcommand trace" -l flows -d 'Count its flows by kind in a last step: the kernel walks its whole table for that'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'

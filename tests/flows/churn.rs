@@ -15,46 +15,57 @@ use crate::raw::{changer, in_and_out};
 use crate::table::{open, read};
 use crate::testbed::Netns;
 
+/// How many threads change the table, each its own part of it.
+const WRITERS: u8 = 2;
+/// How many flows come, and how many go, in one write: the kernel works them off in the time of the writer.
+const STEP: u16 = 256;
+
 /// Puts flows in and takes them out again until it is dropped.
 struct Churn {
     stop: Arc<AtomicBool>,
     changes: Arc<AtomicU64>,
-    worker: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Churn {
     fn start(netns: &Netns) -> Self {
         let (stop, changes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let socket = changer(netns);
-        // 64 messages in one write; the same tuples come and go, and others, all over the table.
-        let rows: Vec<Vec<u8>> = (0..200_u16)
-            .map(|row| {
-                let pairs: Vec<_> = (0..32_u16)
-                    .map(|at| {
-                        ((Ipv4Addr::new(172, 16, 0, 1), 1000 + row * 32 + at), (Ipv4Addr::new(172, 16, 0, 2), 80))
-                    })
-                    .collect();
-                in_and_out(&pairs)
-            })
-            .collect();
-        let (ended, counted) = (Arc::clone(&stop), Arc::clone(&changes));
-        let worker = std::thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
-                for row in &rows {
-                    assert_eq!(socket.send(row, 0).unwrap(), row.len());
-                    counted.fetch_add(64, Ordering::Relaxed);
+        let workers = (0..WRITERS).map(|writer| {
+            let socket = changer(netns);
+            // The same tuples come and go, and others, all over the table.
+            let rows: Vec<Vec<u8>> = (0..25_u16)
+                .map(|row| {
+                    let ports = (0..STEP).map(|at| 1000 + row * STEP + at);
+                    let end = |last, port| (Ipv4Addr::new(172, 16, writer, last), port);
+                    in_and_out(&ports.map(|port| (end(1, port), end(2, 80))).collect::<Vec<_>>())
+                })
+                .collect();
+            let (ended, counted) = (Arc::clone(&stop), Arc::clone(&changes));
+            std::thread::spawn(move || {
+                while !ended.load(Ordering::Relaxed) {
+                    for row in &rows {
+                        assert_eq!(socket.send(row, 0).unwrap(), row.len());
+                        counted.fetch_add(2 * u64::from(STEP), Ordering::Relaxed);
+                    }
                 }
-            }
+                // It answers only what it refuses.
+                let mut answer = [0u8; 64];
+                socket.set_non_blocking(true).unwrap();
+                let read = socket.recv(&mut &mut answer[..], 0);
+                assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "a change was refused");
+            })
         });
-        Self { stop, changes, worker: Some(worker) }
+        let workers = workers.collect();
+        Self { stop, changes, workers }
     }
 }
 
 impl Drop for Churn {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let outcome = self.worker.take().unwrap().join();
-        assert!(outcome.is_ok() || std::thread::panicking(), "a change failed");
+        for worker in self.workers.drain(..) {
+            assert!(worker.join().is_ok() || std::thread::panicking(), "a change failed");
+        }
     }
 }
 

@@ -176,7 +176,7 @@ impl Draft {
                     FrontKind::ClusterIp => MasqueradedTo::ClusterIp,
                     _ => MasqueradedTo::External,
                 };
-                self.masquerade(who.clone(), to, evidence);
+                self.masquerade((**who).clone(), to, evidence);
             }
             Does::LetIn => {}
         }
@@ -222,7 +222,7 @@ impl Draft {
                     self.port.external_policy = Some(Policy::Local);
                 }
             }
-            Does::Masquerade(who) => self.masquerade(who.clone(), MasqueradedTo::External, evidence),
+            Does::Masquerade(who) => self.masquerade((**who).clone(), MasqueradedTo::External, evidence),
             Does::LetIn => {}
         }
     }

@@ -23,7 +23,7 @@ pub(super) enum Key {
     Hash(String),
 }
 
-/// One rule or element that is about a service port.
+/// One rule or element that is about a service port. There are as many as addresses: what few have is boxed.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) place: Place,
@@ -45,7 +45,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Does {
     LeadsTo(ByteText),
-    Masquerade(Masqueraded),
+    Masquerade(Box<Masqueraded>),
     Refuse(RefusalVerdict, RefusalReason),
     LetIn,
 }
@@ -59,7 +59,7 @@ pub(super) enum Found {
         at: usize,
         filter: bool,
     },
-    Element(Evidence),
+    Element(Box<Evidence>),
 }
 
 /// The entries of one set of rules.
@@ -87,7 +87,7 @@ impl IndexedSet<'_> {
     /// What an entry rests on.
     pub(super) fn evidence(&self, entry: &Entry, words: Words) -> Option<Evidence> {
         match &entry.found {
-            Found::Element(evidence) => Some(evidence.clone()),
+            Found::Element(evidence) => Some((**evidence).clone()),
             Found::Rule { chain, at, filter } => {
                 let held = self.begun.chains.get(*chain)?;
                 let source: &Source<'_> = if *filter { self.source.filter() } else { self.source.nat() };

@@ -81,7 +81,12 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
                 doubt::among(source, &held, place);
             }
         }
-        begun.entries.append(&mut entries);
+        // Nearly all of them come from the first chain.
+        if begun.entries.is_empty() {
+            begun.entries = entries;
+        } else {
+            begun.entries.append(&mut entries);
+        }
         begun.chains.push(held);
     }
     begun
@@ -151,7 +156,7 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_,
         Then::Mark => {
             // Its words, where nothing else says what it asks: they cost more than all else here.
             let words = || condition(&of_rule(&held.id, step.rule, Words::Told, reader.source));
-            Does::Masquerade(Reader::masqueraded(step, words))
+            Does::Masquerade(Box::new(Reader::masqueraded(step, words)))
         }
         Then::Reject => Does::Refuse(RefusalVerdict::Reject, said.why.unwrap_or(RefusalReason::NoEndpoints)),
         Then::Drop if beginning == Beginning::Firewall => {
@@ -182,9 +187,10 @@ fn kind(beginning: Beginning, said: Option<FrontKind>, does: &Does) -> FrontKind
     match (beginning, role, does) {
         (Beginning::Refused, ..) | (_, Some(ChainRole::Cluster | ChainRole::Local), _) => FrontKind::ClusterIp,
         (Beginning::Firewall, ..) | (_, Some(ChainRole::Firewall), _) => FrontKind::LoadBalancerIp,
-        (Beginning::RefusedOutside, ..)
-        | (_, Some(ChainRole::External | ChainRole::ExternalLocal), _)
-        | (_, _, Does::Masquerade(Masqueraded::All)) => FrontKind::ExternalOrLoadBalancerIp,
+        (Beginning::RefusedOutside, ..) | (_, Some(ChainRole::External | ChainRole::ExternalLocal), _) => {
+            FrontKind::ExternalOrLoadBalancerIp
+        }
+        (_, _, Does::Masquerade(who)) if **who == Masqueraded::All => FrontKind::ExternalOrLoadBalancerIp,
         _ => FrontKind::Unknown,
     }
 }

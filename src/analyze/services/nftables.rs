@@ -174,7 +174,7 @@ impl Maps<'_, '_> {
             Then::Reject => Does::Refuse(RefusalVerdict::Reject, RefusalReason::NoEndpoints),
             _ => return None,
         };
-        let found = Found::Element(of_element(set, key, Some(value)));
+        let found = Found::Element(Box::new(of_element(set, key, Some(value))));
         Some(Entry { place, name, protocol: Some(protocol), does, found })
     }
 
