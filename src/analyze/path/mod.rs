@@ -16,6 +16,7 @@ mod nat;
 mod neighbour;
 mod output;
 pub mod packet;
+pub mod probe;
 mod rules;
 mod segment;
 mod solicit;
