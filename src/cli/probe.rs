@@ -70,8 +70,10 @@ fn probe(
     // Once without a port: it tells who sends, and to where.
     let first = ask(&views, &asked).map_err(|error| trace::failure(error, &views))?.data;
     if let Some(service) = affinity(&views, &first).filter(|_| !args.accept_affinity) {
-        return Err(Failure::new(format!("{service} has session affinity: the probe would pin its client to an endpoint"))
-            .hint("--accept-affinity does it all the same"));
+        return Err(Failure::new(format!(
+            "{service} has session affinity: the probe would pin its client to an endpoint"
+        ))
+        .hint("--accept-affinity does it all the same"));
     }
     let Some(from) = first.places.first() else { return Err(Failure::new("nothing tells who sends")) };
     let tuple = first.packet.tuple;
@@ -103,15 +105,16 @@ fn probe(
     };
     announce(&plan, &predicted.data);
     let watched: Vec<Opened> = plan.watched.iter().map(|one| opened(nodes, one.netns)).collect();
-    let observed = shot
-        .fire(&plan, &watched, asked.length, &mut |_: Phase| {})
-        .map_err(|error| unsent(error, tuple.protocol))?;
+    let observed =
+        shot.fire(&plan, &watched, asked.length, &mut |_: Phase| {}).map_err(|error| unsent(error, tuple.protocol))?;
     Ok((plan, predicted, observed))
 }
 
 fn unsent(error: ProbeError, protocol: u8) -> Failure {
     match &error {
-        ProbeError::Socket { source, .. } if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) && protocol == 132 => {
+        ProbeError::Socket { source, .. }
+            if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) && protocol == 132 =>
+        {
             Failure::new("this kernel has no SCTP, so none can be sent")
         }
         ProbeError::Socket { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {

@@ -25,6 +25,8 @@ use crate::sys::events::wait;
 use crate::sys::netns::NsThread;
 use crate::sys::sender::{Back, Sender, Wanted};
 
+/// `IPPROTO_UDP`
+const UDP: u8 = 17;
 /// How long nothing must happen after an answer before the watch ends.
 const QUIET: Duration = Duration::from_millis(25);
 /// And how long it goes on after it at most.
@@ -62,6 +64,11 @@ pub struct Shot {
     protocol: u8,
 }
 
+/// A question that every name server answers: of a name that nobody may have (RFC 2606), behind a header of 12 bytes.
+const DNS_QUESTION: &[u8] = b"\x0cpodnet-probe\x07invalid\x00\x00\x01\x00\x01";
+/// The port of name servers, which say nothing to what is no question.
+const DNS: u16 = 53;
+
 /// An open namespace to watch.
 #[derive(Debug, Clone)]
 pub struct Opened {
@@ -97,7 +104,7 @@ impl Shot {
         for (to, from) in token.iter_mut().skip(4).zip(chance) {
             *to = from;
         }
-        let is_echo = !matches!(wanted.protocol, 6 | 17 | 132);
+        let is_echo = !matches!(wanted.protocol, 6 | UDP | 132);
         let drawn = u16::from_be_bytes([chance[10] | 0x80, chance[11]]);
         let wanted = Wanted { port: wanted.port.or(is_echo.then_some(drawn)), ..wanted };
         let sender =
@@ -110,6 +117,14 @@ impl Shot {
         self.sender.port()
     }
 
+    /// The beginning of a datagram for a name server is the header of a question: its id alone is by chance.
+    fn aim(&mut self, port: u16) {
+        if self.protocol == UDP && port == DNS {
+            let [_, _, _, _, high, low, ..] = self.token;
+            self.token = [high, low, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        }
+    }
+
     /// Watches, sends, and waits for what comes of it. `length` is that of the whole packet, for UDP and echos.
     pub fn fire(
         mut self,
@@ -118,11 +133,12 @@ impl Shot {
         length: Option<u32>,
         pause: Pause<'_>,
     ) -> Result<Observed, ProbeError> {
+        let Tuple { destination, destination_port, .. } = plan.sends;
+        self.aim(destination_port.unwrap_or(0));
         let mut watch = Watch::open(&self.thread, plan, opened, &self.token, pause);
         pause(Phase::Watched);
         let (began, began_at) = (Instant::now(), SystemTime::now());
-        let Tuple { destination, destination_port, .. } = plan.sends;
-        let payload = self.payload(destination, length);
+        let payload = self.payload(destination, destination_port, length);
         let sent = self.sender.send(destination, destination_port.unwrap_or(0), &payload);
         pause(Phase::Sent);
         let mut heard = match sent {
@@ -172,13 +188,19 @@ impl Shot {
         Ok(observed)
     }
 
-    fn payload(&self, to: IpAddr, length: Option<u32>) -> Vec<u8> {
+    /// The token, and words for whoever captures it.
+    fn payload(&self, to: IpAddr, port: Option<u16>, length: Option<u32>) -> Vec<u8> {
         let mut payload = self.token.to_vec();
+        if self.protocol == UDP && port == Some(DNS) {
+            payload.extend_from_slice(DNS_QUESTION);
+            return payload;
+        }
         payload.extend_from_slice(b" podnet trace --probe\n");
         let header = if to.is_ipv6() { 48 } else { 28 };
+        // As `ping` sends it, or as short as it may be.
+        let usual = if self.protocol == UDP { payload.len() } else { 56 };
         let body = length.map(|length| usize::try_from(length).unwrap_or(0).saturating_sub(header));
-        let least = self.token.len();
-        payload.resize(body.map_or(if matches!(self.protocol, 1 | 58) { 56 } else { least }, |body| body.max(least)), 0);
+        payload.resize(body.unwrap_or(usual).max(self.token.len()), 0);
         payload
     }
 }

@@ -18,9 +18,7 @@ use crate::model::flow::tuple::Key;
 use crate::model::ids::{IfIndex, NetnsId};
 use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::table::Family;
-use crate::model::probe::{
-    Crossing, Frame, Heard, Hit, Means, Observed, Packet, Pattern, SeenFlow, Token, Unwatched,
-};
+use crate::model::probe::{Crossing, Frame, Heard, Hit, Means, Observed, Packet, Pattern, SeenFlow, Token, Unwatched};
 use crate::sys::events::{EventSocket, Heard as Read};
 use crate::sys::netlink::{NETFILTER, NetlinkError, NetlinkSocket};
 use crate::sys::netns::NsThread;
@@ -109,8 +107,7 @@ impl Watch {
         let netns = wanted.netns;
         let sends = plan.sends;
         let mut note = |means, why: String| self.unwatched.push(Unwatched { netns, means, why });
-        let program =
-            packet_filter::program(sends.destination.is_ipv6(), sends.protocol, &self.token, &wanted.answers);
+        let program = packet_filter::program(sends.destination.is_ipv6(), sends.protocol, &self.token, &wanted.answers);
         let packets = thread.within(file, move || PacketSocket::open(&program));
         let packets = packets.map_err(|error| note(Means::Frames, words(&error))).ok();
         let messages = tracing::table(&plan.table, &wanted.prerouting, &wanted.output);
@@ -179,8 +176,7 @@ impl Watch {
         let mut frames: Vec<(NetnsId, &RawFrame)> =
             self.places.iter().flat_map(|place| place.frames.iter().map(|frame| (place.netns, frame))).collect();
         frames.sort_by_key(|(_, frame)| frame.at);
-        let crossed =
-            || self.places.iter().flat_map(|place| place.crossings.iter().map(|one| (place.netns, one)));
+        let crossed = || self.places.iter().flat_map(|place| place.crossings.iter().map(|one| (place.netns, one)));
         let crossing_packets = || crossed().filter_map(|(netns, one)| Some((netns, one.packet.as_ref()?)));
         let all = || frames.iter().map(|(netns, frame)| (*netns, &frame.packet)).chain(crossing_packets());
         let own = all().filter(|(netns, _)| *netns == plan.from).map(|(_, packet)| packet);
@@ -307,11 +303,9 @@ fn add(crossings: &mut Vec<RawCrossing>, table: &str, traced: trace::Traced) {
     let is_full = crossings.len() >= MOST;
     let known = crossings.iter_mut().rev().find(|crossing| crossing.id == traced.id);
     match known {
-        Some(crossing) if !(is_own && traced.headers.is_some()) => {
-            if !is_own {
-                crossing.hits.extend(traced.hit);
-            }
-        }
+        Some(crossing) if !is_own => crossing.hits.extend(traced.hit),
+        // The end of the own chain.
+        Some(_) if traced.headers.is_none() => {}
         _ if !is_full => {
             let hook = is_own.then(|| tracing::hook_of(traced.chain.name.as_bytes())).flatten();
             let hits = if is_own { Vec::new() } else { traced.hit.into_iter().collect() };

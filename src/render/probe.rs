@@ -17,7 +17,8 @@ use crate::render::words::count;
 pub fn announce(plan: &Plan) -> Vec<String> {
     let kind = match plan.sends.protocol {
         6 => "a TCP SYN (connect; the connection is then reset)",
-        17 => "a UDP datagram (\"podn\", 8 bytes by chance)",
+        17 if plan.sends.destination_port == Some(53) => "a UDP datagram (the DNS question for podnet-probe.invalid)",
+        17 => "a UDP datagram (\"podn\" and 8 bytes by chance)",
         132 => "an SCTP INIT (connect)",
         _ => "an ICMP echo",
     };
@@ -119,10 +120,8 @@ fn tell_observed(probe: &Probe, style: Style, out: &mut dyn Write) -> io::Result
         let way = if frame.out { "out" } else { "in " };
         let role = format!("{:?}", frame.role).to_lowercase();
         let (us, ends) = (frame.after_us, frame.ends);
-        let ends = format!(
-            "{} port {} → {} port {}",
-            ends.source, ends.source_port, ends.destination, ends.destination_port
-        );
+        let ends =
+            format!("{} port {} → {} port {}", ends.source, ends.source_port, ends.destination, ends.destination_port);
         writeln!(out, "  {us:>8} µs  {way} link {} of {}  {role}  {ends}", frame.ifindex, place(frame.netns))?;
     }
     writeln!(out, "{}", style.strong("rules"))?;

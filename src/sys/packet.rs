@@ -64,20 +64,18 @@ impl PacketSocket {
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
         let mut parts = [IoSliceMut::new(&mut buffer)];
         let flags = MsgFlags::MSG_DONTWAIT;
-        let (length, from, at) =
-            match recvmsg::<LinkAddr>(self.fd.as_raw_fd(), &mut parts, Some(&mut control), flags) {
-                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-                // A link went down.
-                Err(Errno::ENETDOWN) => return Ok(None),
-                Err(error) => return Err(error.into()),
-                Ok(message) => {
-                    let at = message.cmsgs()?.find_map(|one| match one {
-                        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
-                        _ => None,
-                    });
-                    (message.bytes, message.address, at.unwrap_or_default())
-                }
-            };
+        let (length, from, at) = match recvmsg::<LinkAddr>(self.fd.as_raw_fd(), &mut parts, Some(&mut control), flags) {
+            // Or a link went down.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(message) => {
+                let at = message.cmsgs()?.find_map(|one| match one {
+                    ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+                    _ => None,
+                });
+                (message.bytes, message.address, at.unwrap_or_default())
+            }
+        };
         let Some(from) = from else { return Ok(None) };
         let ifindex = u32::try_from(from.ifindex()).map_err(io::Error::other)?;
         let out = from.pkttype() == libc::PACKET_OUTGOING;

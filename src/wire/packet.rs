@@ -124,10 +124,8 @@ mod tests {
         // An error quotes eight bytes of it.
         let mut error = vec![3, 3, 0, 0, 0, 0, 0, 0];
         error.extend(header(6, &syn[..8]));
-        let about = Box::new(Packet {
-            ends: ends(6, 0x1234, 80),
-            kind: Kind::Tcp { flags: 0, sequence: 7, acknowledged: 0 },
-        });
+        let about =
+            Box::new(Packet { ends: ends(6, 0x1234, 80), kind: Kind::Tcp { flags: 0, sequence: 7, acknowledged: 0 } });
         let kind = Kind::Error { icmp: 3, code: 3, about };
         assert_eq!(packet(&header(1, &error)), Some(Packet { ends: ends(1, 0x1234, 80), kind }));
     }

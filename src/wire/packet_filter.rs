@@ -205,7 +205,8 @@ mod tests {
             body[13] = flags;
             four(6, &body)
         };
-        let taken: Vec<bool> = [0x02, 0x12, 0x14, 0x10, 0x18, 0x11].map(|flags| takes(&program, &segment(flags))).into();
+        let taken: Vec<bool> =
+            [0x02, 0x12, 0x14, 0x10, 0x18, 0x11].map(|flags| takes(&program, &segment(flags))).into();
         assert_eq!(taken, [true, true, true, false, false, false]);
     }
 

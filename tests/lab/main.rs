@@ -14,6 +14,7 @@ mod nat;
 mod network;
 mod odd_services;
 mod one_reading;
+mod probe;
 mod readers;
 mod rules;
 mod services;

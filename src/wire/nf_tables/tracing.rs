@@ -58,7 +58,8 @@ pub fn table(name: &str, prerouting: &[Pattern], output: &[Pattern]) -> Vec<Requ
     let inet = fixed(number(Family::Inet));
     let name = text(name.as_bytes());
     // The subsystem stands in the upper two bytes, in network order.
-    let batch = |kind: u16| Request::with_flags(kind, FLAG_REQUEST, &[0, 0, 0, u8::try_from(SUBSYSTEM >> 8).unwrap_or(10)]);
+    let batch =
+        |kind: u16| Request::with_flags(kind, FLAG_REQUEST, &[0, 0, 0, u8::try_from(SUBSYSTEM >> 8).unwrap_or(10)]);
     let mut all = vec![batch(BATCH[0])];
     all.push(
         Request::with_flags(NEWTABLE, FLAG_REQUEST | FLAG_ACK | CREATE | EXCLUSIVE, &inet)
@@ -66,10 +67,7 @@ pub fn table(name: &str, prerouting: &[Pattern], output: &[Pattern]) -> Vec<Requ
             .attr(nfta::TABLE_FLAGS, &OWNER.to_be_bytes()),
     );
     for (hook, at) in HOOKS.into_iter().zip(0u32..) {
-        let place = [
-            attr(nfta::HOOK_HOOKNUM, &at.to_be_bytes()),
-            attr(nfta::HOOK_PRIORITY, &FIRST.to_be_bytes()),
-        ];
+        let place = [attr(nfta::HOOK_HOOKNUM, &at.to_be_bytes()), attr(nfta::HOOK_PRIORITY, &FIRST.to_be_bytes())];
         all.push(
             Request::with_flags(NEWCHAIN, FLAG_REQUEST | FLAG_ACK | CREATE | EXCLUSIVE, &inet)
                 .attr(nfta::CHAIN_TABLE, &name)

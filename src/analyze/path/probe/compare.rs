@@ -3,16 +3,27 @@
 //! May import model and analyze's siblings only. What nothing shows directly (a look-up, a neighbour) counts as seen
 //! where something behind it was seen, for that cannot be without it.
 
+use std::collections::BTreeSet;
+
 use super::plan::Plan;
 use super::seen::{Of, fits};
 use super::{Difference, Mark, Marked, Outcome, Probe, Way, hooks, words};
 use crate::analyze::answer::{Answer, Gathered};
 use crate::analyze::path::types::{Course, Path, Step, StepKind, Stop, Verdict};
-use crate::model::ids::NetnsId;
+use crate::model::ids::{IfIndex, NetnsId};
 use crate::model::issue::{Issue, Why};
+use crate::model::link::LinkKind;
 use crate::model::netfilter::chain::Hook;
 use crate::model::probe::{Frame, Heard, Means, Observed, Role};
 use crate::model::view::NodeView;
+
+/// What a course is held against.
+struct Seen<'s> {
+    path: &'s Path,
+    observed: &'s Observed,
+    /// Bridges: a translated frame shows on the bridge itself while its new neighbour is being asked for.
+    bridges: &'s BTreeSet<(NetnsId, IfIndex)>,
+}
 
 /// The marks of one course.
 struct Marks {
@@ -29,7 +40,9 @@ pub fn compare(
     issues: Vec<Issue>,
     observed: Observed,
 ) -> Answer<Probe> {
-    let all: Vec<Marks> = path.courses.iter().map(|course| marks(course, &path, &observed)).collect();
+    let bridges = bridges(nodes, &path);
+    let seen = Seen { path: &path, observed: &observed, bridges: &bridges };
+    let all: Vec<Marks> = path.courses.iter().map(|course| marks(course, &seen)).collect();
     // The course that agrees for longest; of several the likelier one, which comes first.
     let mut best = 0;
     for (at, marks) in all.iter().enumerate() {
@@ -39,7 +52,7 @@ pub fn compare(
     }
     let none = || Marks { there: Vec::new(), back: Vec::new(), end: Marked::not_watched(None) };
     let marks = all.into_iter().nth(best).unwrap_or_else(none);
-    let difference = path.courses.get(best).and_then(|course| difference(course, &path, &marks, &observed));
+    let difference = path.courses.get(best).and_then(|course| difference(course, &seen, &marks));
     let unknown = path.courses.get(best).and_then(|course| match &course.verdict {
         Verdict::Unknown { because } => Some(because.clone()),
         _ => None,
@@ -78,10 +91,21 @@ impl Marks {
     }
 }
 
-fn marks(course: &Course, path: &Path, observed: &Observed) -> Marks {
-    let there = way(Way::There, course, path, observed);
-    let back = way(Way::Back, course, path, observed);
-    Marks { there, back, end: end(course, observed) }
+fn marks(course: &Course, seen: &Seen<'_>) -> Marks {
+    let there = way(Way::There, course, seen);
+    let back = way(Way::Back, course, seen);
+    Marks { there, back, end: end(course, seen.observed) }
+}
+
+fn bridges(nodes: &[&dyn NodeView], path: &Path) -> BTreeSet<(NetnsId, IfIndex)> {
+    let mut found = BTreeSet::new();
+    for place in &path.places {
+        let Some(node) = nodes.iter().find(|node| node.node().name == place.node) else { continue };
+        let links = node.links(place.netns);
+        let bridges = links.value.iter().filter(|link| matches!(link.kind, LinkKind::Bridge(_)));
+        found.extend(bridges.map(|link| (place.netns, link.ifindex)));
+    }
+    found
 }
 
 fn steps(course: &Course, way: Way) -> &[Step] {
@@ -96,11 +120,10 @@ fn netns(path: &Path, step: &Step) -> NetnsId {
     path.places.get(step.place).map_or(NetnsId { dev: 0, ino: 0 }, |place| place.netns)
 }
 
-fn way(way: Way, course: &Course, path: &Path, observed: &Observed) -> Vec<Marked> {
+fn way(way: Way, course: &Course, seen: &Seen<'_>) -> Vec<Marked> {
     let steps = steps(course, way);
-    let of = Of { observed, way };
-    let mut marks: Vec<Option<Marked>> =
-        steps.iter().map(|step| direct(of, course, path, steps, step)).collect();
+    let of = Of { observed: seen.observed, way };
+    let mut marks: Vec<Option<Marked>> = steps.iter().map(|step| direct(of, course, seen, steps, step)).collect();
     // From the end on: what is before something that was seen happened.
     let mut behind = None;
     for marked in marks.iter_mut().rev() {
@@ -121,7 +144,8 @@ fn way(way: Way, course: &Course, path: &Path, observed: &Observed) -> Vec<Marke
 }
 
 /// What is seen of a step itself; `None` where only what follows tells.
-fn direct(of: Of<'_>, course: &Course, path: &Path, steps: &[Step], step: &Step) -> Option<Marked> {
+fn direct(of: Of<'_>, course: &Course, seen: &Seen<'_>, steps: &[Step], step: &Step) -> Option<Marked> {
+    let path = seen.path;
     let netns = netns(path, step);
     Some(match &step.what {
         StepKind::Sent { .. } => match (&of.observed.heard, of.way) {
@@ -138,11 +162,13 @@ fn direct(of: Of<'_>, course: &Course, path: &Path, steps: &[Step], step: &Step)
         },
         StepKind::Routed { link: Some(link), .. } => {
             let is_predicted = |frame: &&Frame| {
-                let out = |step: &Step| matches!(&step.what, StepKind::Out { link, .. } if link.ifindex == frame.ifindex);
+                let out =
+                    |step: &Step| matches!(&step.what, StepKind::Out { link, .. } if link.ifindex == frame.ifindex);
                 steps.iter().any(|step| self::netns(path, step) == netns && out(step))
             };
             let other = of.frames().find(|frame| {
-                frame.netns == netns && frame.out && frame.ifindex != link.ifindex && !is_predicted(frame)
+                let is_bridge = seen.bridges.contains(&(frame.netns, frame.ifindex));
+                frame.netns == netns && frame.out && frame.ifindex != link.ifindex && !is_predicted(frame) && !is_bridge
             });
             let gone = of.at(netns, link.ifindex, true).next().is_some();
             match other {
@@ -165,7 +191,7 @@ fn direct(of: Of<'_>, course: &Course, path: &Path, steps: &[Step], step: &Step)
             }
         }
         StepKind::Delivered { .. } => delivered(of, netns),
-        StepKind::Ended { verdict } => ended(of, course, path, verdict),
+        StepKind::Ended { verdict } => ended(of, course, seen, verdict),
         _ => return None,
     })
 }
@@ -194,23 +220,27 @@ fn delivered(of: Of<'_>, netns: NetnsId) -> Marked {
 }
 
 /// The packet ends here, and nothing of it is seen elsewhere.
-fn ended(of: Of<'_>, course: &Course, path: &Path, stop: &Stop) -> Marked {
+fn ended(of: Of<'_>, course: &Course, seen: &Seen<'_>, stop: &Stop) -> Marked {
     if matches!(stop, Stop::Unknown { .. }) {
         return Marked::not_watched(Some(words::heard(&of.observed.heard)));
     }
-    if let Some(frame) = beyond(of, course, path) {
-        return Marked::differs(format!("it went on: {}", frame_words(frame, path)));
+    if let Some(frame) = beyond(of, course, seen) {
+        return Marked::differs(format!("it went on: {}", frame_words(frame, seen.path)));
     }
     match (&of.observed.heard, stop, of.way) {
         (Heard::Answer, _, _) => Marked::differs("the sender got an answer"),
         (Heard::Nothing, Stop::Rejected { .. }, Way::There) => Marked::differs("no error came back"),
-        (Heard::Error { error }, Stop::Dropped { .. }, Way::There) => Marked::differs(format!("an error came: {error}")),
+        (Heard::Error { error }, Stop::Dropped { .. }, Way::There) => {
+            Marked::differs(format!("an error came: {error}"))
+        }
         _ => Marked::seen(),
     }
 }
 
 /// A frame at a place that no step of this way names.
-fn beyond<'o>(of: Of<'o>, course: &Course, path: &Path) -> Option<&'o Frame> {
+fn beyond<'o>(of: Of<'o>, course: &Course, seen: &Seen<'_>) -> Option<&'o Frame> {
+    let path = seen.path;
+    let is_bridge = |frame: &Frame| frame.out && seen.bridges.contains(&(frame.netns, frame.ifindex));
     let named: Vec<_> = steps(course, of.way)
         .iter()
         .filter_map(|step| match &step.what {
@@ -219,7 +249,7 @@ fn beyond<'o>(of: Of<'o>, course: &Course, path: &Path) -> Option<&'o Frame> {
             _ => None,
         })
         .collect();
-    of.frames().find(|frame| !named.contains(&(frame.netns, frame.ifindex, frame.out)))
+    of.frames().find(|frame| !named.contains(&(frame.netns, frame.ifindex, frame.out)) && !is_bridge(frame))
 }
 
 fn end(course: &Course, observed: &Observed) -> Marked {
@@ -235,14 +265,15 @@ fn end(course: &Course, observed: &Observed) -> Marked {
     if agrees { Marked::seen() } else { Marked::differs(shown) }
 }
 
-fn difference(course: &Course, path: &Path, marks: &Marks, observed: &Observed) -> Option<Difference> {
+fn difference(course: &Course, seen: &Seen<'_>, marks: &Marks) -> Option<Difference> {
+    let path = seen.path;
     let parts = |marked: &Marked| matches!(marked.mark, Mark::NotSeen | Mark::Differs);
     for (way, marks) in [(Way::There, &marks.there), (Way::Back, &marks.back)] {
         let Some(at) = marks.iter().position(parts) else { continue };
         let (step, marked) = (steps(course, way).get(at)?, marks.get(at)?);
         let shown = match &marked.shown {
             Some(shown) => shown.clone(),
-            None => showed(course, path, observed, way),
+            None => showed(course, seen, way),
         };
         let place = path.places.get(step.place).map_or_else(String::new, |place| place.name.clone());
         return Some(Difference { way, step: Some(at), place, predicted: words::step(&step.what), shown });
@@ -256,7 +287,8 @@ fn difference(course: &Course, path: &Path, marks: &Marks, observed: &Observed) 
 }
 
 /// What the kernel showed in place of something that was not seen.
-fn showed(course: &Course, path: &Path, observed: &Observed, way: Way) -> String {
+fn showed(course: &Course, seen: &Seen<'_>, way: Way) -> String {
+    let (path, observed) = (seen.path, seen.observed);
     let of = Of { observed, way };
     let mut all = Vec::new();
     if let Some((crossing, hit)) = of.dropped() {
@@ -264,7 +296,7 @@ fn showed(course: &Course, path: &Path, observed: &Observed, way: Way) -> String
         let place = place.map_or_else(|| crossing.netns.to_string(), |place| place.name.clone());
         let hook = crossing.hook.map_or_else(String::new, |hook| format!(" at {hook}"));
         all.push(format!("{}{hook} in {place}", words::hit(hit)));
-    } else if let Some(frame) = beyond(of, course, path) {
+    } else if let Some(frame) = beyond(of, course, seen) {
         all.push(format!("it was seen elsewhere: {}", frame_words(frame, path)));
     } else if let Some(frame) = of.frames().last() {
         all.push(format!("it was last seen {}", frame_words(frame, path)));
@@ -281,10 +313,7 @@ fn frame_words(frame: &Frame, path: &Path) -> String {
     let place = path.places.iter().find(|place| place.netns == frame.netns);
     let place = place.map_or_else(|| frame.netns.to_string(), |place| place.name.clone());
     let named = path.courses.iter().flat_map(|course| course.there.iter().chain(&course.back)).find_map(|step| {
-        let link = match &step.what {
-            StepKind::Out { link, .. } | StepKind::In { link, .. } => link,
-            _ => return None,
-        };
+        let (StepKind::Out { link, .. } | StepKind::In { link, .. }) = &step.what else { return None };
         (netns(path, step) == frame.netns && link.ifindex == frame.ifindex).then(|| link.name.to_string())
     });
     let link = named.unwrap_or_else(|| format!("link {}", frame.ifindex));

@@ -9,6 +9,8 @@ mod plan;
 mod seen;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use compare::compare;

@@ -10,17 +10,19 @@ use crate::model::probe::{Ends, Heard, Hit, HitVerdict};
 
 pub(super) fn ends(ends: Ends) -> String {
     let has_ports = matches!(ends.protocol, 6 | 17 | 132);
-    let of = |address, port| end(address, has_ports.then_some(Some(port)));
+    let of = |address, port| end(address, Some(port), has_ports);
     format!("{} → {}", of(ends.source, ends.source_port), of(ends.destination, ends.destination_port))
 }
 
 pub(super) fn tuple(tuple: Tuple) -> String {
-    let of = |address, port| end(address, tuple.has_ports().then_some(port));
+    let of = |address, port| end(address, port, tuple.has_ports());
     format!("{} → {}", of(tuple.source, tuple.source_port), of(tuple.destination, tuple.destination_port))
 }
 
-fn end(address: IpAddr, port: Option<Option<u16>>) -> String {
-    let Some(port) = port else { return address.to_string() };
+fn end(address: IpAddr, port: Option<u16>, has_ports: bool) -> String {
+    if !has_ports {
+        return address.to_string();
+    }
     let port = port.map_or_else(|| "*".to_owned(), |port| port.to_string());
     if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
