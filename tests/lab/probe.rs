@@ -268,6 +268,20 @@ fn started(lab: &str, at: usize) -> (Child, String) {
     (child, line.trim().trim_start_matches("waiting at ").to_owned())
 }
 
+/// Without what runs on by itself: counters of rules, a bridge's timers, dates, the number of flows.
+fn steady(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("nf_conntrack_count"));
+    let line = |line: &str| {
+        let mut words: Vec<&str> =
+            line.split(" [").next().unwrap().split(' ').filter(|word| !word.is_empty()).collect();
+        while let Some(at) = words.iter().position(|word| word.ends_with("_timer")) {
+            words.drain(at..(at + 2).min(words.len()));
+        }
+        words.join(" ")
+    };
+    lines.map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// All that a probe might leave, in each namespace of the lab and beside them.
 fn left(lab: &Lab) -> Vec<(String, String)> {
     let state = lab.state();
@@ -284,11 +298,7 @@ fn left(lab: &Lab) -> Vec<(String, String)> {
             &["sysctl", "-e", "net"],
         ] {
             let text = lab.exec(place, command);
-            let is_steady = |line: &&str| !line.starts_with('#') && !line.contains("nf_conntrack_count");
-            // Counters of the rules are moved by the packets themselves.
-            let lines = text.lines().filter(is_steady).map(|line| line.split(" [").next().unwrap());
-            let text = lines.collect::<Vec<_>>().join("\n");
-            found.push((format!("{place}: {}", command.join(" ")), text));
+            found.push((format!("{place}: {}", command.join(" ")), steady(&text)));
         }
     }
     let mut names: Vec<String> = std::fs::read_dir("/run/netns")

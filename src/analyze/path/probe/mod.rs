@@ -9,8 +9,6 @@ mod plan;
 mod seen;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests;
 mod words;
 
 pub use compare::compare;
