@@ -298,6 +298,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -l sport -d 'The so
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l mark -d 'The mark that the sending socket gives its packets, in decimal or as 0x4000' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l tos -d 'The type of service byte' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l length -d 'Its length with the IP header, bytes' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l wait -d 'With --probe: how long to wait for an answer' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
@@ -316,6 +317,8 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -s l -l selector -d
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l all -d 'Its older sandboxes too'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l probe -d 'Send the packet for real from the pod\'s namespace, watch it on every link, and mark each step: seen, not seen or different. While it lasts an nf_tables table of its own (owned by the process: it goes with it) has the kernel trace it. Exit code 0: answered as predicted; 1: not answered, or not as predicted; 3: unknown'
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l accept-affinity -d 'With --probe: probe a service with session affinity too, although that pins the client to an endpoint'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

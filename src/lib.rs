@@ -8,6 +8,7 @@ pub mod cli;
 pub mod collect;
 pub mod lab;
 pub mod model;
+pub mod probe;
 pub mod render;
 pub mod sys;
 pub mod wire;

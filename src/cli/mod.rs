@@ -21,6 +21,7 @@ pub mod nat;
 pub mod netns;
 pub mod output;
 pub mod pods;
+pub mod probe;
 pub mod progress;
 pub mod routes;
 pub mod rules;

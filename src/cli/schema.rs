@@ -16,6 +16,7 @@ use crate::analyze::flows::watch::WatchLine;
 use crate::analyze::nat::Nat;
 use crate::analyze::netns::Namespaces;
 use crate::analyze::path::Path;
+use crate::analyze::path::probe::Probe;
 use crate::analyze::pods::Pods;
 use crate::analyze::routes::Routes;
 use crate::analyze::rules::Rules;
@@ -58,6 +59,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("netns", schema::of_answer::<Namespaces>("netns")),
         ("rules", schema::of_answer::<Rules>("rules")),
         ("path", schema::of_answer::<Path>("path")),
+        ("probe", schema::of_answer::<Probe>("probe")),
         ("trace", schema::of_answer::<Trace>("trace")),
         ("lab-status", schema::of_answer::<LabStatus>("lab-status")),
         ("services", schema::of_answer::<Services>("services")),

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::args::Global;
 use super::error::Failure;
+use super::probe::{self, ProbeArgs};
 use super::routes::{byte, mark, protocol};
 use super::run;
 use crate::analyze::identity::FindError;
@@ -65,6 +66,8 @@ pub struct TraceArgs {
     /// Only IPv6
     #[arg(short = '6', long, requires = "destination", help_heading = "Packet")]
     ipv6: bool,
+    #[command(flatten)]
+    probe: ProbeArgs,
 }
 
 /// Reads what is asked of the tables of flows.
@@ -111,13 +114,19 @@ fn packet(global: &Global, args: &TraceArgs, destination: &str) -> Result<u8, Fa
             _ => None,
         },
     };
-    let ask = |nodes: &[&dyn NodeView]| {
-        ask(nodes, &asked).map_err(|error| match error {
-            AskError::Pod(error @ FindError::NotFound { .. }) => run::not_found(error, nodes),
-            AskError::Pod(error) => Failure::from(error),
-            AskError::Service(error) => Failure::from(error),
-            AskError::Wrong(words) => Failure::new(words),
-        })
-    };
+    if args.probe.probe {
+        return probe::run(global, &args.probe, asked);
+    }
+    let ask = |nodes: &[&dyn NodeView]| ask(nodes, &asked).map_err(|error| failure(error, nodes));
     run::answer(global, "path", ask, render::path::write)
+}
+
+/// Why a question cannot be asked.
+pub(super) fn failure(error: AskError, nodes: &[&dyn NodeView]) -> Failure {
+    match error {
+        AskError::Pod(error @ FindError::NotFound { .. }) => run::not_found(error, nodes),
+        AskError::Pod(error) => Failure::from(error),
+        AskError::Service(error) => Failure::from(error),
+        AskError::Wrong(words) => Failure::new(words),
+    }
 }

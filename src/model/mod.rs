@@ -19,6 +19,7 @@ pub mod neigh;
 pub mod netfilter;
 pub mod netns;
 pub mod node;
+pub mod probe;
 pub mod route;
 pub mod sandbox;
 pub mod snapshot;

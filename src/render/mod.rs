@@ -14,6 +14,7 @@ pub mod nat;
 pub mod netns;
 pub mod path;
 pub mod pods;
+pub mod probe;
 pub mod routes;
 pub mod rules;
 pub mod schema;

@@ -37,7 +37,7 @@ pub fn write(answer: &Answer<Path>, style: Style, out: &mut dyn Write) -> io::Re
             writeln!(out, "{}", style.strong(&course_head(course)))?;
         }
         let mut story = Story::default();
-        tell(path, course, style, &mut story);
+        tell(path, course, None, style, &mut story);
         story.write(style, out)?;
     }
     if path.courses.len() > told {
@@ -53,7 +53,7 @@ pub fn write(answer: &Answer<Path>, style: Style, out: &mut dyn Write) -> io::Re
     Ok(())
 }
 
-fn headline(path: &Path, style: Style) -> String {
+pub(super) fn headline(path: &Path, style: Style) -> String {
     let to = end(path.packet.tuple.destination, path.packet.tuple.destination_port, path.packet.tuple);
     let outside = path.courses.first().and_then(|course| course.there.first()).and_then(|step| match &step.what {
         StepKind::FromOutside { tuple, .. } => Some(end(tuple.source, tuple.source_port, *tuple)),
@@ -107,25 +107,47 @@ fn course_head(course: &Course) -> String {
     format!("{share}  ({})", choices.join("; "))
 }
 
-fn tell(path: &Path, course: &Course, style: Style, story: &mut Story) {
-    tell_way(path, &course.there, style, story);
+/// What stands in front of each step, in their order: of the way there, of the way back, and of the end.
+pub(super) struct Signs {
+    pub there: Vec<String>,
+    pub back: Vec<String>,
+    pub end: String,
+}
+
+pub(super) fn tell(path: &Path, course: &Course, signs: Option<&Signs>, style: Style, story: &mut Story) {
+    tell_way(path, &course.there, signs.map(|signs| &*signs.there), style, story);
     if !course.back.is_empty() {
+        unsigned(signs.is_some(), story);
         let way = if course.leaves.is_some() { "the way back of an answer, if one comes" } else { "the way back" };
         story.step(0, "answer", style.dim(way), "");
-        tell_way(path, &course.back, style, story);
+        tell_way(path, &course.back, signs.map(|signs| &*signs.back), style, story);
+    }
+    if let Some(signs) = signs {
+        story.mark(signs.end.clone());
     }
     story.step(0, "end", verdict(&course.verdict, style), "");
 }
 
-fn tell_way(path: &Path, steps: &[Step], style: Style, story: &mut Story) {
+/// A line between the steps has no sign of its own.
+fn unsigned(is_signed: bool, story: &mut Story) {
+    if is_signed {
+        story.mark(" ");
+    }
+}
+
+fn tell_way(path: &Path, steps: &[Step], signs: Option<&[String]>, style: Style, story: &mut Story) {
     let mut at = None;
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
+        unsigned(signs.is_some(), story);
         if at != Some(step.place) {
             at = Some(step.place);
             if let Some(place) = path.places.get(step.place) {
                 let node = if place.name == place.node { String::new() } else { format!("on {}", escape(&place.node)) };
                 story.step(0, "in", style.strong(&escape(&place.name)), format!("{node} {}", place.netns));
             }
+        }
+        if let Some(sign) = signs.and_then(|signs| signs.get(index)) {
+            story.mark(sign.clone());
         }
         tell_step(step, style, story);
     }

@@ -17,10 +17,13 @@ const EVIDENCE_COLUMN: usize = 84;
 #[derive(Debug, Default)]
 pub struct Story {
     lines: Vec<Line>,
+    /// What the next lines bear in front; `None`: the story has no such column.
+    mark: Option<String>,
 }
 
 #[derive(Debug)]
 struct Line {
+    mark: Option<String>,
     depth: usize,
     word: String,
     text: String,
@@ -30,7 +33,13 @@ struct Line {
 impl Story {
     /// Adds a step: its word in the margin, its text, and its evidence (may be empty).
     pub fn step(&mut self, depth: usize, word: &str, text: impl Into<String>, evidence: impl Into<String>) {
-        self.lines.push(Line { depth, word: word.to_owned(), text: text.into(), evidence: evidence.into() });
+        let (word, text, evidence) = (word.to_owned(), text.into(), evidence.into());
+        self.lines.push(Line { mark: self.mark.clone(), depth, word, text, evidence });
+    }
+
+    /// Gives the lines that follow a sign of one column in front.
+    pub fn mark(&mut self, sign: impl Into<String>) {
+        self.mark = Some(sign.into());
     }
 
     /// Writes it. The evidence is dim.
@@ -49,7 +58,8 @@ impl Story {
                 let gap = column.saturating_sub(end).max(2);
                 text = format!("{text}{:gap$}{}", "", style.dim(&line.evidence));
             }
-            writeln!(out, "{}", text.trim_end())?;
+            let mark = line.mark.as_ref().map_or_else(String::new, |mark| format!(" {mark}"));
+            writeln!(out, "{}", format!("{mark}{text}").trim_end())?;
         }
         Ok(())
     }

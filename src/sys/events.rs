@@ -164,7 +164,7 @@ pub fn wait(
 
 /// Lets the kernel queue only what a program takes.
 #[allow(unsafe_code)]
-fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
+pub(super) fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
     let mut instructions: Vec<libc::sock_filter> = program
         .iter()
         .map(|one| libc::sock_filter { code: one.code, jt: one.yes, jf: one.no, k: one.operand })

@@ -3,6 +3,7 @@
 //! May import wire's message framing and nothing else of the crate. It knows no protocol above netlink.
 
 mod ahead;
+mod batch;
 
 use std::io;
 use std::ops::ControlFlow;

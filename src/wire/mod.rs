@@ -11,6 +11,8 @@ pub mod legacy;
 pub mod netlink;
 pub mod nf_tables;
 pub mod nft_json;
+pub mod packet;
+pub mod packet_filter;
 pub mod proc;
 pub mod rtnetlink;
 pub mod sock_diag;

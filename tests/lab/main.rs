@@ -15,6 +15,7 @@ mod network;
 mod odd_services;
 mod one_reading;
 mod paths;
+mod probe;
 mod readers;
 mod rules;
 mod services;

@@ -18,6 +18,7 @@ mod neighbour;
 mod output;
 mod outside;
 pub mod packet;
+pub mod probe;
 mod rules;
 mod segment;
 mod socket;

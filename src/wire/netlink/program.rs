@@ -70,6 +70,22 @@ impl Instruction {
         Self { code: 0x15, yes, no, operand: number }
     }
 
+    /// Compares the accumulator's bits with some, of which one must be there, and skips. `BPF_JSET`
+    pub const fn has_any(bits: u32, yes: u8, no: u8) -> Self {
+        Self { code: 0x45, yes, no, operand: bits }
+    }
+
+    /// Keeps only some bits of the accumulator.
+    pub const fn and(bits: u32) -> Self {
+        Self::plain(0x54, bits)
+    }
+
+    /// Loads four times the lower half of the byte at an offset into the index register: where the header behind an
+    /// IPv4 header begins. `BPF_MSH`
+    pub const fn header_length(offset: u32) -> Self {
+        Self::plain(0xb1, offset)
+    }
+
     /// Ends: the message is taken whole, or not at all.
     pub const fn end(take: bool) -> Self {
         Self::plain(0x06, if take { u32::MAX } else { 0 })

@@ -2,7 +2,7 @@
 //!
 //! Must not import anything from the crate but its sibling files.
 
-use super::frame::{FLAG_DUMP, FLAG_REQUEST, HEADER_LENGTH};
+use super::frame::{FLAG_ACK, FLAG_DUMP, FLAG_REQUEST, HEADER_LENGTH};
 
 /// A request without its sequence number and port, which the socket fills in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,11 @@ impl Request {
     /// Whether a dump is asked for.
     pub fn is_dump(&self) -> bool {
         self.flags & FLAG_DUMP == FLAG_DUMP
+    }
+
+    /// Whether an acknowledgement is asked for.
+    pub fn wants_acknowledgement(&self) -> bool {
+        self.flags & FLAG_ACK != 0
     }
 
     /// The message as it is sent.

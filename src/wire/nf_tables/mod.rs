@@ -17,6 +17,8 @@ pub mod request;
 pub mod rule;
 pub mod set;
 pub mod table;
+pub mod trace;
+pub mod tracing;
 mod user_data;
 
 #[cfg(test)]
@@ -53,6 +55,8 @@ pub const GETSETELEM: u16 = SUBSYSTEM + 13;
 pub const NEWGEN: u16 = SUBSYSTEM + 15;
 /// `NFT_MSG_GETGEN`
 pub const GETGEN: u16 = SUBSYSTEM + 16;
+/// `NFT_MSG_TRACE`
+pub const TRACE: u16 = SUBSYSTEM + 17;
 /// `NFT_MSG_NEWOBJ`
 pub const NEWOBJ: u16 = SUBSYSTEM + 18;
 /// `NFT_MSG_GETOBJ`

@@ -247,3 +247,13 @@ pub const TARGET_INFO: u16 = 3;
 pub const MATCH_NAME: u16 = 1;
 pub const MATCH_REV: u16 = 2;
 pub const MATCH_INFO: u16 = 3;
+
+pub const TRACE_TABLE: u16 = 1;
+pub const TRACE_CHAIN: u16 = 2;
+pub const TRACE_RULE_HANDLE: u16 = 3;
+pub const TRACE_TYPE: u16 = 4;
+pub const TRACE_VERDICT: u16 = 5;
+pub const TRACE_ID: u16 = 6;
+pub const TRACE_NETWORK_HEADER: u16 = 8;
+pub const TRACE_TRANSPORT_HEADER: u16 = 9;
+pub const TRACE_POLICY: u16 = 16;

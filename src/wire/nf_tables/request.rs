@@ -13,15 +13,15 @@ use crate::wire::netlink::request::Request;
 const ANY: u8 = 0;
 
 /// `struct nfgenmsg`.
-fn fixed(family: u8) -> [u8; super::HEADER_LENGTH] {
+pub(super) fn fixed(family: u8) -> [u8; super::HEADER_LENGTH] {
     [family, 0, 0, 0]
 }
 
-fn text(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn text(bytes: &[u8]) -> Vec<u8> {
     [bytes, &[0]].concat()
 }
 
-fn nest(kind: u16, inner: &[u8]) -> Vec<u8> {
+pub(super) fn nest(kind: u16, inner: &[u8]) -> Vec<u8> {
     const NESTED: u16 = 0x8000;
     let length = u16::try_from(inner.len() + 4).unwrap_or(u16::MAX);
     let mut bytes = [&length.to_ne_bytes()[..], &(kind | NESTED).to_ne_bytes(), inner].concat();
