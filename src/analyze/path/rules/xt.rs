@@ -153,9 +153,7 @@ impl Walk<'_, '_> {
             Match::Limit(_) | Match::Hashlimit(_) | Match::Mac(_) | Match::Tcpmss(_) | Match::Socket(_) => {
                 self.open(in_words())
             }
-            Match::Unknown(_) => {
-                self.open(format!("the match {} (revision {}), which is not decoded", found.name, found.revision))
-            }
+            Match::Unknown(_) => self.open(format!("the undecoded match {} (revision {})", found.name, found.revision)),
         })
     }
 
