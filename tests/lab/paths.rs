@@ -359,7 +359,8 @@ fn what_hangs_on_a_rate_is_unknown_with_both_ways_shown() {
             .iter()
             .filter_map(|one| one["verdict"]["is"].as_str())
             .collect();
-        assert_eq!(ways, BTreeSet::from(["answered", "dropped"]), "{words}");
+        // The answer crosses the rule as well.
+        assert!(ways.is_superset(&BTreeSet::from(["answered", "dropped"])), "{words}: {ways:?}");
         assert_eq!((data["verdict"]["is"].as_str(), code), (Some("unknown"), 3), "{words}");
         undo(of);
     }
