@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::analyze::answer::Answer;
 use crate::analyze::netfilter::text::RuleRef;
-use crate::analyze::path::{Acted, Course, FlowState, Listener, Path, Step, StepKind, Stop, Tuple, Verdict};
+use crate::analyze::path::{Acted, Course, FlowState, Listener, Path, Step, StepKind, Stop, Tried, Tuple, Verdict};
 use crate::render::story::Story;
 use crate::render::style::{Style, escape};
 use crate::render::words::{count, table_name};
@@ -187,22 +187,7 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             let changed = step.changed.iter().map(|change| escape(change)).collect::<Vec<_>>().join(", ");
             let changed = if changed.is_empty() { String::new() } else { format!(": {}", style.odd(&changed)) };
             story.step(1, hook.name(), format!("{}{changed}", "crossed"), format!("{}{place}{state}", hook.name()));
-            let mut left = tried.rules.iter().peekable();
-            for (number, acted) in rules.iter().enumerate() {
-                while let Some((_, rule)) = left.next_if(|(before, _)| *before <= number) {
-                    tell_text(rule, "no", story);
-                }
-                if style.wide || !acted.did.starts_with("to ") {
-                    tell_rule(acted, story);
-                }
-            }
-            for (_, rule) in left {
-                tell_text(rule, "no", story);
-            }
-            if tried.more > 0 {
-                let more = count(tried.more, "more rule does nothing", "more rules do nothing");
-                story.step(2, "rules", format!("and {more}"), "");
-            }
+            tell_rules(rules, tried, style, story);
         }
         StepKind::Tracked { flow, is_reply } => {
             let way = if *is_reply { "an answer of " } else { "" };
@@ -263,6 +248,25 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             };
             story.step(1, "ends", text, "");
         }
+    }
+}
+
+fn tell_rules(rules: &[Acted], tried: &Tried, style: Style, story: &mut Story) {
+    let mut left = tried.rules.iter().peekable();
+    for (number, acted) in rules.iter().enumerate() {
+        while let Some((_, rule)) = left.next_if(|(before, _)| *before <= number) {
+            tell_text(rule, "no", story);
+        }
+        if style.wide || !acted.did.starts_with("to ") {
+            tell_rule(acted, story);
+        }
+    }
+    for (_, rule) in left {
+        tell_text(rule, "no", story);
+    }
+    if tried.more > 0 {
+        let more = count(tried.more, "more rule does nothing", "more rules do nothing");
+        story.step(2, "rules", format!("and {more}"), "");
     }
 }
 

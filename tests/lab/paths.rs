@@ -319,10 +319,55 @@ fn two_snapshots_tell_the_same_story_as_the_live_nodes() {
             ("outside", "10.240.0.21:31088"),
             (POD, "203.0.113.7:443"),
         ] {
-            let (now, code) = traced(&live(&lab), from, to, &[]);
-            let (then, old_code) = traced(&files, from, to, &[]);
-            assert_eq!(at_rest(then), at_rest(now), "{proxy}: {from} to {to}");
-            assert_eq!(code, old_code, "{proxy}: {from} to {to}");
+            // With a port of the client's the tables of flows are asked, which a snapshot has too.
+            for more in [&[][..], &["--sport", "40000"]] {
+                let (now, code) = traced(&live(&lab), from, to, more);
+                let (then, old_code) = traced(&files, from, to, more);
+                assert_eq!(at_rest(then), at_rest(now), "{proxy}: {from} to {to}");
+                assert_eq!(code, old_code, "{proxy}: {from} to {to}");
+            }
         }
     }
+}
+
+#[test]
+fn what_hangs_on_a_rate_is_unknown_with_both_ways_shown() {
+    let lab = Lab::up(&[]);
+    lab.exec("worker-0", &["nft", "add table ip own; add chain ip own f { type filter hook forward priority 5; }"]);
+    let undo = |of: &str| match of {
+        "nft" => drop(lab.exec("worker-0", &["nft", "flush", "chain", "ip", "own", "f"])),
+        _ => drop(lab.exec("worker-0", &["iptables-nft", "-w", "-D", "FORWARD", "1"])),
+    };
+    for (of, words) in [
+        ("nft", "limit rate over 5/second drop"),
+        ("nft", "quota over 10 mbytes drop"),
+        ("iptables", "-m limit --limit 1/s -j DROP"),
+        ("iptables", "-m hashlimit --hashlimit-upto 1/s --hashlimit-name own -j DROP"),
+        ("iptables", "-m connlimit --connlimit-above 3 -j DROP"),
+        ("iptables", "-m quota --quota 100000 -j DROP"),
+    ] {
+        let mut rule = match of {
+            "nft" => vec!["nft", "add", "rule", "ip", "own", "f"],
+            _ => vec!["iptables-nft", "-w", "-I", "FORWARD"],
+        };
+        rule.extend(words.split(' '));
+        lab.exec("worker-0", &rule);
+        let (data, code) = traced(&live(&lab), POD, "10.200.1.2:7", &[]);
+        let ways: BTreeSet<&str> = data["courses"]
+            .as_array()
+            .expect("courses")
+            .iter()
+            .filter_map(|one| one["verdict"]["is"].as_str())
+            .collect();
+        // The answer crosses the rule as well.
+        assert!(ways.is_superset(&BTreeSet::from(["answered", "dropped"])), "{words}: {ways:?}");
+        assert_eq!((data["verdict"]["is"].as_str(), code), (Some("unknown"), 3), "{words}");
+        undo(of);
+    }
+    let whole = podnet(&[&live(&lab)[0], "trace", POD, "10.200.1.2:7", "-o", "wide"]);
+    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
+    let told = stdout(&whole);
+    // A verdict first; then each rule that is asked, those that do nothing among them.
+    assert!(told.lines().next().is_some_and(|line| line.ends_with("arrives, and its answer comes back")), "{told}");
+    assert!(told.lines().any(|line| line.trim_start().starts_with("rule") && line.contains(" no: ")), "{told}");
 }

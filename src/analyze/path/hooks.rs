@@ -238,7 +238,7 @@ impl Walk<'_, '_> {
         let found = if self.packet.is_answer { by_reply.or(by_original) } else { by_original.or(by_reply) };
         let (flow, is_reply) = match found {
             Some(found) => found,
-            None => match self.from_table(place)? {
+            None => match self.flow_in_table(place)? {
                 Some((flow, is_reply)) => {
                     self.told_flow(place, &flow, is_reply)?;
                     self.flows.push((place, flow));

@@ -170,7 +170,7 @@ fn over_all(courses: &[Course], again: f64) -> Verdict {
     // What nobody can tell decides somewhere.
     let open = courses.iter().flat_map(|course| &course.choices).find(|choice| choice.probability.is_none());
     if let Some(open) = open {
-        return Verdict::Unknown { because: format!("{} decides, which nothing tells", open.what) };
+        return Verdict::Unknown { because: format!("{} decides, and that cannot be told", open.what) };
     }
     let answered = courses.iter().filter(|course| course.verdict == Verdict::Answered);
     // Where one endpoint was asked for, its courses are all.

@@ -79,14 +79,12 @@ impl Question {
 pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) {
     let world = World::new(nodes);
     let mut places = Vec::new();
-    let (mut courses, is_unfinished) = match all_courses(&world, question, false, &mut places) {
-        Ok(all) => all,
+    let walked = all_courses(&world, question, false, &mut places).or_else(|Begun| {
         // It turned out to belong to a conversation that has begun: not its first packet is asked for.
-        Err(Begun) => {
-            places.clear();
-            all_courses(&world, question, true, &mut places).unwrap_or_default()
-        }
-    };
+        places.clear();
+        all_courses(&world, question, true, &mut places)
+    });
+    let (mut courses, is_unfinished) = walked.unwrap_or_default();
     let mut assumed = assumed(question);
     for walked in &mut courses {
         assumed.append(&mut walked.assumed);

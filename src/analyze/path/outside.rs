@@ -14,7 +14,7 @@ impl Walk<'_, '_> {
     pub fn enter(&mut self, place: Place, link: IfIndex, is_asked: bool) -> Result<Now, Stop> {
         let link = self.world.link(place, link)?;
         let tuple = self.packet.tuple;
-        let how = if is_asked { "as was asked" } else { "an answer, if one comes" };
+        let how = if is_asked { "from outside" } else { "an answer, if one comes" };
         self.scrub(place, place);
         self.packet.mark = 0;
         self.step(place, StepKind::FromOutside { tuple, how: how.to_owned() }, None);

@@ -73,7 +73,7 @@ impl Tuple {
 
 impl Walk<'_, '_> {
     /// The flow of the table that the packet belongs to, and whether it runs in the direction of its answers.
-    pub fn from_table(&mut self, place: Place) -> Result<Option<(Flow, bool)>, Stop> {
+    pub fn flow_in_table(&mut self, place: Place) -> Result<Option<(Flow, bool)>, Stop> {
         if self.ct == Ct::New {
             return Ok(None);
         }

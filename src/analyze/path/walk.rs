@@ -49,7 +49,7 @@ pub(super) enum End {
     /// To the programs of a namespace.
     Arrived(Place),
     /// Out by a link to where nothing can be seen.
-    Outside { place: Place, link: Link },
+    Outside { place: Place, link: Box<Link> },
 }
 
 /// Which way it leaves IP.
@@ -180,7 +180,7 @@ impl<'w, 'n> Walk<'w, 'n> {
                 Now::Frame { place, link, mac } => self.frame(place, link, mac)?,
                 Now::Up { place, link, crossed } => self.receive(place, link, crossed)?,
                 Now::Arrived(place) => return Ok(End::Arrived(place)),
-                Now::Outside { place, link } => return Ok(End::Outside { place, link }),
+                Now::Outside { place, link } => return Ok(End::Outside { place, link: Box::new(link) }),
             };
         }
     }

@@ -9,6 +9,7 @@ use crate::analyze::answer::Gathered;
 use crate::analyze::fib::{self, Outcome};
 use crate::analyze::identity::{FindError, PodQuery, find_pod};
 use crate::analyze::path::world::Place;
+use crate::model::address::Scope;
 use crate::model::ids::IfIndex;
 use crate::model::route::RouteQuery;
 use crate::model::view::NodeView;
@@ -126,7 +127,7 @@ fn entrance(
     let name = view.node().name;
     if let Some(wanted) = link_name {
         let links = view.links(place.netns);
-        let link = links.value.iter().find(|link| link.name.to_string() == wanted);
+        let link = links.value.iter().find(|link| link.name.as_bytes() == wanted.as_bytes());
         let link = link.ok_or_else(|| AskError::Wrong(format!("{name} has no link {wanted:?} (--in)")))?;
         return Ok((place, link.ifindex, format!("it comes in by {wanted} of {name}, as --in says")));
     }
@@ -165,7 +166,10 @@ fn node_for(nodes: &[&dyn NodeView], to: IpAddr) -> Result<Place, AskError> {
                         Some(link.ifindex) == way.ifindex
                             && !matches!(link.kind, crate::model::link::LinkKind::Physical)
                             && !view.addresses(netns).value.iter().any(|held| {
-                                held.ifindex == link.ifindex && nodes_share(nodes, held.address.trunc(), netns)
+                                held.ifindex == link.ifindex
+                                    && held.address.addr().is_ipv6() == to.is_ipv6()
+                                    && held.scope == Scope::Universe
+                                    && nodes_share(nodes, held.address.trunc(), netns)
                             })
                     })
             }),
@@ -174,17 +178,15 @@ fn node_for(nodes: &[&dyn NodeView], to: IpAddr) -> Result<Place, AskError> {
     };
     let found: Vec<Place> =
         nodes.iter().enumerate().filter(|(_, view)| has(view)).map(|(node, view)| host(node, view)).collect();
-    match found.as_slice() {
-        [one] => Ok(*one),
-        _ => {
-            let names: Vec<_> = nodes.iter().map(|node| node.node().name).collect();
-            Err(AskError::Wrong(format!(
-                "which node does a packet from outside to {to} come to? name its link, as in --in {}/eth0 (asked are {})",
-                names.first().map_or("NODE", String::as_str),
-                names.join(", ")
-            )))
-        }
+    if let [one] = found.as_slice() {
+        return Ok(*one);
     }
+    let names: Vec<_> = nodes.iter().map(|node| node.node().name).collect();
+    Err(AskError::Wrong(format!(
+        "which node does a packet from outside to {to} come to? name its link, as in --in {}/eth0 (asked are {})",
+        names.first().map_or("NODE", String::as_str),
+        names.join(", ")
+    )))
 }
 
 /// Whether another node is on the same network: what is between nodes leads to no pod.

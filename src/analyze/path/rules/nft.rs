@@ -77,7 +77,7 @@ impl Walk<'_, '_> {
         registers: &mut Registers,
         expr: &Expr,
     ) -> Result<Step, Stop> {
-        let what = || format!("a rule of {} asks for what nothing tells", chain.name);
+        let what = || format!("a condition of a rule in {}", chain.name);
         let mut load = |to: Register, value: Option<Value>| match value {
             Some(value) => {
                 registers.set(to, &value);
@@ -168,7 +168,7 @@ impl Walk<'_, '_> {
         registers: &mut Registers,
         expr: &Expr,
     ) -> Result<Step, Stop> {
-        let what = || format!("a rule of {} asks for what nothing tells", chain.name);
+        let what = || format!("a condition of a rule in {}", chain.name);
         Ok(match expr {
             Expr::MetaSet { from, key: key::META_MARK } => {
                 let mark = registers.get(*from, 4).number();

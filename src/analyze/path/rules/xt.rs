@@ -165,9 +165,7 @@ impl Walk<'_, '_> {
             Match::Rpfilter(asked) => self.open(in_words()) != asked.invert,
             // What hangs on a rate, or on what a simulated packet does not have.
             Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => self.open(in_words()),
-            Match::Unknown(_) => {
-                self.open(format!("the match {} (revision {}), which is not decoded", found.name, found.revision))
-            }
+            Match::Unknown(_) => self.open(format!("the undecoded match {} (revision {})", found.name, found.revision)),
         })
     }
 
