@@ -5,7 +5,7 @@
 //! Both sides answer the same question on the same node, in turns; a ratio is the median over the pairs.
 //!
 //! `PODNET` names the binary to measure; without it, it is the one cargo built. `FLOWS`, `PODS`, `SERVICES`
-//! and `PAIRS` make a smaller node or fewer runs; `HOLD=1` asks nothing and keeps the node until stdin ends.
+//! `PAIRS` and `SECONDS` (of `--watch`) make a smaller node or shorter runs; `HOLD=1` asks nothing and keeps the node until stdin ends.
 
 #[path = "../node/inside.rs"]
 mod inside;

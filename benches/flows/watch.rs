@@ -97,7 +97,7 @@ fn one(worker: &Worker, binary: &str, load: Load) -> bool {
 /// The half on the worker.
 pub fn inside(binary: &str, load: &str) -> ExitCode {
     let load: Load = serde_json::from_str(load).expect("a load");
-    let mut arguments = vec!["-c", "0", binary, "conntrack", "--watch", "--refresh", "1h"];
+    let mut arguments = vec!["-c", "0", binary, "conntrack", "--watch", "--refresh", "60m"];
     if load.json {
         arguments.extend(["-o", "json"]);
     }
@@ -211,7 +211,7 @@ fn make(load: Load) -> (u64, Duration) {
             made += u64::from(STEP);
         }
         if load.rate > 0 {
-            let due = Duration::from_secs_f64(made as f64 / f64::from(load.rate));
+            let due = Duration::from_micros(made * 1_000_000 / u64::from(load.rate));
             thread::sleep(due.saturating_sub(begun.elapsed()));
         }
     }
@@ -232,7 +232,8 @@ fn step_of(step: u32, services: u32) -> [Vec<u8>; 2] {
     let (mut come, mut go) = (Vec::new(), Vec::new());
     for number in step * STEP..(step + 1) * STEP {
         let service = number * 7 % services;
-        let client = ([10, 200, 100 + (number % 100) as u8, 2 + (number / 100 % 250) as u8], 60_000);
+        let part = |number: u32| u8::try_from(number).expect("below 256");
+        let client = ([10, 200, part(100 + number % 100), part(2 + number / 100 % 250)], 60_000);
         let [_, _, high, low] = (service + 1).to_be_bytes();
         let asked = ([10, 32, high, low], 80);
         let [_, _, high, low] = (service * 3 + number % 3).to_be_bytes();

@@ -121,7 +121,9 @@ pub type Each<'e> = &'e mut dyn FnMut(&FlowRow) -> ControlFlow<()>;
 pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Result<Answer<Rest>, FlowsError> {
     let mut gathered = Gathered::default();
     // Nearly all flows on a node with services make this be asked for, and it takes as long as finding a pod's flows.
-    nodes.iter().for_each(|node| lookup::expect(*node));
+    for node in nodes {
+        lookup::expect(*node);
+    }
     let wanted = Wanted::of(nodes, query, &mut gathered)?;
     let places = places(nodes, query, &wanted)?;
     if let ([(at, netns)], true) = (places.as_slice(), wanted.filters != [FlowFilter::default()]) {

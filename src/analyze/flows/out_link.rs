@@ -66,7 +66,7 @@ impl<'a> OutLinks<'a> {
 
 /// Whether a rule is one that every packet matches.
 fn asks_nothing(rule: &Rule) -> bool {
-    let plain = Rule::new(rule.family, rule.priority, rule.action.clone());
+    let plain = Rule::new(rule.family, rule.priority, rule.action);
     Rule { origin: plain.origin.clone(), ..rule.clone() } == plain
 }
 

@@ -66,12 +66,13 @@ impl NetfilterView for LiveNode {
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
         let key = (netns, chain.clone());
         // Of a table that was read whole nothing is read again: its counters would have moved meanwhile.
-        let read = || match self.memory.netfilter.rules_of.known(&(netns, chain.table.clone())) {
-            Some(all) => part(&all, all.value.iter().find(|rules| rules.chain.id == *chain).cloned()),
-            None => {
-                let begun = self.memory.netfilter.ahead.take_chain(netns, chain);
-                begun.unwrap_or_else(|| self.within(netns, "a chain", |namespace| namespace.chain(chain)))
+        let read = || {
+            let netfilter = &self.memory.netfilter;
+            if let Some(all) = netfilter.rules_of.known(&(netns, chain.table.clone())) {
+                return part(&all, all.value.iter().find(|rules| rules.chain.id == *chain).cloned());
             }
+            let begun = netfilter.ahead.take_chain(netns, chain);
+            begun.unwrap_or_else(|| self.within(netns, "a chain", |namespace| namespace.chain(chain)))
         };
         self.memory.netfilter.chain.get(key, read)
     }
