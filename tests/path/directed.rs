@@ -14,10 +14,15 @@ use nix::sys::socket::{
 use podnet::analyze::path::{Packet, Place, Question, StepKind, Tuple, Verdict, path};
 use podnet::collect::handle::NetnsHandle;
 use podnet::collect::live::{LiveNode, LiveOptions};
+use podnet::model::ids::NetnsId;
+use podnet::model::socket::Socket;
+use podnet::model::view::NodeView;
 
 use crate::net::{Net, Random};
 
 const PORT: u16 = 5000;
+/// No program that another test starts meanwhile holds them open.
+const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 
 /// A random socket on [`PORT`]; `None` where the kernel refuses it beside the others.
 fn server(random: &mut Random, udp: bool) -> Option<OwnedFd> {
@@ -26,7 +31,7 @@ fn server(random: &mut Random, udp: bool) -> Option<OwnedFd> {
     let address: IpAddr = random.pick(&addresses).parse().unwrap();
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let kind = if udp { SockType::Datagram } else { SockType::Stream };
-    let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK, None).unwrap();
+    let fd = socket(family, kind, FLAGS, None).unwrap();
     if address.is_ipv6() {
         setsockopt(&fd, sockopt::Ipv6V6Only, &random.percent(40)).unwrap();
     }
@@ -71,7 +76,7 @@ fn shoot(net: &Net, from: usize, tuple: &Tuple, servers: &[OwnedFd]) -> Real {
     let client = net.within(from, || {
         let family = if tuple.destination.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let kind = if udp { SockType::Datagram } else { SockType::Stream };
-        let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK, None).unwrap();
+        let fd = socket(family, kind, FLAGS, None).unwrap();
         setsockopt(&fd, sockopt::ReuseAddr, &true).unwrap();
         bind(fd.as_raw_fd(), &at(tuple.source, tuple.source_port)).unwrap();
         let _ = connect(fd.as_raw_fd(), &at(tuple.destination, tuple.destination_port));
@@ -128,15 +133,7 @@ fn a_packet_gets_to_the_socket_that_the_kernel_chooses() {
         let udp = round % 2 == 0;
         let servers: Vec<OwnedFd> =
             net.within(1, || (0..1 + random.below(5)).filter_map(|_| server(&mut random, udp)).collect());
-        let node = LiveNode::open(&LiveOptions {
-            proc_root: "/proc".into(),
-            host_netns: Some(net.path(0).into()),
-            endpoint: None,
-            env_endpoint: None,
-            timeout: Duration::from_secs(1),
-            now: "2026-01-01T00:00:00Z".parse().unwrap(),
-        });
-        let node = node.unwrap();
+        let node = settled(&net, ids, &servers);
         let ways = [
             (0, "10.1.0.1", "10.1.0.2"),
             (0, "10.1.0.1", "10.1.0.3"),
@@ -188,6 +185,38 @@ fn a_packet_gets_to_the_socket_that_the_kernel_chooses() {
     assert!(refused > 50 && delivered > 100, "{refused} {delivered}");
 }
 
-fn node_sockets(node: &LiveNode, netns: podnet::model::ids::NetnsId) -> Vec<podnet::model::socket::Socket> {
-    podnet::model::view::NodeView::sockets(node, netns).value.clone()
+/// The node, once no socket is there but these: a program that another test starts holds all that are open until
+/// it runs.
+fn settled(net: &Net, [host, netns]: [NetnsId; 2], servers: &[OwnedFd]) -> LiveNode {
+    let mut wanted: Vec<u64> = servers.iter().map(inode).collect();
+    wanted.sort_unstable();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let node = LiveNode::open(&LiveOptions {
+            proc_root: "/proc".into(),
+            host_netns: Some(net.path(0).into()),
+            endpoint: None,
+            env_endpoint: None,
+            timeout: Duration::from_secs(1),
+            now: "2026-01-01T00:00:00Z".parse().unwrap(),
+        });
+        let node = node.unwrap();
+        let mut found: Vec<u64> = node_sockets(&node, netns).iter().map(|socket| u64::from(socket.inode)).collect();
+        found.sort_unstable();
+        // IPv6 gets its routes a moment after its links.
+        let is_up = |id, own: &str| {
+            let own: IpAddr = own.parse().unwrap();
+            let routes = node.routes(id);
+            routes.value.iter().filter(|route| route.dst.contains(&own)).count() >= 2
+        };
+        if found == wanted && is_up(host, "fd00:1::1") && is_up(netns, "fd00:1::2") {
+            return node;
+        }
+        assert!(Instant::now() < deadline, "{found:?} {wanted:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn node_sockets(node: &LiveNode, netns: NetnsId) -> Vec<Socket> {
+    node.sockets(netns).value.clone()
 }
