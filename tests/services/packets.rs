@@ -35,7 +35,7 @@ const LIMITED: &str = "\
 -A KUBE-EXT-AAAAAAAAAAAAAAAA -m comment --comment \"masquerade traffic for default/limited external destinations\" -j KUBE-MARK-MASQ
 -A KUBE-EXT-AAAAAAAAAAAAAAAA -j KUBE-SVC-AAAAAAAAAAAAAAAA
 -A KUBE-FW-AAAAAAAAAAAAAAAA -s 192.0.2.1/32 -m comment --comment \"default/limited loadbalancer IP\" -j KUBE-EXT-AAAAAAAAAAAAAAAA
--A KUBE-FW-AAAAAAAAAAAAAAAA -m comment --comment \"other traffic to default/limited will be dropped by KUBE-PROXY-FIREWALL\" -j RETURN
+-A KUBE-FW-AAAAAAAAAAAAAAAA -m comment --comment \"other traffic to default/limited will be dropped by KUBE-PROXY-FIREWALL\"
 -A KUBE-SVC-AAAAAAAAAAAAAAAA -m comment --comment \"default/limited -> 10.200.0.34:7777\" -j KUBE-SEP-AAAAAAAAAAAAAAAA
 -A KUBE-SEP-AAAAAAAAAAAAAAAA -s 10.200.0.34/32 -m comment --comment \"default/limited\" -j KUBE-MARK-MASQ
 -A KUBE-SEP-AAAAAAAAAAAAAAAA -p PROTO -m comment --comment \"default/limited\" -m PROTO -j DNAT --to-destination 10.200.0.34:7777
@@ -63,7 +63,7 @@ impl Line {
         endpoint.ip("addr add 10.200.0.34/24 dev eth0\nlink set eth0 up\nroute add default via 10.200.0.1");
         feed(node, &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], "");
         let rules = LIMITED.replace("PROTO", protocol);
-        feed(node, &[&format!("iptables-{back_end}-restore")], &rules.replace("KUBE-PROTOXY", "KUBE-PROXY"));
+        feed(node, &[&format!("iptables-{back_end}-restore")], &rules);
         line
     }
 
