@@ -327,7 +327,7 @@ type Key = [u64; 4];
 fn key(name: &ByteText) -> Key {
     let mut bytes = name.as_bytes().iter().copied().chain(iter::repeat(0));
     // A number orders as its bytes do, and takes no call to be compared.
-    [(); 4].map(|()| bytes.by_ref().take(8).fold(0, |number, byte| number << 8 | u64::from(byte)))
+    [(); 4].map(|()| bytes.by_ref().take(8).fold(0, |number, byte| (number << 8) | u64::from(byte)))
 }
 
 fn to_usize(number: u32) -> usize {
