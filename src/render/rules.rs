@@ -40,7 +40,9 @@ fn write_tables(tables: &[TableSummary], style: Style, out: &mut dyn Write) -> i
     }
     let mut rows = Table::new(&head);
     for table in tables {
-        let bases: Vec<_> = table.base_chains.iter().map(base).collect();
+        let mut bases: Vec<_> = table.base_chains.iter().collect();
+        bases.sort_by_key(|one| (one.base.hook, one.base.priority));
+        let bases: Vec<_> = bases.into_iter().map(base).collect();
         let bases = if table.dormant {
             "dormant".to_owned()
         } else if bases.is_empty() {

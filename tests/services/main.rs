@@ -13,6 +13,7 @@ mod file;
 mod foreign;
 mod odd;
 mod oracle;
+mod packets;
 mod recorded;
 #[path = "../netfilter/restored.rs"]
 mod restored;

@@ -55,7 +55,7 @@ default/web:http  tcp  10.32.0.205:80  →  3 endpoints    kube-proxy, nftables
   1/3  10.200.1.25:80  (not on this node)
   whether a socket waits is unknown: reading sockets of net:[2006]: the snapshot does not hold it (and 1 reason more)
   masqueraded: clients outside 10.200.0.0/16; a pod that reaches itself
-  chain map service-ips → service-SUSTUHLJ-default/web/tcp/http; only what was asked for was looked up
+  map service-ips → service-SUSTUHLJ-default/web/tcp/http; only what was asked for was looked up
 note: kube-proxy's rules in nftables mode count nothing: there are no counters to tell
 ";
     assert_eq!(table(Rules::Nftables, Some("10.32.0.205:80"), false), expected);

@@ -271,9 +271,11 @@ pub(super) fn timeout(affinity: &Affinity) -> String {
 /// The way from where it begins to the chain, and what it has not.
 fn chain_line(port: &ServicePort) -> String {
     let fronts = port.addresses.iter().filter(|front| front.kind == FrontKind::ClusterIp);
+    let mut by_map = false;
     let mut texts: Vec<String> = fronts
         .filter_map(|front| {
             let chain = front.leads_to.as_ref()?;
+            by_map |= matches!(front.evidence.last(), Some(Evidence::Element { .. }));
             let from = front.evidence.last().map_or_else(String::new, place);
             Some(format!("{from} → {}", escape(&chain.to_string())))
         })
@@ -292,7 +294,12 @@ fn chain_line(port: &ServicePort) -> String {
             lacks.push("no affinity");
         }
     }
-    let chains = if texts.is_empty() { "no chain".to_owned() } else { format!("chain {}", texts.join(", ")) };
+    let chains = match texts.first() {
+        None => "no chain".to_owned(),
+        // nftables mode begins in a map, not in a chain.
+        Some(_) if by_map => texts.join(", "),
+        Some(_) => format!("chain {}", texts.join(", ")),
+    };
     if lacks.is_empty() { chains } else { format!("{chains}; {}", lacks.join(", ")) }
 }
 

@@ -327,7 +327,7 @@ type Key = [u64; 4];
 fn key(name: &ByteText) -> Key {
     let mut bytes = name.as_bytes().iter().copied().chain(iter::repeat(0));
     // A number orders as its bytes do, and takes no call to be compared.
-    [(); 4].map(|()| bytes.by_ref().take(8).fold(0, |number, byte| number << 8 | u64::from(byte)))
+    [(); 4].map(|()| bytes.by_ref().take(8).fold(0, |number, byte| (number << 8) | u64::from(byte)))
 }
 
 fn to_usize(number: u32) -> usize {
@@ -347,4 +347,100 @@ fn place(table: &ByteText, hook: Hook) -> Option<(i32, ChainKind)> {
         b"security" => (50, ChainKind::Filter),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of an IPv4 entry without matches.
+    const HEAD: usize = 112;
+
+    /// An entry that asks nothing but what may stand in its source address: head, target, name.
+    fn entry(bytes: &mut Vec<u8>, source: u32, name: &[u8], data: &[u8]) {
+        let at = bytes.len();
+        bytes.resize(at + HEAD + 32, 0);
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        let length = u16::try_from(bytes.len() - at).unwrap();
+        bytes[at..at + 4].copy_from_slice(&source.to_be_bytes());
+        bytes[at + 88..at + 90].copy_from_slice(&u16::try_from(HEAD).unwrap().to_ne_bytes());
+        bytes[at + 90..at + 92].copy_from_slice(&length.to_ne_bytes());
+        bytes[at + HEAD..at + HEAD + 2].copy_from_slice(&(length - u16::try_from(HEAD).unwrap()).to_ne_bytes());
+        bytes[at + HEAD + 2..at + HEAD + 2 + name.len()].copy_from_slice(name);
+    }
+
+    fn head(bytes: &mut Vec<u8>, name: &str) {
+        let mut data = name.as_bytes().to_vec();
+        data.resize(32, 0);
+        entry(bytes, 0, b"ERROR", &data);
+    }
+
+    fn verdict(bytes: &mut Vec<u8>, source: u32, verdict: i32) {
+        entry(bytes, source, b"", &verdict.to_ne_bytes());
+    }
+
+    /// Chains of so many rules each.
+    fn chains(count: usize, rules: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for chain in 0..count {
+            head(&mut bytes, &format!("KUBE-SEP-{chain:016}"));
+            (1..=rules).for_each(|rule| verdict(&mut bytes, rule, rule::ACCEPT));
+            verdict(&mut bytes, 0, rule::RETURN);
+        }
+        head(&mut bytes, "ERROR");
+        bytes
+    }
+
+    fn table(bytes: Vec<u8>) -> LegacyTable {
+        let info = Info { hooks: Vec::new(), entries: 0, size: u32::try_from(bytes.len()).unwrap() };
+        LegacyTable::new(TableRef::legacy(Family::Ip, "nat"), &info, bytes, 0)
+    }
+
+    fn found(walk: &Walk) -> Vec<(String, Range<usize>)> {
+        walk.found.iter().map(|span| (span.name.to_string(), span.rules.clone())).collect()
+    }
+
+    #[test]
+    fn two_walks_find_what_one_finds() {
+        let table = table(chains(5000, 1));
+        let whole = table.walk(0, table.entries().len());
+        let by_two = table.walked_by_two().expect("two walks that meet");
+        assert_eq!(found(&by_two), found(&whole));
+        assert_eq!((by_two.counted, by_two.at, by_two.outcome), (whole.counted, whole.at, whole.outcome));
+        assert_eq!((whole.counted, whole.found.len()), (15_001, 5000));
+        assert_eq!(table.rules(&"KUBE-SEP-0000000000004999".into()).unwrap().0.rules.len(), 1);
+    }
+
+    #[test]
+    fn a_second_walk_that_begins_where_no_entry_does_is_not_believed() {
+        // In the middle, a target of some other kind whose data are an entry before a chain to the last byte.
+        let mut decoy = Vec::new();
+        head(&mut decoy, "DECOY");
+        let mut bytes = chains(2500, 1);
+        bytes.truncate(bytes.len() - HEAD - ERROR_LENGTH);
+        let half = bytes.len();
+        for _ in 0..8 {
+            entry(&mut bytes, 1, b"OTHER", &decoy);
+        }
+        verdict(&mut bytes, 0, rule::RETURN);
+        bytes.extend(chains(2500, 1));
+        let table = table(bytes);
+        assert_eq!(table.chain_after(half), Some(half + HEAD + 32));
+        let middle = table.chain_after(table.entries().len() / 2).unwrap();
+        assert!((half..half + 8 * (HEAD + 32 + 176)).contains(&middle), "{middle} is not in the middle, at {half}");
+        assert!(table.walked_by_two().is_none());
+        assert_eq!(table.spans.len(), 5000);
+    }
+
+    #[test]
+    fn the_rules_of_a_long_chain_are_numbered_through() {
+        let table = table(chains(1, 10_001));
+        let Range { start, end } = table.spans[0].rules;
+        assert!(end - start >= LONG);
+        let (rules, problem) = table.rules_in(&table.spans[0].name).unwrap();
+        assert_eq!((rules.len(), problem), (10_001, None));
+        assert_eq!(rules, table.decoded(start, end, 0).0);
+        assert_eq!(rules.last().map(|rule| rule.number), Some(10_001));
+    }
 }
