@@ -172,7 +172,7 @@ impl Round<'_> {
             .collect();
         frames.sort();
         let mut exact = None;
-        let mut counters_differ = false;
+        let mut counters_differ = None;
         for course in &found.courses {
             if matches!(course.verdict, Verdict::Unknown { .. }) {
                 return Ok(None);
@@ -183,19 +183,30 @@ impl Round<'_> {
                     exact = Some(alone);
                     break;
                 }
-                counters_differ = true;
+                counters_differ.get_or_insert(course);
             }
         }
         if exact.is_some() {
             return Ok(exact);
         }
-        let course = &found.courses[0];
-        let mut text = format!("{shot}\n    heard {:?}\n    podnet {:?} ({} courses)\n", watched.heard, course.verdict, found.courses.len());
-        if counters_differ {
+        let course = counters_differ.unwrap_or(&found.courses[0]);
+        let mut text = format!(
+            "{shot}\n    heard {:?}\n    podnet {:?} ({} courses)\n",
+            watched.heard,
+            course.verdict,
+            found.courses.len()
+        );
+        if counters_differ.is_some() {
             let wanted: Vec<Counts> = course.counted.iter().map(|counted| predicted(counted, &self.ids)).collect();
-            writeln!(text, "    counters: predicted {wanted:?}\n    grew {grew:?} (alone: {})", is_alone(course, &watched)).unwrap();
+            writeln!(
+                text,
+                "    counters: predicted {wanted:?}\n    grew {grew:?} (alone: {})",
+                is_alone(course, &watched)
+            )
+            .unwrap();
         } else {
-            writeln!(text, "    predicted\n{}    seen\n{}", told(&frames_of(course, found, &self.ids)), told(&frames)).unwrap();
+            writeln!(text, "    predicted\n{}    seen\n{}", told(&frames_of(course, found, &self.ids)), told(&frames))
+                .unwrap();
         }
         for step in course.there.iter().chain(&course.back) {
             writeln!(text, "      {} {}", found.places[step.place].name, words(&step.what)).unwrap();

@@ -44,7 +44,11 @@ impl Oracle {
             let arguments: &[&str] = if *program == "nft" { &["-j", "list", "ruleset"] } else { &["-c"] };
             let output = net.within(*host, || Command::new(program).args(arguments).output().unwrap());
             let text = String::from_utf8(output.stdout).unwrap();
-            if *program == "nft" { of_nft(*host, &text, &mut counts) } else { of_save(*host, program, &text, &mut counts) }
+            if *program == "nft" {
+                of_nft(*host, &text, &mut counts)
+            } else {
+                of_save(*host, program, &text, &mut counts)
+            }
         }
         counts
     }

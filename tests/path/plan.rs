@@ -97,15 +97,20 @@ fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize
         ends.push(end(number, center, bridge.clone()));
         for host in &members[1..] {
             let (port, link) = (format!("p{number}h{host}"), format!("e{number}"));
-            writeln!(lines, "link add {port} type veth peer name {link} address {} netns @h{host}", mac(number, *host)).unwrap();
+            writeln!(lines, "link add {port} type veth peer name {link} address {} netns @h{host}", mac(number, *host))
+                .unwrap();
             writeln!(lines, "link set {port} master {bridge} up").unwrap();
             ends.push(end(number, *host, link));
         }
     } else {
         let (one, other) = (format!("v{number}a"), format!("v{number}b"));
         let (own, far) = (mac(number, center), mac(number, members[1]));
-        writeln!(lines, "link add {one} address {own} type veth peer name {other} address {far} netns @h{}", members[1])
-            .unwrap();
+        writeln!(
+            lines,
+            "link add {one} address {own} type veth peer name {other} address {far} netns @h{}",
+            members[1]
+        )
+        .unwrap();
         ends.push(end(number, center, one));
         ends.push(end(number, members[1], other));
     }
@@ -248,7 +253,11 @@ fn configure(plan: &mut Plan, random: &mut Random, host: usize, taste: Taste) {
             .filter(|(_, end)| end.host != host)
             .map(|(number, end)| format!("p{number}h{}", end.host))
             .collect();
-        crate::rules::random_rules(&mut plan.script, random, &crate::rules::Around { host, ends: &ends, ports: &ports });
+        crate::rules::random_rules(
+            &mut plan.script,
+            random,
+            &crate::rules::Around { host, ends: &ends, ports: &ports },
+        );
     }
 }
 

@@ -74,9 +74,9 @@ fn without(script: &Script, from: usize, count: usize) -> Script {
         number += 1;
         !(from < number && number <= from + count)
     };
-    let steps = script.steps.iter().map(|step| Step {
-        lines: step.lines.iter().filter(|line| keep(line)).cloned().collect(),
-        ..step.clone()
-    });
+    let steps = script
+        .steps
+        .iter()
+        .map(|step| Step { lines: step.lines.iter().filter(|line| keep(line)).cloned().collect(), ..step.clone() });
     Script { hosts: script.hosts, steps: steps.collect() }
 }

@@ -98,7 +98,8 @@ impl FromStr for Shot {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split(' ').collect();
-        let [from, protocol, source, source_port, destination, destination_port, mark, tos, uid, more] = words[..] else {
+        let [from, protocol, source, source_port, destination, destination_port, mark, tos, uid, more] = words[..]
+        else {
             return Err(text.to_owned());
         };
         let tuple = Tuple {
@@ -302,7 +303,13 @@ mod held_back {
         let length = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap();
         // SAFETY: the kernel copies the program, which lives until the call is over.
         let done = unsafe {
-            libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const filter).cast(), length)
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const filter).cast(),
+                length,
+            )
         };
         assert_eq!(done, 0);
     }

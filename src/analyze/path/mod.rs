@@ -12,12 +12,14 @@ mod flow;
 mod hooks;
 mod input;
 mod judge;
+mod memory;
 mod nat;
 mod neighbour;
 mod output;
 pub mod packet;
 mod rules;
 mod segment;
+mod simulate;
 mod solicit;
 mod types;
 mod walk;
@@ -27,6 +29,7 @@ mod world;
 pub use ask::{AskError, Asked, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
+pub use simulate::Simulator;
 pub use types::{Acted, Arrival, Counted, Course, FlowState, Path, PlaceRef, Step, StepKind, Stop, Verdict};
 pub use world::Place;
 
@@ -60,7 +63,7 @@ pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) 
     let mut courses = Vec::new();
     let mut assumed = assumed(question);
     loop {
-        let (course, taken) = course(&world, question, &mut chance, &mut places);
+        let (course, taken) = course(&world, question, &mut chance, &mut places, true);
         assumed.extend(taken);
         courses.push(course);
         if !chance.next() {
@@ -96,8 +99,10 @@ fn course(
     question: &Question,
     chance: &mut Chance,
     places: &mut Vec<(Place, PlaceRef)>,
+    is_told: bool,
 ) -> (Course, Vec<String>) {
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
+    walk.is_told = is_told;
     walk.number(question.from);
     let went = walk.send(question.from, question.bound_to).and_then(|now| walk.carry(now));
     let place = match went {
@@ -110,10 +115,7 @@ fn course(
     };
     let arrived = Arrival { place: walk.number(place), seen_as: walk.packet.tuple };
     let there = std::mem::take(&mut walk.steps);
-    let sent = there.iter().find_map(|step| match &step.what {
-        StepKind::Sent { tuple, .. } => Some(*tuple),
-        _ => None,
-    });
+    let sent = walk.sent;
     walk.answer(place);
     let bound_to = walk.answers_by();
     let came = walk.send(place, bound_to).and_then(|now| walk.carry(now));
@@ -153,6 +155,9 @@ impl Walk<'_, '_> {
 
     /// The last step of a way that ends early.
     fn end(&mut self, stop: &Stop) {
+        if !self.is_told {
+            return;
+        }
         let place = self.steps.last().map_or(0, |step| step.place);
         self.steps.push(Step { place, what: StepKind::Ended { verdict: stop.clone() }, changed: Vec::new() });
     }

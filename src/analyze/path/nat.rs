@@ -170,7 +170,13 @@ fn picked(
     let words = |address: IpAddr| -> [u32; 4] {
         match address {
             IpAddr::V4(own) => [u32::from_ne_bytes(own.octets()), 0, 0, 0],
-            IpAddr::V6(own) => own.to_bits().to_be_bytes().as_chunks::<4>().0.try_into().map_or([0; 4], |words: [[u8; 4]; 4]| words.map(u32::from_ne_bytes)),
+            IpAddr::V6(own) => own
+                .to_bits()
+                .to_be_bytes()
+                .as_chunks::<4>()
+                .0
+                .try_into()
+                .map_or([0; 4], |words: [[u8; 4]; 4]| words.map(u32::from_ne_bytes)),
         }
     };
     let four = min.is_ipv4();
@@ -199,7 +205,11 @@ fn picked(
         }
     }
     let bytes = found.map(u32::to_ne_bytes);
-    Ok(if four { IpAddr::from(bytes[0]) } else { IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(*bytes.as_flattened().first_chunk().unwrap_or(&[0; 16])))) })
+    Ok(if four {
+        IpAddr::from(bytes[0])
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(*bytes.as_flattened().first_chunk().unwrap_or(&[0; 16]))))
+    })
 }
 
 /// `jhash2` of four words. Source: `linux/jhash.h`.

@@ -71,6 +71,7 @@ impl Walk<'_, '_> {
         let acted = std::mem::take(&mut self.acted);
         let counted = std::mem::take(&mut self.counted);
         let zone = std::mem::take(&mut self.zone);
+        let mac = self.mac.replace(sender.mac.clone());
         let passed = self.crossings(here, sender, there, receiver, through);
         self.packet = packet;
         self.tracking = tracking;
@@ -78,6 +79,7 @@ impl Walk<'_, '_> {
         self.acted = acted;
         self.counted = counted;
         self.zone = zone;
+        self.mac = mac;
         match passed {
             Ok(()) => Ok(true),
             Err(Stop::Unknown { because }) => Err(Stop::unknown(because)),

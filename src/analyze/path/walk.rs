@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
-use super::packet::Packet;
+use super::packet::{Packet, Tuple};
 use super::types::{Acted, Counted, PlaceRef, Step, StepKind, Stop};
 use super::world::{Place, World};
 use crate::analyze::naming::LinkRef;
@@ -78,6 +78,10 @@ pub(super) struct Walk<'w, 'n> {
     pub counted: Vec<Counted>,
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
+    /// Whether steps are noted at all.
+    pub is_told: bool,
+    /// What the program that asks sent.
+    pub sent: Option<Tuple>,
     links: u32,
     /// What the way taught neighbour tables.
     pub learned: Vec<Learned>,
@@ -111,6 +115,8 @@ impl<'w, 'n> Walk<'w, 'n> {
             counted: Vec::new(),
             places,
             steps: Vec::new(),
+            is_told: true,
+            sent: None,
             links: 0,
             learned: Vec::new(),
             assumed: Vec::new(),
@@ -133,6 +139,9 @@ impl<'w, 'n> Walk<'w, 'n> {
     }
 
     pub fn step(&mut self, place: Place, what: StepKind, before: Option<&Packet>) {
+        if !self.is_told {
+            return;
+        }
         let changed = before.map_or_else(Vec::new, |before| changes(before, &self.packet));
         let place = self.number(place);
         self.steps.push(Step { place, what, changed });
@@ -222,6 +231,6 @@ fn changes(before: &Packet, after: &Packet) -> Vec<String> {
 }
 
 /// One id stands for both ports of an echo: its change is told once.
-fn is_same_echo(old: &super::packet::Tuple, new: &super::packet::Tuple) -> bool {
+fn is_same_echo(old: &Tuple, new: &Tuple) -> bool {
     new.is_echo() && old.destination == new.destination
 }

@@ -84,8 +84,17 @@ impl Maker<'_> {
             }
             writeln!(text, "  }}").unwrap();
         }
+        let mut used = Vec::new();
         for chain in 0..=self.random.below(4) {
             let (kind, hook, priority) = *self.random.pick(&BASES);
+            // Of two at one place nothing tells which is first: no two of them, but now and then.
+            if used.contains(&(hook, priority)) && !self.random.percent(10) {
+                continue;
+            }
+            used.push((hook, priority));
+            let later =
+                if self.random.percent(5) { 0 } else { i32::from(family == "ip6") + 2 * i32::from(family == "inet") };
+            let priority = priority.parse::<i32>().unwrap() + later;
             (self.kind, self.hook) = (kind, hook);
             let policy = if kind == "filter" && self.random.percent(5) { "drop" } else { "accept" };
             writeln!(text, "  chain c{chain} {{\n    type {kind} hook {hook} priority {priority}; policy {policy};")
@@ -109,10 +118,16 @@ impl Maker<'_> {
         writeln!(text, "  set addresses {{ type {kind}; elements = {{ {a}, {b} }} }}").unwrap();
         writeln!(text, "  set networks {{ type {kind}; flags interval; elements = {{ {n} }} }}").unwrap();
         writeln!(text, "  set pairs {{ type {kind} . inet_proto . inet_service; elements = {{ {a} . tcp . 80, {c} . udp . 5300 }} }}").unwrap();
-        writeln!(text, "  set spans {{ type {kind} . inet_service; flags interval; elements = {{ {n} . 80-443, {m} . 5300 }} }}").unwrap();
-        writeln!(text, "  map marks {{ type inet_service : mark; elements = {{ 80 : 0x1, 443 : 0x2, 8080 : 0x10 }} }}").unwrap();
+        writeln!(
+            text,
+            "  set spans {{ type {kind} . inet_service; flags interval; elements = {{ {n} . 80-443, {m} . 5300 }} }}"
+        )
+        .unwrap();
+        writeln!(text, "  map marks {{ type inet_service : mark; elements = {{ 80 : 0x1, 443 : 0x2, 8080 : 0x10 }} }}")
+            .unwrap();
         writeln!(text, "  map targets {{ type inet_service : {kind}; elements = {{ 80 : {a}, 443 : {b} }} }}").unwrap();
-        writeln!(text, "  map chosen {{ type mark : {kind}; elements = {{ 0x0 : {a}, 0x1 : {b}, 0x2 : {c} }} }}").unwrap();
+        writeln!(text, "  map chosen {{ type mark : {kind}; elements = {{ 0x0 : {a}, 0x1 : {b}, 0x2 : {c} }} }}")
+            .unwrap();
         writeln!(text, "  map ends {{ type {kind} . inet_service : {kind} . inet_service; elements = {{ {a} . 80 : {b} . 8080, {b} . 443 : {c} . 80 }} }}").unwrap();
     }
 
@@ -165,14 +180,28 @@ impl Maker<'_> {
             8 => format!("meta mark & 0xf0 {} 0x10", self.pick(&["==", "!="])),
             9 | 10 => format!(
                 "ct state {not}{}",
-                self.pick(&["new", "established", "established,related", "invalid", "untracked", "{ new, established }"])
+                self.pick(&[
+                    "new",
+                    "established",
+                    "established,related",
+                    "invalid",
+                    "untracked",
+                    "{ new, established }"
+                ])
             ),
-            11 => format!("fib {} type {not}{}", self.pick(&["daddr", "saddr", "daddr"]), self.pick(&["local", "unicast", "{ local, broadcast }"])),
+            11 => format!(
+                "fib {} type {not}{}",
+                self.pick(&["daddr", "saddr", "daddr"]),
+                self.pick(&["local", "unicast", "{ local, broadcast }"])
+            ),
             12 => {
                 self.protocol()?;
                 format!("meta l4proto {not}{}", self.pick(&["tcp", "udp", "{ tcp, udp }", "17-58"]))
             }
-            13 => format!("ct status {not}{}", self.pick(&["dnat", "snat", "confirmed", "seen-reply", "dnat,snat", "assured"])),
+            13 => format!(
+                "ct status {not}{}",
+                self.pick(&["dnat", "snat", "confirmed", "seen-reply", "dnat,snat", "assured"])
+            ),
             14 => format!("ct direction {}", self.pick(&["original", "reply"])),
             15 => {
                 self.protocol()?;
@@ -182,10 +211,18 @@ impl Maker<'_> {
             16 => format!("{ip} {} {not}{}", if six { "hoplimit" } else { "ttl" }, self.pick(&["63", "64", "62-63"])),
             17 => format!("{ip} dscp {not}0x04"),
             18 => format!("meta length {not}{}", self.pick(&["60", "100-1500", "36"])),
-            19 if self.protocol().is_some() => format!("{ip} {} {not}{}", if six { "nexthdr" } else { "protocol" }, self.pick(&["tcp", "udp"])),
-            20 if has_sets => format!("{ip} {} {not}@{}", self.pick(&["saddr", "daddr"]), self.pick(&["addresses", "networks"])),
-            21 if has_sets && self.protocol().is_some() => format!("meta l4proto {{ tcp, udp }} {ip} daddr . meta l4proto . th dport {not}@pairs"),
-            22 if has_sets && self.protocol().is_some() => format!("meta l4proto {{ tcp, udp }} {ip} {} . th dport {not}@spans", self.pick(&["saddr", "daddr"])),
+            19 if self.protocol().is_some() => {
+                format!("{ip} {} {not}{}", if six { "nexthdr" } else { "protocol" }, self.pick(&["tcp", "udp"]))
+            }
+            20 if has_sets => {
+                format!("{ip} {} {not}@{}", self.pick(&["saddr", "daddr"]), self.pick(&["addresses", "networks"]))
+            }
+            21 if has_sets && self.protocol().is_some() => {
+                format!("meta l4proto {{ tcp, udp }} {ip} daddr . meta l4proto . th dport {not}@pairs")
+            }
+            22 if has_sets && self.protocol().is_some() => {
+                format!("meta l4proto {{ tcp, udp }} {ip} {} . th dport {not}@spans", self.pick(&["saddr", "daddr"]))
+            }
             23 => format!("ct mark {not}{}", self.pick(&["0x1", "0x0", "0x1-0x2"])),
             24 => {
                 let (way, end) = (self.pick(&["original", "reply"]), self.pick(&["saddr", "daddr"]));
@@ -200,17 +237,32 @@ impl Maker<'_> {
             26 => {
                 self.protocol()?;
                 if six {
-                    format!("icmpv6 type {not}{}", self.pick(&["echo-request", "echo-reply", "{ echo-request, nd-neighbor-solicit }"]))
+                    format!(
+                        "icmpv6 type {not}{}",
+                        self.pick(&["echo-request", "echo-reply", "{ echo-request, nd-neighbor-solicit }"])
+                    )
                 } else {
-                    format!("icmp type {not}{}", self.pick(&["echo-request", "echo-reply", "{ echo-request, echo-reply }"]))
+                    format!(
+                        "icmp type {not}{}",
+                        self.pick(&["echo-request", "echo-reply", "{ echo-request, echo-reply }"])
+                    )
                 }
             }
             27 => format!("meta pkttype {not}{}", self.pick(&["unicast", "unicast", "host", "broadcast"])),
-            28 if matches!(self.hook, "output" | "postrouting") => format!("meta skuid {not}{}", self.pick(&["0", "1000", "500-1500"])),
-            29 => format!("numgen {} mod {} {}", self.pick(&["random", "inc"]), 2 + self.random.below(2), self.pick(&["0", "!= 0", "< 1"])),
+            28 if matches!(self.hook, "output" | "postrouting") => {
+                format!("meta skuid {not}{}", self.pick(&["0", "1000", "500-1500"]))
+            }
+            29 if self.random.percent(60) => format!(
+                "numgen {} mod {} {}",
+                self.pick(&["random", "inc"]),
+                2 + self.random.below(2),
+                self.pick(&["0", "!= 0", "< 1"])
+            ),
             30 if self.hook == "prerouting" => format!("ether saddr {not}{}", mac(self.random)),
             31 if self.family.is_none() => format!("meta nfproto {}", if six { "ipv6" } else { "ipv4" }),
-            32 if self.protocol().is_some() => format!("meta l4proto {{ tcp, udp }} th dport {not}{}", self.pick(&["80", "{ 443, 5300 }"])),
+            32 if self.protocol().is_some() => {
+                format!("meta l4proto {{ tcp, udp }} th dport {not}{}", self.pick(&["80", "{ 443, 5300 }"]))
+            }
             33 => match self.random.below(3) {
                 0 => format!("jhash {ip} saddr mod 2 0"),
                 1 => "symhash mod 2 0".to_owned(),
@@ -271,7 +323,10 @@ impl Maker<'_> {
             11 => "ct mark set 0x2".to_owned(),
             12 if self.hook == "prerouting" || self.hook == "output" => "notrack".to_owned(),
             13 => "meta l4proto { tcp, udp }|meta mark set th dport map @marks".to_owned(),
-            14 => format!("meta mark set {}", self.pick(&["numgen random mod 2 offset 1", "symhash mod 2", "numgen inc mod 3"])),
+            14 => format!(
+                "meta mark set {}",
+                self.pick(&["numgen random mod 2 offset 1", "symhash mod 2", "numgen inc mod 3"])
+            ),
             15 if self.hook == "prerouting" => "ct zone set 1".to_owned(),
             16 if !six && self.hook != "postrouting" && self.random.percent(30) => "log level debug".to_owned(),
             _ => String::new(),
@@ -282,9 +337,18 @@ impl Maker<'_> {
         match (self.random.below(5), self.six) {
             (0, _) => "meta l4proto tcp |reject with tcp reset".to_owned(),
             (1, _) => "reject".to_owned(),
-            (2, false) => format!("meta nfproto ipv4 |reject with icmp type {}", self.pick(&["host-unreachable", "net-prohibited", "admin-prohibited"])),
-            (2, true) => format!("meta nfproto ipv6 |reject with icmpv6 type {}", self.pick(&["no-route", "addr-unreachable", "admin-prohibited"])),
-            _ if self.family.is_none() => format!("reject with icmpx type {}", self.pick(&["port-unreachable", "host-unreachable", "no-route", "admin-prohibited"])),
+            (2, false) => format!(
+                "meta nfproto ipv4 |reject with icmp type {}",
+                self.pick(&["host-unreachable", "net-prohibited", "admin-prohibited"])
+            ),
+            (2, true) => format!(
+                "meta nfproto ipv6 |reject with icmpv6 type {}",
+                self.pick(&["no-route", "addr-unreachable", "admin-prohibited"])
+            ),
+            _ if self.family.is_none() => format!(
+                "reject with icmpx type {}",
+                self.pick(&["port-unreachable", "host-unreachable", "no-route", "admin-prohibited"])
+            ),
             _ => "reject".to_owned(),
         }
     }
@@ -295,7 +359,11 @@ impl Maker<'_> {
         let ip = self.ip();
         let family = if self.family.is_none() { format!("{ip} ") } else { String::new() };
         // In a table of both families a rule of one of them says so first.
-        let own = if self.family.is_none() { format!("meta nfproto {} ", if six { "ipv6" } else { "ipv4" }) } else { String::new() };
+        let own = if self.family.is_none() {
+            format!("meta nfproto {} ", if six { "ipv6" } else { "ipv4" })
+        } else {
+            String::new()
+        };
         let has_sets = self.family.is_some() || !six;
         let how = self.pick(&["", "", "", " random", " persistent"]);
         let (first, last) = if six { ("fd00:2::1", "fd00:2::4") } else { ("10.2.0.1", "10.2.0.4") };
@@ -307,16 +375,28 @@ impl Maker<'_> {
                     0 => "meta l4proto tcp |redirect to :8080".to_owned(),
                     1 => "|redirect".to_owned(),
                     2 => format!("{own}meta l4proto {protocol} |dnat {family}to {}{how}", with_port(&to, port)),
-                    3 => format!("{own}|dnat {family}to tcp dport map {{ 80 : {to}, 443 : {} }}", host_address(self.random, six)),
+                    3 => format!(
+                        "{own}|dnat {family}to tcp dport map {{ 80 : {to}, 443 : {} }}",
+                        host_address(self.random, six)
+                    ),
                     4 if has_sets => format!("{own}meta l4proto {{ tcp, udp }} |dnat {family}to th dport map @targets"),
                     5 if has_sets => format!("{own}|dnat {family}to meta mark map @chosen"),
-                    6 => format!("{own}|dnat {family}to numgen random mod 2 map {{ 0 : {to}, 1 : {} }}", host_address(self.random, six)),
+                    6 => format!(
+                        "{own}|dnat {family}to numgen random mod 2 map {{ 0 : {to}, 1 : {} }}",
+                        host_address(self.random, six)
+                    ),
                     7 => format!("{own}|dnat {family}to {first}-{last}{how}"),
                     8 if has_sets => {
-                        format!("{own}meta l4proto {protocol} |dnat {family}addr . port to {ip} daddr . th dport map @ends")
+                        format!(
+                            "{own}meta l4proto {protocol} |dnat {family}addr . port to {ip} daddr . th dport map @ends"
+                        )
                     }
                     9 => format!("{own}meta l4proto {protocol} |dnat {family}to {}", with_port(&to, "80-83")),
-                    10 => format!("{own}|dnat {family}prefix to {ip} daddr map {{ {} : {} }}", network(self.random, six), network(self.random, six)),
+                    10 => format!(
+                        "{own}|dnat {family}prefix to {ip} daddr map {{ {} : {} }}",
+                        network(self.random, six),
+                        network(self.random, six)
+                    ),
                     _ => format!("{own}|dnat {family}to {to}{how}"),
                 }
             }
@@ -326,7 +406,11 @@ impl Maker<'_> {
                 3 => "meta l4proto tcp |masquerade to :40000-40010".to_owned(),
                 4 => "|masquerade fully-random".to_owned(),
                 5 => format!("{own}|snat {family}to {first}-{last}{how}"),
-                6 => format!("{own}|snat {family}prefix to {ip} saddr map {{ {} : {} }}", network(self.random, six), network(self.random, six)),
+                6 => format!(
+                    "{own}|snat {family}prefix to {ip} saddr map {{ {} : {} }}",
+                    network(self.random, six),
+                    network(self.random, six)
+                ),
                 _ => "|masquerade".to_owned(),
             },
             _ => format!("{own}|snat {family}to {to}"),

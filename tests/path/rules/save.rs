@@ -141,7 +141,10 @@ impl Maker<'_> {
                 }
             }
             15 => {
-                format!("-m length {not}--length {}", self.pick(&["0:60", "36", "100:1500", "60", "20", "40:200", "56"]))
+                format!(
+                    "-m length {not}--length {}",
+                    self.pick(&["0:60", "36", "100:1500", "60", "20", "40:200", "56"])
+                )
             }
             16 if is_in && self.hook != "FORWARD" => format!("-m mac {not}--mac-source {}", mac(self.random)),
             17 => {
@@ -181,7 +184,7 @@ impl Maker<'_> {
             }
             25 => format!("-m pkttype {not}--pkt-type {}", self.pick(&["unicast", "unicast", "broadcast"])),
             26 if tracks => format!("-m state {not}--state {}", self.pick(&["NEW", "ESTABLISHED", "INVALID"])),
-            27 => self.chance(not),
+            27 if self.random.percent(60) => self.chance(not),
             28 => self.recent(not),
             29 if self.random.percent(25) => "-m limit --limit 1000/sec".to_owned(),
             30 => {
@@ -291,7 +294,9 @@ impl Maker<'_> {
     fn chance(&mut self, not: &str) -> String {
         match self.random.below(3) {
             0 => format!("-m statistic --mode nth {not}--every {} --packet 0", 1 + self.random.below(3)),
-            _ => format!("-m statistic --mode random {not}--probability {}", self.pick(&["0.5", "0.333", "0.1", "1.0"])),
+            _ => {
+                format!("-m statistic --mode random {not}--probability {}", self.pick(&["0.5", "0.333", "0.1", "1.0"]))
+            }
         }
     }
 
@@ -321,7 +326,12 @@ impl Maker<'_> {
                     return "-j REJECT --reject-with tcp-reset".to_owned();
                 }
                 let kind = if self.six {
-                    self.pick(&["icmp6-port-unreachable", "icmp6-no-route", "icmp6-adm-prohibited", "icmp6-addr-unreachable"])
+                    self.pick(&[
+                        "icmp6-port-unreachable",
+                        "icmp6-no-route",
+                        "icmp6-adm-prohibited",
+                        "icmp6-addr-unreachable",
+                    ])
                 } else {
                     self.pick(&[
                         "icmp-port-unreachable",
@@ -354,8 +364,14 @@ impl Maker<'_> {
                 let to = self.pick(&["0x1/0xffffffff", "0x2/0xf", "0x10/0x0", "0x0/0xff", "0x3/0x1"]);
                 format!("-j MARK --set-xmark {to}")
             }
-            3 => format!("-j CONNMARK --save-mark{}", self.pick(&["", " --nfmask 0xff --ctmask 0xff", " --nfmask 0xf --ctmask 0xffff"])),
-            4 => format!("-j CONNMARK --restore-mark{}", self.pick(&["", " --nfmask 0xff --ctmask 0xff", " --nfmask 0xf --ctmask 0x2"])),
+            3 => format!(
+                "-j CONNMARK --save-mark{}",
+                self.pick(&["", " --nfmask 0xff --ctmask 0xff", " --nfmask 0xf --ctmask 0xffff"])
+            ),
+            4 => format!(
+                "-j CONNMARK --restore-mark{}",
+                self.pick(&["", " --nfmask 0xff --ctmask 0xff", " --nfmask 0xf --ctmask 0x2"])
+            ),
             5 => format!("-j CONNMARK --set-xmark {}", self.pick(&["0x2/0xffffffff", "0x1/0x0", "0x4/0x6"])),
             6 | 7 => {
                 let (target, option) = if self.six { ("HL", "hl") } else { ("TTL", "ttl") };
@@ -402,7 +418,7 @@ impl Maker<'_> {
                 4 => "-j MASQUERADE --random-fully".to_owned(),
                 5 => format!("-j SNAT --to-source {first}-{last}{how}"),
                 6 if has_port => format!("-j SNAT --to-source {}", with_port(&to, "40000-40100")),
-                7 if has_port => format!("-j SNAT --to-source {}", with_port(&to, "20000-20009")),
+                7 if has_port => format!("-j SNAT --to-source {}", with_port(&to, "25000-25009")),
                 _ => "-j MASQUERADE".to_owned(),
             },
             _ => format!("-j SNAT --to-source {to}"),

@@ -163,9 +163,7 @@ impl Walk<'_, '_> {
             // The way back is not looked up yet.
             Match::Rpfilter(asked) => self.open(in_words()) != asked.invert,
             // What hangs on a rate, or on what a simulated packet does not have.
-            Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => {
-                self.open(in_words())
-            }
+            Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => self.open(in_words()),
             Match::Unknown(_) => {
                 self.open(format!("the match {} (revision {}), which is not decoded", found.name, found.revision))
             }
