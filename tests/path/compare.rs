@@ -162,7 +162,8 @@ impl Round<'_> {
         // What another packet's sender or receiver still sends is not this one's.
         let own = shot.tuple.source_port;
         let is_others = |port: Option<u16>| {
-            port != own && port.is_some_and(|port| port >= FIRST_PORT && (port - FIRST_PORT) % 500 < 20)
+            let of = |first: u16, port: u16| (first..first + 20).contains(&port);
+            port != own && port.is_some_and(|port| of(FIRST_PORT, port) || of(FIRST_PORT + 500, port))
         };
         let mut frames: Frames = watched
             .frames
