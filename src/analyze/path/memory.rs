@@ -81,10 +81,10 @@ impl World<'_> {
 
     /// The element that a key finds in a set. One is read from a live node; of a node that is loaded anyway all are
     /// put in order once.
-    pub fn element(&self, place: Place, held: &Held, key: Bytes) -> Result<Option<Element>, Stop> {
+    pub fn element(&self, place: Place, held: &Held, key: &Bytes) -> Result<Option<Element>, Stop> {
         let netfilter = self.view(place)?.netfilter();
         if !self.is_loaded || held.set.is(Set::INTERVAL) {
-            let read = Self::whole(netfilter.element(place.netns, &held.set.id, &key))?;
+            let read = Self::whole(netfilter.element(place.netns, &held.set.id, key))?;
             return Ok(read.value.clone());
         }
         if held.index.get().is_none() {
@@ -102,7 +102,7 @@ impl World<'_> {
             let _ = held.index.set(Index { elements, by_key, catch_all });
         }
         let found = held.index.get().and_then(|index| {
-            let at = index.by_key.get(&key).copied().or(index.catch_all)?;
+            let at = index.by_key.get(key).copied().or(index.catch_all)?;
             index.elements.value.get(at)
         });
         Ok(found.cloned())
@@ -112,16 +112,16 @@ impl World<'_> {
     pub(super) fn plain(&self, place: Place, query: &RouteQuery) -> Result<RouteQuery, Stop> {
         let key = (place, ());
         let known = self.memory.by_ports.borrow().get(&key).copied();
-        let by_ports = match known {
-            Some(known) => known,
-            None => {
-                let rules = Self::whole(self.view(place)?.rules(place.netns))?;
-                let asks = rules.value.iter().any(|rule| {
-                    rule.source_ports.is_some() || rule.destination_ports.is_some() || rule.protocol.is_some()
-                });
-                self.memory.by_ports.borrow_mut().insert(key, asks);
-                asks
-            }
+        let by_ports = if let Some(known) = known {
+            known
+        } else {
+            let rules = Self::whole(self.view(place)?.rules(place.netns))?;
+            let asks = rules
+                .value
+                .iter()
+                .any(|rule| rule.source_ports.is_some() || rule.destination_ports.is_some() || rule.protocol.is_some());
+            self.memory.by_ports.borrow_mut().insert(key, asks);
+            asks
         };
         let mut plain = query.clone();
         if !by_ports {

@@ -307,7 +307,7 @@ impl Walk<'_, '_> {
                 Some(_) => Err(Stop::unknown(format!("the key that is looked up in {name} is not known"))),
             };
         }
-        let Some(element) = self.world.element(at.place, &known, Bytes(held.bytes))? else {
+        let Some(element) = self.world.element(at.place, &known, &Bytes(held.bytes))? else {
             return Ok(if not { Step::On } else { Step::Break });
         };
         if not {
