@@ -270,7 +270,7 @@ impl Walk<'_, '_> {
             }
             // A destination's port is never changed to make room, but an echo has one id for both sides.
             if side == Side::Source || self.packet.tuple.is_echo() {
-                self.make_room(at.place);
+                self.make_room(at.place, side);
             }
             if let Some(flow) = self.flow_mut() {
                 flow.settle(side);

@@ -53,7 +53,14 @@ impl Walk<'_, '_> {
             Side::Destination => (&mut flow.reply.source, &mut flow.reply.source_port),
         };
         *to_address = address;
+        let is_changed = own_address != address || own_port != port;
         *to_port = port;
+        if is_changed {
+            match side {
+                Side::Source => flow.changed.source = true,
+                Side::Destination => flow.changed.destination = true,
+            }
+        }
         if is_echo {
             flow.reply.source_port = port;
             flow.reply.destination_port = port;
@@ -62,7 +69,7 @@ impl Walk<'_, '_> {
     }
 
     /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
-    pub fn make_room(&mut self, place: Place) {
+    pub fn make_room(&mut self, place: Place, side: Side) {
         let Tracking::Of { flow: own, .. } = self.tracking else { return };
         let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return };
         // In another zone the same addresses and ports are another flow's.
@@ -71,6 +78,10 @@ impl Walk<'_, '_> {
         });
         if taken && let Some(flow) = self.flow_mut() {
             flow.reply.destination_port = None;
+            match side {
+                Side::Source => flow.changed.source = true,
+                Side::Destination => flow.changed.destination = true,
+            }
             if reply.is_echo() {
                 flow.reply.source_port = None;
             }
