@@ -322,7 +322,7 @@ pub struct NexthopObject {
 }
 
 /// What a route look-up is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct RouteQuery {
     /// The destination.
     pub dst: IpAddr,

@@ -162,7 +162,8 @@ impl Round<'_> {
         // What another packet's sender or receiver still sends is not this one's.
         let own = shot.tuple.source_port;
         let is_others = |port: Option<u16>| {
-            port != own && port.is_some_and(|port| port >= FIRST_PORT && (port - FIRST_PORT) % 500 < 20)
+            let of = |first: u16, port: u16| (first..first + 20).contains(&port);
+            port != own && port.is_some_and(|port| of(FIRST_PORT, port) || of(FIRST_PORT + 500, port))
         };
         let mut frames: Frames = watched
             .frames
@@ -172,7 +173,7 @@ impl Round<'_> {
             .collect();
         frames.sort();
         let mut exact = None;
-        let mut counters_differ = false;
+        let mut counters_differ = None;
         for course in &found.courses {
             if matches!(course.verdict, Verdict::Unknown { .. }) {
                 return Ok(None);
@@ -183,20 +184,20 @@ impl Round<'_> {
                     exact = Some(alone);
                     break;
                 }
-                counters_differ = true;
+                counters_differ.get_or_insert(course);
             }
         }
         if exact.is_some() {
             return Ok(exact);
         }
-        let course = &found.courses[0];
+        let course = counters_differ.unwrap_or(&found.courses[0]);
         let mut text = format!(
             "{shot}\n    heard {:?}\n    podnet {:?} ({} courses)\n",
             watched.heard,
             course.verdict,
             found.courses.len()
         );
-        if counters_differ {
+        if counters_differ.is_some() {
             let wanted: Vec<Counts> = course.counted.iter().map(|counted| predicted(counted, &self.ids)).collect();
             writeln!(
                 text,

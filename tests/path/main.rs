@@ -28,8 +28,8 @@ use net::Random;
 use plan::{Plan, Taste};
 use wire::{ASKED, Shot};
 
-/// How many mismatches of one run are shrunk.
-const MOST_SHRUNK: usize = 3;
+/// How many mismatches of one run are shrunk, where `PODNET_PATH_SHRUNK` does not say.
+const MOST_SHRUNK: u64 = 2;
 
 fn shot(random: &mut Random, plan: &Plan, number: usize) -> Shot {
     let all = plan.addresses();
@@ -121,6 +121,7 @@ fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
     let seeds: Vec<u64> = number("PODNET_PATH_SEED").map_or_else(|| all.collect(), |seed| vec![seed]);
     let mut tally = Tally::default();
     let mut shrunk = 0;
+    let most_shrunk = number("PODNET_PATH_SHRUNK").unwrap_or(MOST_SHRUNK);
     for seed in seeds {
         let mut random = Random::new(seed);
         let plan = plan::plan(&mut random, taste);
@@ -128,7 +129,7 @@ fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
         for (number, mut told) in run(&plan.script, &shots).into_iter().enumerate() {
             if let Some(wrong) = &mut told.wrong {
                 *wrong = format!("seed {seed} packet {number} {wrong}");
-                if shrunk < MOST_SHRUNK {
+                if shrunk < most_shrunk {
                     shrunk += 1;
                     wrong.push_str(&smaller(&plan, &shots[..=number], &format!("{name}-{seed}-{number}")));
                 }

@@ -28,13 +28,9 @@ ipv4/conf/default/igmpv2_unsolicited_report_interval=100000000
 ipv4/conf/default/igmpv3_unsolicited_report_interval=100000000
 ipv6/conf/default/mldv1_unsolicited_report_interval=100000000
 ipv6/conf/default/mldv2_unsolicited_report_interval=100000000
-ipv4/neigh/default/retrans_time_ms=8
-ipv4/neigh/default/mcast_solicit=2
-ipv6/neigh/default/retrans_time_ms=8
-ipv6/neigh/default/mcast_solicit=2
-ipv4/neigh/default/delay_first_probe_time=3600
-ipv6/neigh/default/delay_first_probe_time=3600
 ";
+/// What each link is set to: who does not answer is given up soon, and who did is not asked again.
+const LINK: [(&str, &str); 3] = [("retrans_time_ms", "8"), ("mcast_solicit", "2"), ("delay_first_probe_time", "3600")];
 
 /// Lines for one program of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +87,9 @@ impl Script {
                         let Err(told) = net.feed(*host, &words, &text) else { break };
                         let Some(line) = refused(&told) else { break };
                         let lines: Vec<&str> = text.lines().collect();
-                        let is_rule =
-                            lines.get(line - 1).is_some_and(|line| line.starts_with("-A") || line.starts_with("    "));
+                        let is_rule = lines.get(line - 1).is_some_and(|line| {
+                            line.starts_with("-A") || line.starts_with("    ") || line.starts_with("add")
+                        });
                         if !is_rule {
                             break;
                         }
@@ -104,6 +101,17 @@ impl Script {
                     }
                 }
             }
+        }
+        for host in 0..self.hosts {
+            net.within(host, || {
+                for family in ["ipv4", "ipv6"] {
+                    for link in std::fs::read_dir(format!("/proc/sys/net/{family}/neigh")).unwrap() {
+                        for (setting, value) in LINK {
+                            let _ = std::fs::write(link.as_ref().unwrap().path().join(setting), value);
+                        }
+                    }
+                }
+            });
         }
         net
     }

@@ -30,33 +30,42 @@ pub(super) struct Walked {
     pub draws_again: bool,
 }
 
+/// How a course is walked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walking {
+    /// Whether its steps are noted.
+    pub is_told: bool,
+    /// Whether the packet is a later one of its conversation.
+    pub later: bool,
+}
+
 /// Walks the course that chance gives next.
 pub(super) fn walked(
     world: &World<'_>,
     question: &Question,
-    later: bool,
+    how: Walking,
     chance: &mut Chance,
     places: &mut Vec<(Place, PlaceRef)>,
 ) -> Result<Walked, Begun> {
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
-    set_up(&mut walk, question);
-    walk.later = later;
+    set_up(&mut walk, question, how);
     let first = walk.course(question)?;
-    if later || question.ct != Ct::Established || !is_right(&first.course.verdict, first.course.leaves.is_some()) {
+    if how.later || question.ct != Ct::Established || !is_right(&first.course.verdict, first.course.leaves.is_some()) {
         return Ok(first);
     }
     // What its first packet and the answer to it made is there when a later one comes.
     let flows = walk.flows.into_iter().map(|(place, flow)| (place, Flow { answered: true, ..flow })).collect();
     let learned = walk.learned;
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
-    set_up(&mut walk, question);
-    walk.later = true;
+    set_up(&mut walk, question, Walking { later: true, ..how });
     walk.flows = flows;
     walk.learned = learned;
     walk.course(question)
 }
 
-fn set_up(walk: &mut Walk<'_, '_>, question: &Question) {
+fn set_up(walk: &mut Walk<'_, '_>, question: &Question, how: Walking) {
+    walk.is_told = how.is_told;
+    walk.later = how.later;
     walk.ct = question.ct;
     walk.tells_rules = question.tells_rules;
     if question.endpoint.is_some() {
@@ -85,10 +94,7 @@ impl Walk<'_, '_> {
             || question.packet.tuple.destination_port != led.destination_port;
         let draws_again = matches!(went, Err(Stop::Dropped { .. })) && self.draws_again();
         let there = std::mem::take(&mut self.steps);
-        let sent = there.iter().find_map(|step| match &step.what {
-            StepKind::Sent { tuple, .. } | StepKind::FromOutside { tuple, .. } => Some(*tuple),
-            _ => None,
-        });
+        let sent = if question.enters.is_some() { Some(question.packet.tuple) } else { self.sent };
         let course = match went {
             Err(stop) => {
                 self.steps = there;
@@ -203,6 +209,9 @@ impl Walk<'_, '_> {
 
     /// The last step of a way that ends early.
     fn end(&mut self, stop: &Stop) {
+        if !self.is_told {
+            return;
+        }
         let place = self.steps.last().map_or(0, |step| step.place);
         self.steps.push(Step { place, what: StepKind::Ended { verdict: stop.clone() }, changed: Vec::new() });
     }

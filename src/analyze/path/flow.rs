@@ -18,6 +18,8 @@ pub(super) struct Flow {
     pub zone: u16,
     /// The flow's mark.
     pub mark: u32,
+    /// Of an echo, whose one id stands for both sides: which side's rules changed it.
+    pub changed: Settled,
     /// What nat has settled (also when it settled on no change).
     pub settled: Settled,
     /// Whether packets went both ways before this one.
@@ -54,6 +56,7 @@ impl Flow {
             reply,
             zone,
             mark: 0,
+            changed: Settled::default(),
             settled: Settled::default(),
             answered: false,
             confirmed: false,
@@ -63,11 +66,17 @@ impl Flow {
 
     /// Whether nat changed the source of its packets.
     pub fn source_translated(&self) -> bool {
+        if self.original.is_echo() && self.reply.destination == self.original.source {
+            return self.changed.source;
+        }
         self.reply.destination != self.original.source || self.reply.destination_port != self.original.source_port
     }
 
     /// Whether nat changed the destination of its packets.
     pub fn destination_translated(&self) -> bool {
+        if self.original.is_echo() && self.reply.source == self.original.destination {
+            return self.changed.destination;
+        }
         self.reply.source != self.original.destination || self.reply.source_port != self.original.destination_port
     }
 
@@ -87,6 +96,12 @@ impl Flow {
 
     /// What becomes of one side of a packet that runs in a direction. Mirrors `nf_nat_packet`.
     pub fn translate(&self, packet: &mut Tuple, side: Side, is_reply: bool) {
+        // An answer's source is what the question's destination was.
+        let is_changed =
+            if (side == Side::Source) == is_reply { self.destination_translated() } else { self.source_translated() };
+        if packet.is_echo() && !is_changed {
+            return;
+        }
         // What the packet is to look like is the other direction's tuple, turned around.
         let target = if is_reply { self.original } else { self.reply }.inverted();
         match side {

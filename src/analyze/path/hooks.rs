@@ -4,6 +4,7 @@
 //! May import model and analyze's siblings only.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::flow::{Flow, Side, Tracking};
 use super::packet::{ICMPV6, Packet, SCTP, TCP, UDP};
@@ -29,11 +30,11 @@ const NAT_SOURCE: i32 = 100;
 const MOST_TRIED: usize = 100;
 
 /// What runs at a hook.
-enum Op {
+pub(super) enum Op {
     Conntrack,
-    Nat(Vec<Chain>),
+    Nat(Vec<Rc<Chain>>),
     /// Chains of one priority, whose order nothing tells.
-    Chains(Vec<Chain>),
+    Chains(Vec<Rc<Chain>>),
 }
 
 impl Walk<'_, '_> {
@@ -56,7 +57,7 @@ impl Walk<'_, '_> {
     }
 
     fn told_hook(&mut self, at: &Crossing, before: &Packet) {
-        if self.acted.is_empty() && self.tried.is_empty() && *before == self.packet {
+        if !self.is_told || (self.acted.is_empty() && self.tried.is_empty() && *before == self.packet) {
             return;
         }
         let rules = std::mem::take(&mut self.acted);
@@ -67,13 +68,13 @@ impl Walk<'_, '_> {
     }
 
     fn run(&mut self, at: &mut Crossing, egress: &mut Option<Egress>, before: &mut Packet) -> Result<(), Stop> {
-        for op in self.ops(at.place, at.hook)? {
+        for op in self.ops(at.place, at.hook)?.iter() {
             let entered = self.packet.clone();
             let mut reroutes = false;
             match op {
                 Op::Conntrack => self.track(at.place)?,
                 Op::Nat(chains) => {
-                    self.nat(at, &chains)?;
+                    self.nat(at, chains)?;
                     reroutes = entered.tuple.destination != self.packet.tuple.destination;
                 }
                 Op::Chains(chains) => {
@@ -102,7 +103,7 @@ impl Walk<'_, '_> {
     }
 
     /// The base chains of the packet's family at a hook, those of dormant tables left out, by priority.
-    fn chains_at(&self, place: Place, hook: Hook) -> Result<Vec<Chain>, Stop> {
+    fn chains_at(&self, place: Place, hook: Hook) -> Result<Vec<Rc<Chain>>, Stop> {
         let netfilter = self.world.view(place)?.netfilter();
         let chains = World::whole(netfilter.base_chains(place.netns))?;
         if chains.value.is_empty() {
@@ -114,14 +115,14 @@ impl Walk<'_, '_> {
             Family::Ipv6 => matches!(family, TableFamily::Ip6 | TableFamily::Inet),
         };
         let is_dormant = |chain: &Chain| tables.value.iter().any(|table| table.id == chain.id.table && table.dormant);
-        let mut found: Vec<Chain> = chains
+        let mut found: Vec<Rc<Chain>> = chains
             .value
             .iter()
             .filter(|chain| chain.base.as_ref().is_some_and(|base| base.hook == hook))
             .filter(|chain| seen_by(chain.id.table.family) && !is_dormant(chain))
-            .cloned()
+            .map(|chain| Rc::new(chain.clone()))
             .collect();
-        found.sort_by_key(priority);
+        found.sort_by_key(|chain| priority(chain));
         Ok(found)
     }
 
@@ -137,8 +138,12 @@ impl Walk<'_, '_> {
         Ok(chains.value.iter().filter(is_nat).any(|chain| sees(chain.id.table.family)))
     }
 
-    fn ops(&self, place: Place, hook: Hook) -> Result<Vec<Op>, Stop> {
-        let (nat, others): (Vec<Chain>, Vec<Chain>) = self
+    fn ops(&self, place: Place, hook: Hook) -> Result<Rc<Vec<Op>>, Stop> {
+        let key = (place, (hook, self.packet.family()));
+        if let Some(known) = self.world.memory.hooks.borrow().get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let (nat, others): (Vec<Rc<Chain>>, Vec<Rc<Chain>>) = self
             .chains_at(place, hook)?
             .into_iter()
             .partition(|chain| chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat));
@@ -174,22 +179,24 @@ impl Walk<'_, '_> {
             Hook::Input | Hook::Postrouting if has_nat => insert(NAT_SOURCE, Op::Nat(nat))?,
             _ => {}
         }
-        Ok(ops.into_iter().map(|(_, op)| op).collect())
+        let ops: Rc<Vec<Op>> = Rc::new(ops.into_iter().map(|(_, op)| op).collect());
+        self.world.memory.hooks.borrow_mut().insert(key, Rc::clone(&ops));
+        Ok(ops)
     }
 
     /// Of chains with one priority the later registered runs first, which nothing tells.
-    fn in_some_order(&mut self, at: &Crossing, chains: Vec<Chain>) -> Result<Vec<Chain>, Stop> {
+    fn in_some_order(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<Vec<Rc<Chain>>, Stop> {
         let mut deciding = Vec::new();
-        for chain in &chains {
+        for chain in chains {
             if chains.len() > 1 && !self.is_idle(at.place, chain)? {
                 deciding.push(chain.clone());
             }
         }
         match deciding.len() {
-            0 if chains.len() == 1 => Ok(chains),
+            0 if chains.len() == 1 => Ok(chains.to_vec()),
             0 | 1 => Ok(deciding),
             2 | 3 => {
-                let words = |order: &Vec<Chain>| {
+                let words = |order: &Vec<Rc<Chain>>| {
                     let names: Vec<_> =
                         order.iter().map(|chain| format!("{} of {}", chain.id.name, chain.id.table.name)).collect();
                     (names.join(", then "), None)
@@ -212,7 +219,7 @@ impl Walk<'_, '_> {
         if chain.base.as_ref().is_none_or(|base| base.policy != Policy::Accept) {
             return Ok(false);
         }
-        let rules = World::whole(self.world.view(place)?.netfilter().chain(place.netns, &chain.id))?;
+        let rules = self.world.chain(place, &chain.id)?;
         Ok(rules.value.as_ref().is_some_and(|rules| rules.rules.is_empty()))
     }
 
@@ -279,7 +286,7 @@ impl Walk<'_, '_> {
     }
 
     /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
-    fn nat(&mut self, at: &Crossing, chains: &[Chain]) -> Result<(), Stop> {
+    fn nat(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<(), Stop> {
         let Tracking::Of { flow: index, is_reply } = self.tracking else { return Ok(()) };
         let side = match at.hook {
             Hook::Prerouting | Hook::Output => Side::Destination,
@@ -290,7 +297,7 @@ impl Walk<'_, '_> {
         if !is_reply && !is_settled {
             let mut ordered = Vec::new();
             for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
-                ordered.extend(self.in_some_order(at, equal.to_vec())?);
+                ordered.extend(self.in_some_order(at, equal)?);
             }
             for chain in &ordered {
                 match self.base_chain(at, chain)? {
@@ -304,7 +311,7 @@ impl Walk<'_, '_> {
             }
             // A destination's port is never changed to make room, but an echo has one id for both sides.
             if side == Side::Source || self.packet.tuple.is_echo() {
-                self.make_room(at.place)?;
+                self.make_room(at.place, side)?;
             }
             if let Some(flow) = self.flow_mut() {
                 flow.settle(side);
@@ -318,6 +325,9 @@ impl Walk<'_, '_> {
 
     /// Notes what a rule did.
     pub fn act(&mut self, at: &Crossing, base: &ChainRef, chain: &ChainRef, rule: Option<&Rule>, did: String) {
+        if !self.is_told {
+            return;
+        }
         let rule = rule.and_then(|rule| self.rule_ref(at, chain, rule));
         self.acted.push(Acted { rule, base: base.clone(), did });
     }
@@ -378,7 +388,7 @@ impl Walk<'_, '_> {
 }
 
 /// All orders of a few chains.
-fn orders(chains: &[Chain]) -> Vec<Vec<Chain>> {
+fn orders(chains: &[Rc<Chain>]) -> Vec<Vec<Rc<Chain>>> {
     if chains.len() < 2 {
         return vec![chains.to_vec()];
     }

@@ -13,6 +13,7 @@ mod flow;
 mod hooks;
 mod input;
 mod judge;
+mod memory;
 mod nat;
 mod neighbour;
 mod output;
@@ -21,6 +22,7 @@ pub mod packet;
 pub mod probe;
 mod rules;
 mod segment;
+mod simulate;
 mod socket;
 mod solicit;
 mod table;
@@ -32,6 +34,7 @@ mod world;
 pub use ask::{AskError, Asked, AskedCt, Target, ask, target};
 pub use chance::Choice;
 pub use packet::{Packet, Tuple};
+pub use simulate::Simulator;
 pub use socket::Listener;
 pub use table::{Ct, KnownFlow};
 pub use types::{
@@ -46,7 +49,7 @@ use crate::model::ids::IfIndex;
 use crate::model::issue::Issue;
 use crate::model::view::NodeView;
 use chance::Chance;
-use course::{Walked, walked};
+use course::{Walked, Walking, walked};
 use world::World;
 
 /// A packet and who sends it.
@@ -79,12 +82,7 @@ impl Question {
 pub fn path(nodes: &[&dyn NodeView], question: &Question) -> (Path, Vec<Issue>) {
     let world = World::new(nodes);
     let mut places = Vec::new();
-    let walked = all_courses(&world, question, false, &mut places).or_else(|Begun| {
-        // It turned out to belong to a conversation that has begun: not its first packet is asked for.
-        places.clear();
-        all_courses(&world, question, true, &mut places)
-    });
-    let (mut courses, is_unfinished) = walked.unwrap_or_default();
+    let (mut courses, is_unfinished) = all_courses(&world, question, &mut places, true);
     let mut assumed = assumed(question);
     for walked in &mut courses {
         assumed.append(&mut walked.assumed);
@@ -128,17 +126,33 @@ fn leading_to((address, port): (IpAddr, Option<u16>), courses: &mut Vec<Walked>)
 /// A table has the packet's conversation, and it has begun.
 struct Begun;
 
-/// All courses, and whether there are more.
+/// All courses, with their steps or without, and whether there are more.
 fn all_courses(
     world: &World<'_>,
     question: &Question,
-    later: bool,
+    places: &mut Vec<(Place, PlaceRef)>,
+    is_told: bool,
+) -> (Vec<Walked>, bool) {
+    let known = places.len();
+    let how = Walking { is_told, later: false };
+    let walked = courses_of(world, question, how, places).or_else(|Begun| {
+        // It turned out to belong to a conversation that has begun: not its first packet is asked for.
+        places.truncate(known);
+        courses_of(world, question, Walking { later: true, ..how }, places)
+    });
+    walked.unwrap_or_default()
+}
+
+fn courses_of(
+    world: &World<'_>,
+    question: &Question,
+    how: Walking,
     places: &mut Vec<(Place, PlaceRef)>,
 ) -> Result<(Vec<Walked>, bool), Begun> {
     let mut chance = if question.endpoint.is_some() { Chance::for_endpoint() } else { Chance::default() };
     let mut courses = Vec::new();
     loop {
-        courses.push(walked(world, question, later, &mut chance, places)?);
+        courses.push(walked(world, question, how, &mut chance, places)?);
         if !chance.next() {
             return Ok((courses, chance.is_unfinished()));
         }

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::flow::{Side, Tracking};
+use super::packet::Tuple;
 use super::types::Stop;
 use super::walk::{Crossing, Walk};
 use super::world::Place;
@@ -44,7 +45,7 @@ impl Walk<'_, '_> {
                 Some((min, max)) => picked((min, max), (current.source, current.destination), zone, range.persistent)?,
             },
         };
-        let port = port(own_port, range, side, self.packet.tuple.has_ports());
+        let port = port(own_port, range, side, self.packet.tuple);
         let is_echo = self.packet.tuple.is_echo();
         let Some(flow) = self.flow_mut() else { return Ok(()) };
         let (to_address, to_port) = match side {
@@ -52,7 +53,14 @@ impl Walk<'_, '_> {
             Side::Destination => (&mut flow.reply.source, &mut flow.reply.source_port),
         };
         *to_address = address;
+        let is_changed = own_address != address || own_port != port;
         *to_port = port;
+        if is_changed {
+            match side {
+                Side::Source => flow.changed.source = true,
+                Side::Destination => flow.changed.destination = true,
+            }
+        }
         if is_echo {
             flow.reply.source_port = port;
             flow.reply.destination_port = port;
@@ -61,7 +69,7 @@ impl Walk<'_, '_> {
     }
 
     /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
-    pub fn make_room(&mut self, place: Place) -> Result<(), Stop> {
+    pub fn make_room(&mut self, place: Place, side: Side) -> Result<(), Stop> {
         let Tracking::Of { flow: own, .. } = self.tracking else { return Ok(()) };
         let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return Ok(()) };
         // In another zone the same addresses and ports are another flow's.
@@ -71,6 +79,10 @@ impl Walk<'_, '_> {
         let taken = here || self.is_taken(place, reply)?;
         if taken && let Some(flow) = self.flow_mut() {
             flow.reply.destination_port = None;
+            match side {
+                Side::Source => flow.changed.source = true,
+                Side::Destination => flow.changed.destination = true,
+            }
             if reply.is_echo() {
                 flow.reply.source_port = None;
             }
@@ -140,23 +152,24 @@ fn netmap(own: IpAddr, range: &NatRange) -> Result<IpAddr, Stop> {
     }
 }
 
-/// Which port, where it is not kept. Mirrors `nf_nat_l4proto_unique_tuple`.
-fn port(own: Option<u16>, range: &NatRange, side: Side, has_ports: bool) -> Option<u16> {
+/// Which port, where it is not kept. Mirrors `get_unique_tuple` and `nf_nat_l4proto_unique_tuple`.
+fn port(own: Option<u16>, range: &NatRange, side: Side, tuple: Tuple) -> Option<u16> {
+    let draws = range.random || range.random_fully;
     match range.ports {
-        _ if range.random_fully && side == Side::Source => None,
-        Some((min, max)) if has_ports => match (own, range.base_port) {
+        Some((min, max)) if tuple.has_ports() => match (own, range.base_port) {
             (Some(own), Some(base)) => {
                 let size = u32::from(max - min) + 1;
                 let off = u32::from(own.wrapping_sub(base)) % size;
                 u16::try_from(u32::from(min) + off).ok()
             }
             _ if min == max => Some(min),
-            (Some(own), None) if !range.random && min <= own && own <= max => Some(own),
+            (Some(own), None) if !draws && min <= own && own <= max => Some(own),
             // Of a range of destination ports the first is taken, of source ports one by chance.
-            _ if side == Side::Destination && !range.random_fully => Some(min),
+            _ if side == Side::Destination && !draws => Some(min),
             _ => None,
         },
-        _ if range.random && side == Side::Source => None,
+        // A destination's port stays where none is asked for; an echo has one id for both sides.
+        _ if draws && (side == Side::Source || tuple.is_echo()) => None,
         _ => own,
     }
 }

@@ -52,6 +52,7 @@ impl Walk<'_, '_> {
             refused(&found)?;
         }
         let tuple = self.packet.tuple;
+        self.sent.get_or_insert(tuple);
         self.step(place, StepKind::Sent { tuple, source: why }, None);
         self.send_by(place, &found)
     }

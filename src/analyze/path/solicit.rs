@@ -72,6 +72,7 @@ impl Walk<'_, '_> {
         let counted = std::mem::take(&mut self.counted);
         let tried = std::mem::take(&mut self.tried);
         let zone = std::mem::take(&mut self.zone);
+        let mac = self.mac.replace(sender.mac.clone());
         let passed = self.crossings(here, sender, there, receiver, through);
         self.packet = packet;
         self.tracking = tracking;
@@ -80,6 +81,7 @@ impl Walk<'_, '_> {
         self.counted = counted;
         self.tried = tried;
         self.zone = zone;
+        self.mac = mac;
         match passed {
             Ok(()) => Ok(true),
             Err(Stop::Unknown { because }) => Err(Stop::unknown(because)),

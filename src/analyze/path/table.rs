@@ -94,6 +94,10 @@ impl Walk<'_, '_> {
             reply: Tuple::of_flow(&found.reply),
             zone,
             mark: found.mark.unwrap_or(0),
+            changed: Settled {
+                source: found.status.has(Status::SRC_NAT),
+                destination: found.status.has(Status::DST_NAT),
+            },
             // A flow that is in the table has its translation for good.
             settled: Settled { source: true, destination: true },
             answered: found.status.has(Status::SEEN_REPLY),

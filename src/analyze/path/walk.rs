@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
-use super::packet::Packet;
+use super::packet::{Packet, Tuple};
 use super::table::Ct;
 use super::types::{Acted, Counted, FlowState, PlaceRef, Step, StepKind, Stop, Tried};
 use super::world::{Place, World};
@@ -93,6 +93,10 @@ pub(super) struct Walk<'w, 'n> {
     pub tried: Tried,
     pub places: &'w mut Vec<(Place, PlaceRef)>,
     pub steps: Vec<Step>,
+    /// Whether steps are noted at all.
+    pub is_told: bool,
+    /// What the program that asks sent.
+    pub sent: Option<Tuple>,
     links: u32,
     /// What the way taught neighbour tables.
     pub learned: Vec<Learned>,
@@ -139,6 +143,8 @@ impl<'w, 'n> Walk<'w, 'n> {
             tried: Tried::default(),
             places,
             steps: Vec::new(),
+            is_told: true,
+            sent: None,
             links: 0,
             learned: Vec::new(),
             assumed: Vec::new(),
@@ -167,6 +173,9 @@ impl<'w, 'n> Walk<'w, 'n> {
     }
 
     pub fn step(&mut self, place: Place, what: StepKind, before: Option<&Packet>) {
+        if !self.is_told {
+            return;
+        }
         let changed = before.map_or_else(Vec::new, |before| changes(before, &self.packet));
         let place = self.number(place);
         self.steps.push(Step { place, what, changed });
@@ -281,6 +290,6 @@ fn changes(before: &Packet, after: &Packet) -> Vec<String> {
 }
 
 /// One id stands for both ports of an echo: its change is told once.
-fn is_same_echo(old: &super::packet::Tuple, new: &super::packet::Tuple) -> bool {
+fn is_same_echo(old: &Tuple, new: &Tuple) -> bool {
     new.is_echo() && old.destination == new.destination
 }

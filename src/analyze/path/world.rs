@@ -3,7 +3,9 @@
 //! May import model and analyze's siblings only.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
+use super::memory::Memory;
 use super::types::Stop;
 use crate::analyze::answer::Gathered;
 use crate::analyze::fib::{self, Lookup};
@@ -29,11 +31,19 @@ pub struct Place {
 pub(super) struct World<'n> {
     nodes: &'n [&'n dyn NodeView],
     issues: RefCell<Vec<Issue>>,
+    pub memory: Memory,
+    /// Whether the nodes are in memory whole, so that looking much up at once costs nothing.
+    pub is_loaded: bool,
 }
 
 impl<'n> World<'n> {
     pub fn new(nodes: &'n [&'n dyn NodeView]) -> Self {
-        Self { nodes, issues: RefCell::default() }
+        Self { nodes, issues: RefCell::default(), memory: Memory::default(), is_loaded: false }
+    }
+
+    /// Nodes that are in memory whole.
+    pub fn loaded(nodes: &'n [&'n dyn NodeView]) -> Self {
+        Self { is_loaded: true, ..Self::new(nodes) }
     }
 
     pub fn issues(self) -> Vec<Issue> {
@@ -88,11 +98,17 @@ impl<'n> World<'n> {
 
     /// A sysctl as a number; 0 where this kernel has no such file.
     pub fn sysctl(&self, place: Place, name: &str) -> Result<i64, Stop> {
-        let section = Self::whole(self.view(place)?.sysctl(place.netns, name))?;
-        match &section.value {
-            None => Ok(0),
-            Some(text) => text.trim().parse().map_err(|_| Stop::unknown(format!("net.{name} is {text:?}"))),
+        let key = (place, name.to_owned());
+        if let Some(known) = self.memory.numbers.borrow().get(&key) {
+            return Ok(*known);
         }
+        let section = Self::whole(self.view(place)?.sysctl(place.netns, name))?;
+        let value = match &section.value {
+            None => 0,
+            Some(text) => text.trim().parse().map_err(|_| Stop::unknown(format!("net.{name} is {text:?}")))?,
+        };
+        self.memory.numbers.borrow_mut().insert(key, value);
+        Ok(value)
     }
 
     /// A setting of one link.
@@ -109,20 +125,35 @@ impl<'n> World<'n> {
         Ok(all.max(self.link_sysctl(place, family, link, setting)?))
     }
 
-    pub fn route(&self, place: Place, query: &RouteQuery) -> Result<Lookup, Stop> {
+    pub fn route(&self, place: Place, query: &RouteQuery) -> Result<Rc<Lookup>, Stop> {
+        let query = if self.is_loaded { &self.plain(place, query)? } else { query };
+        let key = (place, query.clone());
+        if let Some(known) = self.memory.routes.borrow().get(&key) {
+            return Ok(Rc::clone(known));
+        }
         let mut gathered = Gathered::default();
         let found = fib::lookup(self.view(place)?, place.netns, query, &mut gathered);
         // What is unknown of it ends the way or does not matter; what podnet and the kernel see differently always does.
         gathered.issues.retain(|issue| matches!(issue.why, Why::Disagreement { .. }));
         self.note(&gathered.issues);
+        let found = Rc::new(found);
+        self.memory.routes.borrow_mut().insert(key, Rc::clone(&found));
         Ok(found)
     }
 
     /// The other end of a pair.
     pub fn peer(&self, place: Place, link: &Link) -> Result<(Place, Link), Stop> {
+        let key = (place, link.ifindex);
+        if let Some(known) = self.memory.peers.borrow().get(&key) {
+            return Ok(known.clone());
+        }
         let mut gathered = Gathered::default();
         match peer::other_end(self.view(place)?, place.netns, link, &mut gathered) {
-            OtherEnd::Peer { netns, link, .. } => Ok((Place { netns, ..place }, *link)),
+            OtherEnd::Peer { netns, link, .. } => {
+                let found = (Place { netns, ..place }, *link);
+                self.memory.peers.borrow_mut().insert(key, found.clone());
+                Ok(found)
+            }
             OtherEnd::Lost(lost) => Err(Stop::unknown(format!("the other end of {}: {}", link.name, lost.words()))),
             _ => Err(Stop::unknown(format!("{} is no pair", link.name))),
         }

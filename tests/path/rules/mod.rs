@@ -37,7 +37,7 @@ pub fn random_rules(script: &mut Script, random: &mut Random, around: &Around<'_
     }
     // One back end mostly, two at times.
     let tool = *random.pick(&["nft", "legacy", "native"]);
-    let second = if random.percent(15) { Some(*random.pick(&["nft", "legacy", "native"])) } else { None };
+    let second = if random.percent(8) { Some(*random.pick(&["nft", "legacy", "native"])) } else { None };
     let tools: Vec<&str> = [Some(tool), second.filter(|second| *second != tool)].into_iter().flatten().collect();
     let has_sets = tools.iter().any(|tool| *tool != "native") && random.percent(40);
     if has_sets {

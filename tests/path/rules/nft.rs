@@ -84,8 +84,17 @@ impl Maker<'_> {
             }
             writeln!(text, "  }}").unwrap();
         }
+        let mut used = Vec::new();
         for chain in 0..=self.random.below(4) {
             let (kind, hook, priority) = *self.random.pick(&BASES);
+            // Of two at one place nothing tells which is first: no two of them, but now and then.
+            if used.contains(&(hook, priority)) && !self.random.percent(10) {
+                continue;
+            }
+            used.push((hook, priority));
+            let later =
+                if self.random.percent(5) { 0 } else { i32::from(family == "ip6") + 2 * i32::from(family == "inet") };
+            let priority = priority.parse::<i32>().unwrap() + later;
             (self.kind, self.hook) = (kind, hook);
             let policy = if kind == "filter" && self.random.percent(5) { "drop" } else { "accept" };
             writeln!(text, "  chain c{chain} {{\n    type {kind} hook {hook} priority {priority}; policy {policy};")
@@ -243,7 +252,7 @@ impl Maker<'_> {
             28 if matches!(self.hook, "output" | "postrouting") => {
                 format!("meta skuid {not}{}", self.pick(&["0", "1000", "500-1500"]))
             }
-            29 => format!(
+            29 if self.random.percent(60) => format!(
                 "numgen {} mod {} {}",
                 self.pick(&["random", "inc"]),
                 2 + self.random.below(2),

@@ -184,7 +184,7 @@ impl Maker<'_> {
             }
             25 => format!("-m pkttype {not}--pkt-type {}", self.pick(&["unicast", "unicast", "broadcast"])),
             26 if tracks => format!("-m state {not}--state {}", self.pick(&["NEW", "ESTABLISHED", "INVALID"])),
-            27 => self.chance(not),
+            27 if self.random.percent(60) => self.chance(not),
             28 => self.recent(not),
             29 if self.random.percent(25) => "-m limit --limit 1000/sec".to_owned(),
             30 => {
@@ -418,7 +418,7 @@ impl Maker<'_> {
                 4 => "-j MASQUERADE --random-fully".to_owned(),
                 5 => format!("-j SNAT --to-source {first}-{last}{how}"),
                 6 if has_port => format!("-j SNAT --to-source {}", with_port(&to, "40000-40100")),
-                7 if has_port => format!("-j SNAT --to-source {}", with_port(&to, "20000-20009")),
+                7 if has_port => format!("-j SNAT --to-source {}", with_port(&to, "25000-25009")),
                 _ => "-j MASQUERADE".to_owned(),
             },
             _ => format!("-j SNAT --to-source {to}"),

@@ -15,7 +15,6 @@ mod xt;
 use super::nat::Mapping;
 use super::types::{Counted, Stop};
 use super::walk::{Crossing, Walk};
-use super::world::World;
 use crate::model::issue::Section;
 use crate::model::netfilter::chain::{Chain, ChainRef, Policy, Rules};
 use crate::model::netfilter::rule::{Body, Rule};
@@ -125,12 +124,15 @@ impl Walk<'_, '_> {
 
     /// A rule's counter grows.
     fn count(&mut self, at: &Crossing, chain: &ChainRef, rule: &Rule) {
+        if !self.is_told {
+            return;
+        }
         let netns = at.place.netns;
         self.counted.push(Counted { netns, chain: chain.clone(), number: rule.number, handle: rule.handle });
     }
 
     fn opened(&self, at: &Crossing, chain: ChainRef) -> Result<Frame, Stop> {
-        let rules = World::whole(self.world.view(at.place)?.netfilter().chain(at.place.netns, &chain))?;
+        let rules = self.world.chain(at.place, &chain)?;
         if rules.value.is_none() {
             return Err(Stop::unknown(format!("a rule leads to the chain {}, which is not there", chain.name)));
         }

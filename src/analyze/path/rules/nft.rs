@@ -290,10 +290,10 @@ impl Walk<'_, '_> {
         registers: &mut Registers,
         (name, from, to, not): (&ByteText, Register, Option<Register>, bool),
     ) -> Result<Step, Stop> {
-        let netfilter = self.world.view(at.place)?.netfilter();
-        let sets = World::whole(netfilter.sets(at.place.netns, &chain.table))?;
-        let set = sets.value.iter().find(|set| set.id.name == *name);
-        let Some(set) = set else { return Err(Stop::unknown(format!("the set {name} is not there"))) };
+        let Some(known) = self.world.set(at.place, &chain.table, name)? else {
+            return Err(Stop::unknown(format!("the set {name} is not there")));
+        };
+        let set = &known.set;
         let held = registers.get(from, length(set.key_length));
         if !held.is_known() && !self.may_hold(at, chain, set, &held)? {
             return Ok(if not { Step::On } else { Step::Break });
@@ -304,9 +304,7 @@ impl Walk<'_, '_> {
                 Some(_) => Err(Stop::unknown(format!("the key that is looked up in {name} is not known"))),
             };
         }
-        let element =
-            World::whole(netfilter.element(at.place.netns, &chain.table.set(name.clone()), &Bytes(held.bytes)))?;
-        let Some(element) = element.value.as_ref() else {
+        let Some(element) = self.world.element(at.place, &known, &Bytes(held.bytes))? else {
             return Ok(if not { Step::On } else { Step::Break });
         };
         if not {
