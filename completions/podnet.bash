@@ -2799,7 +2799,7 @@ _podnet() {
             return 0
             ;;
         podnet__subcmd__trace)
-            opts="-4 -6 -o -v -n -A -l -h -V --all --flows --protocol --source --sport --mark --tos --length --ct --endpoint --in --ipv4 --ipv6 --output --color --verbose --from --rules --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
+            opts="-4 -6 -o -v -n -A -l -h -V --all --protocol --source --sport --mark --tos --length --ct --endpoint --in --ipv4 --ipv6 --probe --accept-affinity --wait --output --color --verbose --from --rules --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2838,6 +2838,10 @@ _podnet() {
                     return 0
                     ;;
                 --in)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

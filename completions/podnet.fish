@@ -301,6 +301,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand trace" -l length -d 'Its l
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l ct -d 'new: it begins a connection, no table of flows is read. established: it belongs to one that was answered. FLOW: it is one of the flow with that id. Default: with --sport, what the tables of flows say of it; else new' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l endpoint -d 'Of a service\'s choice only what leads to this endpoint: ADDRESS, ADDRESS:PORT or a pod' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -l in -d 'The link that a packet of an outside address comes in by, with NODE/ in front where several nodes are asked; without it the one by which the node routes back to that address' -r
+complete -c podnet -n "__fish_podnet_using_subcommand trace" -l wait -d 'With --probe: how long to wait for an answer' -r
 complete -c podnet -n "__fish_podnet_using_subcommand trace" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Aligned text'
 wide\t'Aligned text with more columns'
 json\t'One JSON document; `podnet schema COMMAND` describes it'"
