@@ -11,7 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use podnet::collect::live::{LabOptions, LiveNode};
+use podnet::model::address::Address;
+use podnet::model::ids::IfIndex;
 use podnet::model::lab::{LabPod, LabState, LabWorker, STATE_FILE, STATE_ROOT};
+use podnet::model::sandbox::SandboxFilter;
+use podnet::model::view::NodeView;
 use serde_json::Value;
 
 /// How long anything may take.
@@ -79,6 +85,14 @@ impl Lab {
     #[track_caller]
     pub fn exec_json(&self, target: &str, command: &[&str]) -> Value {
         serde_json::from_str(&self.exec(target, command)).expect("JSON")
+    }
+
+    /// Waits until the kernel has given each link its own IPv6 address and probes none of them any more.
+    pub fn settle(&self) {
+        let options = LabOptions { lab: self.name.clone(), worker: None, now: Timestamp::UNIX_EPOCH };
+        wait_until("no address is tentative", || {
+            LiveNode::open_lab(&options).expect("the lab opens").iter().all(is_settled)
+        });
     }
 
     pub fn folder(&self) -> PathBuf {
@@ -229,4 +243,19 @@ pub fn traces(state: &LabState) -> Vec<String> {
 pub fn own_links() -> Value {
     let output = Command::new("ip").args(["-j", "link"]).output().expect("ip starts");
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Each link has its own IPv6 address, and none is probed any more.
+fn is_settled(node: &LiveNode) -> bool {
+    let sandboxes = &node.sandboxes(&SandboxFilter::All).value;
+    let places = sandboxes.iter().filter_map(|sandbox| sandbox.netns).chain([node.node().host_netns]);
+    places.into_iter().all(|netns| {
+        let addresses = &node.addresses(netns).value;
+        let has_own = |link: IfIndex| {
+            let six = |address: &Address| address.ifindex == link && address.address.addr().is_ipv6();
+            addresses.iter().any(six)
+        };
+        node.links(netns).value.iter().all(|link| has_own(link.ifindex))
+            && !addresses.iter().any(|address| address.has_flag("tentative"))
+    })
 }

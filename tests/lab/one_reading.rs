@@ -9,8 +9,6 @@ use podnet::analyze::routes::Subject;
 use podnet::analyze::rules::RulesQuery;
 use podnet::analyze::{bridge, cni, nat, netns, pods, routes, rules, trace, veth};
 use podnet::collect::live::{LabOptions, LiveNode};
-use podnet::model::address::Address;
-use podnet::model::ids::IfIndex;
 use podnet::model::netfilter::chain::Hook;
 use podnet::model::route::RouteQuery;
 use podnet::model::sandbox::SandboxFilter;
@@ -19,17 +17,14 @@ use podnet::model::view::NodeView;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::harness::{Lab, wait_until};
+use crate::harness::Lab;
 
 #[test]
 fn every_command_answers_the_same_live_and_from_the_snapshot_of_that_reading() {
     let lab = Lab::up(&["--workers", "2", "--pods", "5"]);
     let options = LabOptions { lab: lab.name.clone(), worker: None, now: Timestamp::UNIX_EPOCH };
     // The kernel gives an address that it still probes no part in what the witness says a moment later.
-    wait_until("no address is tentative", || {
-        let nodes = LiveNode::open_lab(&options).expect("the lab opens");
-        nodes.iter().all(is_settled)
-    });
+    lab.settle();
     let nodes = LiveNode::open_lab(&options).expect("the lab opens");
     assert_eq!(nodes.len(), 2);
     for node in &nodes {
@@ -45,21 +40,6 @@ fn every_command_answers_the_same_live_and_from_the_snapshot_of_that_reading() {
             assert_eq!(live, written, "{question} on {}", node.node().name);
         }
     }
-}
-
-/// Each link has its own IPv6 address, and none is probed any more.
-fn is_settled(node: &LiveNode) -> bool {
-    let sandboxes = &node.sandboxes(&SandboxFilter::All).value;
-    let places = sandboxes.iter().filter_map(|sandbox| sandbox.netns).chain([node.node().host_netns]);
-    places.into_iter().all(|netns| {
-        let addresses = &node.addresses(netns).value;
-        let has_own = |link: IfIndex| {
-            let six = |address: &Address| address.ifindex == link && address.address.addr().is_ipv6();
-            addresses.iter().any(six)
-        };
-        node.links(netns).value.iter().all(|link| has_own(link.ifindex))
-            && !addresses.iter().any(|address| address.has_flag("tentative"))
-    })
 }
 
 /// What each command says of a node, by question.

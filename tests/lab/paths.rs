@@ -302,6 +302,7 @@ fn at_rest(mut data: Value) -> Value {
 fn two_snapshots_tell_the_same_story_as_the_live_nodes() {
     for proxy in PROXIES {
         let lab = Lab::with_proxy(proxy);
+        lab.settle();
         let folder = tempfile::tempdir().expect("a folder");
         let both = ["--endpoint", "10.200.0.4:7", "--endpoint", "10.200.1.2:7"];
         add(&lab, "spread", "10.32.0.60", &[&both[..], &["--node-port", "30007"]].concat());
