@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_keep_their_hex_beside_the_text() {
-        let name = ByteText::new(b"v\xff\x1b[31m".to_vec());
+        let name = ByteText::new(b"v\xff\x1b[31m");
         let json = serde_json::to_string(&name).unwrap();
         assert_eq!(json, r#"{"text":"v\\xff\u001b[31m","hex":"76ff1b5b33316d"}"#);
         assert_eq!(serde_json::from_str::<ByteText>(&json).unwrap(), name);
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_utf8_can_be_typed_as_it_is_and_as_it_is_shown() {
-        let name = ByteText::new(b"v\xff".to_vec());
+        let name = ByteText::new(b"v\xff");
         assert!(name.is_called(&name));
         assert!(name.is_called(&r"v\xff".into()));
         assert!(!name.is_called(&"v".into()));

@@ -144,7 +144,9 @@ fn equal_tuples_in_other_zones_are_other_flows_and_no_flow_comes_twice() {
     // Their seconds go on between two readings.
     let untimed = |filters: &[FlowFilter]| {
         let mut flows = read(&namespace, filters);
-        flows.iter_mut().for_each(|flow| flow.timeout_s = None);
+        for flow in &mut flows {
+            flow.timeout_s = None;
+        }
         flows
     };
     let found = untimed(&places);

@@ -187,7 +187,7 @@ fn the_steps_of_the_walk_by_hand() {
         let course = &data["courses"][0];
         let ttl = |way: &str| {
             let steps = course[way].as_array().expect("steps");
-            steps.iter().filter_map(|step| step["ttl"].as_u64()).last()
+            steps.iter().rev().find_map(|step| step["ttl"].as_u64())
         };
         assert_eq!((ttl("there"), ttl("back")), (Some(62), Some(62)));
         let seen = if masquerade { "10.240.0.20" } else { "10.200.0.3" };

@@ -251,14 +251,25 @@ fn child() {
     println!("\nwaiting at nothing");
 }
 
-fn started(lab: &str, at: usize) -> (Child, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+/// A child that waits, which must not outlive a test that fails: it has the test's own stderr.
+struct Waiting(Child);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn started(lab: &str, at: usize) -> (Waiting, String) {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["probe::child", "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, format!("{lab} {at}"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Waiting(child);
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("waiting at ") {
         line.clear();
@@ -323,14 +334,14 @@ fn whenever_it_is_killed_nothing_of_it_stays() {
     for at in 0.. {
         let (mut child, phase) = started(&lab.name, at);
         let tables = lab.exec("worker-0", &["nft", "list", "tables"]);
-        let own = format!("table inet podnet-probe-{}", child.id());
+        let own = format!("table inet podnet-probe-{}", child.0.id());
         let is_over = phase == "nothing";
         // The first namespace that it watches is the pod's; when it is over, the kernel may have removed the table.
         if !is_over && phase != "Over" && phases.len() > 1 {
             assert!(tables.contains(&own), "at {phase} its table is there: {tables}");
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.0.kill().unwrap();
+        child.0.wait().unwrap();
         for ((what, before), (_, after)) in before.iter().zip(left(&lab)) {
             assert_eq!(*before, after, "{what}, killed at {phase}");
         }

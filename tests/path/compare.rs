@@ -261,7 +261,7 @@ fn words(step: &StepKind) -> String {
             let rules: Vec<String> = rules
                 .iter()
                 .map(|acted| {
-                    let text = acted.rule.as_ref().map_or_else(String::new, |rule| rule.text.to_string());
+                    let text = acted.rule.as_ref().map_or_else(String::new, |rule| rule.text.clone());
                     format!("[{} {}: {text} -> {}]", acted.base.table.name, acted.base.name, acted.did)
                 })
                 .collect();

@@ -45,9 +45,9 @@ impl Oracle {
             let output = net.within(*host, || Command::new(program).args(arguments).output().unwrap());
             let text = String::from_utf8(output.stdout).unwrap();
             if *program == "nft" {
-                of_nft(*host, &text, &mut counts)
+                of_nft(*host, &text, &mut counts);
             } else {
-                of_save(*host, program, &text, &mut counts)
+                of_save(*host, program, &text, &mut counts);
             }
         }
         counts

@@ -132,7 +132,7 @@ fn a_packet_gets_to_the_socket_that_the_kernel_chooses() {
     for round in 0..number().unwrap_or(120) {
         let udp = round % 2 == 0;
         let servers: Vec<OwnedFd> =
-            net.within(1, || (0..1 + random.below(5)).filter_map(|_| server(&mut random, udp)).collect());
+            net.within(1, || (0..=random.below(5)).filter_map(|_| server(&mut random, udp)).collect());
         let node = settled(&net, ids, &servers);
         let ways = [
             (0, "10.1.0.1", "10.1.0.2"),

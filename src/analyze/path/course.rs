@@ -227,6 +227,6 @@ impl Walk<'_, '_> {
         let probability = choices.iter().try_fold(1.0, |product, choice| Some(product * choice.probability?));
         let back = std::mem::take(&mut self.steps);
         let counted = vec![std::mem::take(&mut self.counted)];
-        Course { probability, choices, verdict, there, back, arrived, leaves, counted }
+        Course { probability, choices, verdict, there, back, arrived, counted, leaves }
     }
 }

@@ -81,7 +81,7 @@ impl Walk<'_, '_> {
             port_out: None,
             in_bridge: false,
         })?;
-        let listener = self.to_socket(place, &link)?.map(Box::new);
+        let listener = self.hand_to_socket(place, &link)?.map(Box::new);
         let tuple = self.packet.tuple;
         self.step(place, StepKind::Delivered { tuple, listener }, None);
         self.came_by = Some(link);

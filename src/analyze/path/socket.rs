@@ -30,7 +30,7 @@ pub struct Listener {
 impl Walk<'_, '_> {
     /// The socket that the packet is for; `None` where it is no socket's that waits, or where that is taken for
     /// granted. A packet that no socket takes is refused.
-    pub fn to_socket(&mut self, place: Place, link: &Link) -> Result<Option<Listener>, Stop> {
+    pub fn hand_to_socket(&mut self, place: Place, link: &Link) -> Result<Option<Listener>, Stop> {
         let tuple = self.packet.tuple;
         let begins = !self.packet.is_answer && self.tcp_flags().is_none_or(|flags| flags == SYN);
         let (true, true, Some(port)) = (begins, tuple.has_ports(), tuple.destination_port) else { return Ok(None) };

@@ -77,6 +77,7 @@ pub(super) struct Crossing {
 }
 
 /// The state of one walk.
+#[expect(clippy::struct_excessive_bools, reason = "what is told, and where the packet stands: none hangs on another")]
 pub(super) struct Walk<'w, 'n> {
     pub world: &'w World<'n>,
     pub chance: &'w mut Chance,

@@ -156,7 +156,7 @@ impl Namespace {
         self.with_line(&self.beside, exchange)
     }
 
-    /// Runs one exchange on the namespace's sock_diag socket.
+    /// Runs one exchange on the namespace's `sock_diag` socket.
     pub(in crate::collect) fn with_sockets<T>(
         &self,
         exchange: impl FnOnce(&mut NetlinkSocket) -> Result<T, NetlinkError>,

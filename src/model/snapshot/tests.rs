@@ -159,7 +159,7 @@ fn host() -> NetnsSections {
     veth.alias = Some("uplink of customer-a's nginx".into());
     veth.unknown = vec![RawAttr { kind: 999, hex: "0ac80020".to_owned() }];
     let mut odd = link(35, "", LinkKind::Wireguard, "");
-    odd.name = ByteText::new(b"v\xff\x1b[31m".to_vec());
+    odd.name = ByteText::new(b"v\xff\x1b[31m");
     let mut host = sections(
         HOST,
         vec![

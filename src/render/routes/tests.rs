@@ -51,7 +51,7 @@ fn route(dst: &str, kind: RouteKind, nexthops: Vec<NextHop>) -> Route {
 fn told(listing: Option<Listing>, lookup: Option<Lookup>, style: Style) -> String {
     let links = vec![
         LinkRef { ifindex: IfIndex(1), name: ByteText::from("lo"), link: None },
-        LinkRef { ifindex: IfIndex(2), name: ByteText::new(b"e\x1b[1m".to_vec()), link: Some(IfIndex(34)) },
+        LinkRef { ifindex: IfIndex(2), name: ByteText::new(b"e\x1b[1m"), link: Some(IfIndex(34)) },
     ];
     let data = Routes {
         subject: "default/nginx".to_owned(),

@@ -74,9 +74,9 @@ impl LegacyTable {
         table.find_user_chains(info);
         table.by_name = table.spans.iter().enumerate().map(|(index, span)| (key(&span.name), index)).collect();
         // All but the base chains stand in this order already, which a stable sort makes use of.
-        table.by_name.sort();
+        table.by_name.sort_unstable();
         table.starts = table.spans.iter().enumerate().map(|(index, span)| (span.rules.start, index)).collect();
-        table.starts.sort();
+        table.starts.sort_unstable();
         table
     }
 

@@ -1,4 +1,4 @@
-//! Sockets over `sock_diag` (inet_diag, version 2): the question for those that wait, and what the kernel tells.
+//! Sockets over `sock_diag` (`inet_diag`, version 2): the question for those that wait, and what the kernel tells.
 //!
 //! May import model only. Ports and addresses are in network order here, all else in the machine's.
 

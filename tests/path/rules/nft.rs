@@ -61,7 +61,7 @@ pub fn script(random: &mut Random, around: &Around<'_>) -> String {
 impl Maker<'_> {
     fn pick(&mut self, all: &[&'static str]) -> &'static str {
         let all: &[&'static str] = all;
-        *self.random.pick::<&'static str>(all)
+        self.random.pick::<&'static str>(all)
     }
 
     fn table(&mut self, family: &str, text: &mut String) {
@@ -109,18 +109,17 @@ impl Maker<'_> {
 
     fn sets(&mut self, text: &mut String) {
         let six = self.family.unwrap_or(false);
-        let (ip, kind) = if six { ("ip6", "ipv6_addr") } else { ("ip", "ipv4_addr") };
-        let _ = ip;
+        let kind = if six { "ipv6_addr" } else { "ipv4_addr" };
         let address = |maker: &mut Self| host_address(maker.random, six);
         let (a, b, c) = (address(self), address(self), address(self));
-        let (n, m) = (network(self.random, six), network(self.random, six));
+        let (net, other) = (network(self.random, six), network(self.random, six));
         writeln!(text, "  set ports {{ type inet_service; flags interval; elements = {{ 80, 5000-5400 }} }}").unwrap();
         writeln!(text, "  set addresses {{ type {kind}; elements = {{ {a}, {b} }} }}").unwrap();
-        writeln!(text, "  set networks {{ type {kind}; flags interval; elements = {{ {n} }} }}").unwrap();
+        writeln!(text, "  set networks {{ type {kind}; flags interval; elements = {{ {net} }} }}").unwrap();
         writeln!(text, "  set pairs {{ type {kind} . inet_proto . inet_service; elements = {{ {a} . tcp . 80, {c} . udp . 5300 }} }}").unwrap();
         writeln!(
             text,
-            "  set spans {{ type {kind} . inet_service; flags interval; elements = {{ {n} . 80-443, {m} . 5300 }} }}"
+            "  set spans {{ type {kind} . inet_service; flags interval; elements = {{ {net} . 80-443, {other} . 5300 }} }}"
         )
         .unwrap();
         writeln!(text, "  map marks {{ type inet_service : mark; elements = {{ 80 : 0x1, 443 : 0x2, 8080 : 0x10 }} }}")
@@ -154,6 +153,7 @@ impl Maker<'_> {
         writeln!(text, "   {rule} {needs} counter {action}").unwrap();
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a kind of clause")]
     fn clause(&mut self) -> Option<String> {
         let ip = self.ip();
         let six = self.six;

@@ -63,7 +63,7 @@ pub fn script(random: &mut Random, around: &Around<'_>, six: bool, has_sets: boo
 impl Maker<'_> {
     fn pick(&mut self, all: &[&'static str]) -> &'static str {
         let all: &[&'static str] = all;
-        *self.random.pick::<&'static str>(all)
+        self.random.pick::<&'static str>(all)
     }
 
     fn rule(&mut self, chain: &str, below: &[&str], text: &mut String) {
