@@ -77,10 +77,11 @@ fn question(from: Place, service: usize, number: usize) -> Question {
 /// A node with rules that a program reads from stdin, written down.
 fn snapshot(restore: &[&str], rules: &str) -> Snapshot {
     let worker = Worker::without_runtime();
-    let endpoints: String = (3..3 * (SERVED + 1))
-        .map(|at| Ipv4Addr::from_bits(Ipv4Addr::new(10, 200, 0, 0).to_bits() + u32::try_from(at).expect("a number")))
-        .map(|address| format!("addr add {address}/16 dev eth0\n"))
-        .collect();
+    let endpoints = (3..3 * (SERVED + 1)).fold(String::new(), |lines, at| {
+        let number = u32::try_from(at).expect("a number");
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 200, 0, 0).to_bits() + number);
+        lines + &format!("addr add {address}/16 dev eth0\n")
+    });
     let script = format!(
         "set -e
 sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1

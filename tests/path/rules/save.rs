@@ -96,6 +96,7 @@ impl Maker<'_> {
         writeln!(text, "{rule}{target}").unwrap();
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a kind of clause")]
     fn clause(&mut self) -> Option<String> {
         let six = self.six;
         let not = if self.random.percent(20) { "! " } else { "" };
