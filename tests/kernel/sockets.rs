@@ -70,7 +70,7 @@ fn open(wanted: &Wanted) -> OwnedFd {
         connect(fd.as_raw_fd(), &SockaddrStorage::from(peer.parse::<SocketAddr>().unwrap())).unwrap();
     }
     if !wanted.udp {
-        listen(&fd, Backlog::new(5 + i32::try_from(to.port() % 7).unwrap()).unwrap()).unwrap();
+        listen(&fd, Backlog::new(5 + i32::from(to.port() % 7)).unwrap()).unwrap();
     }
     fd
 }
