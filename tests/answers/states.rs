@@ -213,7 +213,7 @@ fn escape_sequences_of_others_are_escaped_in_text_and_kept_in_json() {
     let mut node = Node::new("worker-0");
     node.bridge(20, "cnio0", "10.200.0.1/24");
     node.bridged_pod("default/a", 2, 102);
-    node.link(2002, 3).name = ByteText::new(b"v\xff\x1b[31m".to_vec());
+    node.link(2002, 3).name = ByteText::new(b"v\xff\x1b[31m");
     node.link(HOST, 102).name = ByteText::from(evil);
     node.program(HOST, 102, "tc_ingress", evil, 1);
     node.netns(3001, Some(evil));
