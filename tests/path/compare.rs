@@ -101,11 +101,6 @@ fn same(predicted: &Frames, seen: &Frames, bridges: &[(usize, u32)]) -> bool {
     left.iter().all(|frame| frame.2 && bridges.contains(&(frame.0, frame.1)))
 }
 
-/// A rule that sets the TTL lets a packet run in a circle for long: how many rounds it makes is not told.
-fn is_circle(course: &Course) -> bool {
-    matches!(&course.verdict, Verdict::Dropped { why } if why.starts_with("it runs in a circle"))
-}
-
 fn fits(course: &Course, heard: &Heard) -> bool {
     match &course.verdict {
         Verdict::Answered => *heard == Heard::Answer,
@@ -122,8 +117,7 @@ fn fits(course: &Course, heard: &Heard) -> bool {
 fn is_alone(course: &Course, watched: &Watched) -> bool {
     // Errors and resets cross rules too, and may end in them before a link sees them.
     let is_quiet = match &course.verdict {
-        Verdict::Answered => true,
-        Verdict::Dropped { .. } => !is_circle(course),
+        Verdict::Answered | Verdict::Dropped { .. } => true,
         Verdict::Unanswered { why } => !why.starts_with("the answer"),
         _ => false,
     };
@@ -183,9 +177,6 @@ impl Round<'_> {
         for course in &found.courses {
             if matches!(course.verdict, Verdict::Unknown { .. }) {
                 return Ok(None);
-            }
-            if is_circle(course) && fits(course, &watched.heard) {
-                return Ok(Some(false));
             }
             if fits(course, &watched.heard) && same(&frames_of(course, found, &self.ids), &frames, &self.wire.bridges) {
                 let (fit, alone) = counters_fit(course, &watched, &self.ids, &grew);

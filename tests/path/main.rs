@@ -127,12 +127,6 @@ fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
         let plan = plan::plan(&mut random, taste);
         let shots: Vec<Shot> = (0..packets).map(|number| shot(&mut random, &plan, number)).collect();
         for (number, mut told) in run(&plan.script, &shots).into_iter().enumerate() {
-            // What differs differs again in a network that is built anew; else something had not come to rest.
-            if told.wrong.is_some()
-                && run(&plan.script, &shots[..=number]).last().is_some_and(|told| told.wrong.is_none())
-            {
-                told.again = told.wrong.take();
-            }
             if let Some(wrong) = &mut told.wrong {
                 *wrong = format!("seed {seed} packet {number} {wrong}");
                 if shrunk < most_shrunk {
@@ -156,7 +150,7 @@ fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
     let told: Vec<&str> = tally.wrong.iter().take(60).map(String::as_str).collect();
     assert!(tally.wrong.is_empty(), "{name}: {}\n{}", tally.summary(), told.join("\n"));
     let again = tally.again.len();
-    assert!(again * 100 <= tally.sent, "{again} of {} packets agreed only when sent again", tally.sent);
+    assert!(again * 200 <= tally.sent, "{again} of {} packets agreed only when sent again", tally.sent);
     let unknown = tally.verdicts.get("unknown").copied().unwrap_or(0);
     assert!(unknown * 50 <= tally.sent, "{}", tally.summary());
 }
