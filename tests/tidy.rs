@@ -401,8 +401,6 @@ fn pure_layers_touch_no_file_clock_or_environment() {
             .filter(|word| mentions(&code, word))
             // It cannot be walked there, so no order comes out of it.
             .filter(|word| !(**word == "HashMap" && source.path == "src/model/keyed.rs"))
-            // Two halves of the same bytes, decoded at once: what comes of it is what comes of one after the other.
-            .filter(|word| !(**word == "std::thread" && source.path == "src/wire/legacy/both.rs"))
             .filter(|word| {
                 !(**word == "std::time"
                     && code.matches("std::time").count() == code.matches("std::time::Duration").count())

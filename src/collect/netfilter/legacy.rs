@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use super::halves::halves;
 use crate::collect::kernel::Namespace;
@@ -24,6 +25,15 @@ const LISTS: [(Family, &str); 2] =
 const LIST_LIMIT: u64 = 64 * 1024;
 /// How often a table is read that has another size each time.
 const ATTEMPTS: u32 = 20;
+
+/// Has the first of two pieces of work done by a thread, where the machine gives one: else both are left to whoever asked.
+fn by_two(one: &(dyn Fn() + Sync), other: &mut dyn FnMut()) {
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, one);
+        other();
+        drop(helper);
+    });
+}
 
 /// The tables a namespace's reader holds: each is read once, whole.
 #[derive(Debug, Default)]
@@ -138,7 +148,7 @@ impl Namespace {
             let info = socket.info(name).map_err(|error| Why::from_io(&error))?;
             let info = Info::parse(&info).map_err(|error| Why::Malformed { detail: error.to_string() })?;
             match socket.entries(name, info.size) {
-                Ok(bytes) => return Ok(Some(LegacyTable::new(id.clone(), &info, bytes, ENTRIES_OFFSET))),
+                Ok(bytes) => return Ok(Some(LegacyTable::read(id.clone(), &info, bytes, ENTRIES_OFFSET, by_two))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(Why::from_io(&error)),
             }

@@ -1,19 +1,28 @@
-//! Two pieces of work on the same bytes, done at once.
+//! Two pieces of work on the same bytes, which the caller may have done at once.
 //!
 //! Must not import anything from the crate. What comes of it is what comes of one after the other.
 
-use std::panic::resume_unwind;
-use std::thread;
+use std::sync::Mutex;
 
-/// Does both, the first by a thread of its own where the machine gives one.
-pub(super) fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
-    thread::scope(|scope| {
-        let helper = thread::Builder::new().spawn_scoped(scope, &one);
-        let other = other();
-        let one = match helper {
-            Ok(helper) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            Err(_) => one(),
-        };
-        (one, other)
-    })
+/// How two pieces of work are done: each is to be run once. Who reads a table may have a thread for the first.
+pub type AtOnce = fn(&(dyn Fn() + Sync), &mut dyn FnMut());
+
+/// One after the other.
+pub fn in_turn(one: &(dyn Fn() + Sync), other: &mut dyn FnMut()) {
+    one();
+    other();
+}
+
+/// Does both. A piece that was not run is done here.
+pub(super) fn both<A: Send, B>(at_once: AtOnce, one: impl Fn() -> A + Sync, other: impl Fn() -> B) -> (A, B) {
+    let (first, mut second) = (Mutex::new(None), None);
+    let run_one = || {
+        let done = one();
+        if let Ok(mut first) = first.lock() {
+            *first = Some(done);
+        }
+    };
+    at_once(&run_one, &mut || second = Some(other()));
+    let first = first.into_inner().ok().flatten();
+    (first.unwrap_or_else(one), second.unwrap_or_else(other))
 }

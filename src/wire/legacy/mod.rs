@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use both::AtOnce;
 pub use info::Info;
 pub use table::LegacyTable;
 

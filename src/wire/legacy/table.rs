@@ -5,7 +5,7 @@
 use std::iter;
 use std::ops::Range;
 
-use super::both::both;
+use super::both::{AtOnce, both, in_turn};
 use super::entry::{Entry, verdict};
 use super::{Info, Malformed, rule, text};
 use crate::model::netfilter::chain::{Base, Chain, ChainKind, Hook, Policy, Rules};
@@ -16,7 +16,7 @@ use crate::model::text::{ByteText, Bytes};
 /// `sizeof(struct xt_error_target)`, which the kernel holds each of them to.
 const ERROR_LENGTH: usize = 64;
 
-/// From this many bytes on two threads read a table, or a chain.
+/// From this many bytes on a table, or a chain, is read in two halves, which the caller may have done at once.
 const LONG: usize = 1 << 20;
 
 /// Where a chain is.
@@ -42,6 +42,7 @@ struct Walk {
 #[derive(Debug)]
 pub struct LegacyTable {
     id: TableRef,
+    at_once: AtOnce,
     bytes: Vec<u8>,
     /// Where the entries begin in `bytes`.
     offset: usize,
@@ -58,8 +59,14 @@ impl LegacyTable {
     /// Makes the index. `bytes` hold the entries from `offset` on. What cannot be read is told by
     /// [`Self::problems`]; what stands before it is there all the same.
     pub fn new(id: TableRef, info: &Info, bytes: Vec<u8>, offset: usize) -> Self {
+        Self::read(id, info, bytes, offset, in_turn)
+    }
+
+    /// [`Self::new`], with two pieces of long work done as the caller likes.
+    pub fn read(id: TableRef, info: &Info, bytes: Vec<u8>, offset: usize, at_once: AtOnce) -> Self {
         let mut table = Self {
             id,
+            at_once,
             bytes,
             offset,
             spans: Vec::new(),
@@ -166,7 +173,7 @@ impl LegacyTable {
         let half = self.count(start, end) / 2;
         let middle = self.offsets(start).nth(half).unwrap_or(end).min(end);
         let ((mut rules, problem), (mut others, other_problem)) =
-            both(|| self.decoded(start, middle, 0), || self.decoded(middle, end, half));
+            both(self.at_once, || self.decoded(start, middle, 0), || self.decoded(middle, end, half));
         if problem.is_none() {
             rules.append(&mut others);
         }
@@ -256,7 +263,7 @@ impl LegacyTable {
     fn walked_by_two(&self) -> Option<Walk> {
         let length = self.entries().len();
         let middle = if length < LONG { None } else { self.chain_after(length / 2) }?;
-        let (first, second) = both(|| self.walk(0, middle), || self.walk(middle, length));
+        let (first, second) = both(self.at_once, || self.walk(0, middle), || self.walk(middle, length));
         (first.outcome.is_ok() && first.at == middle).then(|| Walk {
             found: first.found.into_iter().chain(second.found).collect(),
             counted: first.counted.saturating_add(second.counted),
