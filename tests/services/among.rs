@@ -153,7 +153,7 @@ fn check(mode: &'static str, name: &str, changes: &[Change<'_>], harmless: bool)
                 drop(feed(&line.node, &words, ""));
             }
             None => drop(feed(&line.node, &["nft", "-f", "-"], change)),
-        };
+        }
     }
     let arrived = line.arrive();
     let expected: BTreeSet<String> = ALLOWED.iter().map(|(from, to)| format!("{from} to {to}")).collect();
