@@ -92,7 +92,7 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         Err(error) => return Err(error),
     };
     let is_whole = matches!(asked, Asked::All | Asked::Pod(_));
-    let words = if matches!(asked, Asked::All) && !query.words { Words::Left } else { Words::Told };
+    let words = if matches!(asked, Asked::All) && query.brief { Words::Left } else { Words::Told };
     let mut data = Services { pod: pod.clone(), ..Services::default() };
     for (at, node) in indexed.iter().enumerate() {
         let label = node_label(nodes, node.node);
