@@ -99,6 +99,8 @@ pub(super) struct Walk<'w, 'n> {
     /// What the program that asks sent.
     pub sent: Option<Tuple>,
     links: u32,
+    /// What was forwarded, where, and from which link.
+    forwarded: Vec<(Place, IfIndex, Packet)>,
     /// What the way taught neighbour tables.
     pub learned: Vec<Learned>,
     /// What was taken for granted on the way.
@@ -111,6 +113,8 @@ pub(super) struct Walk<'w, 'n> {
     pub is_own: bool,
     /// The link by which the packet came to where it arrived.
     pub came_by: Option<Link>,
+    /// The user whose socket answers there, where that is known.
+    pub answerer: Option<u32>,
     /// What is asked of the tables of flows.
     pub ct: Ct,
     /// Whether it is a later packet of its conversation.
@@ -147,12 +151,14 @@ impl<'w, 'n> Walk<'w, 'n> {
             is_told: true,
             sent: None,
             links: 0,
+            forwarded: Vec::new(),
             learned: Vec::new(),
             assumed: Vec::new(),
             next_hop: None,
             mac: None,
             is_own: false,
             came_by: None,
+            answerer: None,
             ct: Ct::default(),
             later: false,
             drawn: Vec::new(),
@@ -193,6 +199,22 @@ impl<'w, 'n> Walk<'w, 'n> {
                 Now::Outside { place, link } => return Ok(End::Outside { place, link: Box::new(link) }),
             };
         }
+    }
+
+    /// A packet that is forwarded just as it was twice before runs in a circle that its TTL does not end: a rule sets
+    /// it anew. The kernel carries it round, often thousands of times, until a new flow finds no port or the table of
+    /// flows is full (measured: `insert_failed` and `drop` of `conntrack -S`).
+    pub fn no_circle(&mut self, place: Place, link: IfIndex) -> Result<(), Stop> {
+        let now = (place, link, self.packet.clone());
+        if self.forwarded.iter().filter(|before| **before == now).count() >= 2 {
+            return Err(Stop::dropped(format!(
+                "it runs in a circle without an end: {} is to forward it with the TTL of {} that it had here before",
+                self.world.name(place),
+                self.packet.ttl
+            )));
+        }
+        self.forwarded.push(now);
+        Ok(())
     }
 
     /// Counts a link that is crossed.
