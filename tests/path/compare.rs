@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use podnet::analyze::path::{Course, Packet, Path, Place, Question, StepKind, Tuple, Verdict, packet, path};
-use podnet::collect::live::{LiveNode, LiveOptions};
 use podnet::model::ids::NetnsId;
 use podnet::model::link::LinkKind;
 use podnet::model::view::NodeView;
@@ -38,20 +36,8 @@ type Frame = (usize, u32, bool, Tuple);
 /// They, as each host saw them one after the other.
 type Frames = Vec<Frame>;
 
-fn live(net: &Net) -> LiveNode {
-    LiveNode::open(&LiveOptions {
-        proc_root: "/proc".into(),
-        host_netns: Some(net.path(0).into()),
-        endpoint: None,
-        env_endpoint: None,
-        timeout: Duration::from_secs(1),
-        now: "2026-01-01T00:00:00Z".parse().unwrap(),
-    })
-    .unwrap()
-}
-
 fn predict(net: &Net, shot: &Shot, ids: &[NetnsId]) -> Result<Path, String> {
-    let node = live(net);
+    let node = net.live();
     let tuple = shot.tuple;
     let packet = Packet {
         tuple,
@@ -179,7 +165,7 @@ struct Round {
 impl Round {
     fn open(script: &Script) -> Self {
         let net = script.build();
-        let node = live(&net);
+        let node = net.live();
         let id = |host| podnet::collect::handle::NetnsHandle::open(net.path(host).as_ref()).unwrap().id;
         let ids: Vec<NetnsId> = (0..net.hosts.len()).map(id).collect();
         let mut ports = BTreeMap::new();

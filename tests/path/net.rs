@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
+use podnet::collect::live::{LiveNode, LiveOptions};
 
 /// xorshift64*: the same networks for the same seed, everywhere.
 pub struct Random(u64);
@@ -61,6 +63,19 @@ impl Net {
 
     pub fn path(&self, host: usize) -> String {
         format!("/run/netns/{}", self.hosts[host])
+    }
+
+    /// The node as podnet reads it, the first host its own namespace.
+    pub fn live(&self) -> LiveNode {
+        LiveNode::open(&LiveOptions {
+            proc_root: "/proc".into(),
+            host_netns: Some(self.path(0).into()),
+            endpoint: None,
+            env_endpoint: None,
+            timeout: Duration::from_secs(1),
+            now: "2026-01-01T00:00:00Z".parse().unwrap(),
+        })
+        .unwrap()
     }
 
     /// Runs something within a host's namespace, in a thread of its own.

@@ -34,6 +34,9 @@ const TAP_BYTES: usize = 32 << 20;
 /// How many frames of one host are read before the next host's.
 const MOST_AT_ONCE: usize = 5000;
 
+/// No program that is started meanwhile holds a socket open: a SYN whose sender is gone is not sent again.
+const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
+
 /// A packet as a link saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {
@@ -144,7 +147,7 @@ pub struct Wire {
 
 fn udp_server(port: u16, six: bool) -> OwnedFd {
     let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_NONBLOCK, None).unwrap();
+    let fd = socket(family, SockType::Datagram, FLAGS, None).unwrap();
     if six {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true).unwrap();
         setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true).unwrap();
@@ -161,8 +164,7 @@ impl Wire {
         let hosts = (0..net.hosts.len())
             .map(|host| {
                 net.within(host, || {
-                    let flags = SockFlag::SOCK_NONBLOCK;
-                    let taps = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll).unwrap();
+                    let taps = socket(AddressFamily::Packet, SockType::Datagram, FLAGS, SockProtocol::EthAll).unwrap();
                     setsockopt(&taps, sockopt::RcvBufForce, &TAP_BYTES).unwrap();
                     let tcp = PORTS.map(|port| {
                         let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
@@ -352,7 +354,7 @@ fn client(shot: &Shot) -> Result<Client, Errno> {
     };
     // Of this thread alone, which ends with this.
     setfsuid(Uid::from_raw(shot.uid));
-    let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK, protocol)?;
+    let fd = socket(family, kind, FLAGS, protocol)?;
     if tuple.protocol == 6 {
         held_back::hold(&fd);
     }

@@ -72,6 +72,7 @@ impl Walk<'_, '_> {
         let counted = std::mem::take(&mut self.counted);
         let tried = std::mem::take(&mut self.tried);
         let zone = std::mem::take(&mut self.zone);
+        let is_own = std::mem::replace(&mut self.is_own, false);
         let mac = self.mac.replace(sender.mac.clone());
         let passed = self.crossings(here, sender, there, receiver, through);
         self.packet = packet;
@@ -81,6 +82,7 @@ impl Walk<'_, '_> {
         self.counted = counted;
         self.tried = tried;
         self.zone = zone;
+        self.is_own = is_own;
         self.mac = mac;
         match passed {
             Ok(()) => Ok(true),
@@ -107,7 +109,9 @@ impl Walk<'_, '_> {
             in_bridge: false,
         };
         self.cross(&mut at(here, Hook::Output, None, Some(sender)))?;
-        self.cross(&mut at(here, Hook::Postrouting, None, Some(sender)))?;
+        // What the kernel's own neighbour discovery sends is of its link from the start, and that is what postrouting
+        // takes for the link that it came in by (`ndisc_alloc_skb`, `ip6_output`).
+        self.cross(&mut at(here, Hook::Postrouting, Some(sender), Some(sender)))?;
         self.scrub(here, there);
         let mut crossed = false;
         for Through { place, bridge, from, to } in through {

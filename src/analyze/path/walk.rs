@@ -256,7 +256,7 @@ impl<'w, 'n> Walk<'w, 'n> {
     /// What conntrack says of the packet here; `None` where it has not looked.
     pub fn flow_state(&self) -> Option<FlowState> {
         Some(match self.tracking {
-            Tracking::Not => return None,
+            Tracking::Not | Tracking::Zoned => return None,
             Tracking::Untracked => FlowState::Untracked,
             Tracking::Invalid => FlowState::Invalid,
             Tracking::Of { is_reply: true, .. } => FlowState::Established,

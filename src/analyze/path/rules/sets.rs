@@ -4,28 +4,51 @@
 
 use std::net::IpAddr;
 
-use crate::analyze::path::packet::{SCTP, TCP, UDP};
+use crate::analyze::path::packet::{ICMP, SCTP, TCP, UDP};
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::World;
+use crate::model::netfilter::ipset::IpSet;
 use crate::model::netfilter::xt::matches::{Recent, RecentOp, SetName, SetTest};
 
 impl Walk<'_, '_> {
     pub(super) fn in_ipset(&mut self, at: &Crossing, test: &SetTest) -> Result<bool, Stop> {
         let netfilter = self.world.view(at.place)?.netfilter();
         let sets = World::whole(netfilter.ipsets(at.place.netns))?;
-        let set = sets.value.iter().find(|set| match &test.set {
-            SetName::Index(index) => set.index == Some(*index),
-            SetName::Name(name) => set.name == *name,
-        });
-        let Some(set) = set else { return Err(Stop::unknown("a rule asks an ipset that is not there")) };
+        let set = found(&sets.value, &test.set)?;
         if test.return_nomatch || test.packets.is_some() || test.bytes.is_some() {
             return Ok(self.open(format!("more than membership is asked of the ipset {}", set.name)));
         }
+        if set.type_name.as_bytes() == b"list:set" {
+            let members = World::whole(netfilter.ipset_members(at.place.netns, &set.name))?;
+            for member in members.value.iter().flatten() {
+                let of_member = SetTest { set: SetName::Name(member.entry.as_str().into()), ..test.clone() };
+                if self.in_plain_ipset(at, &of_member)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        self.in_plain_ipset(at, test)
+    }
+
+    /// In one that is no list of others.
+    fn in_plain_ipset(&mut self, at: &Crossing, test: &SetTest) -> Result<bool, Stop> {
+        let netfilter = self.world.view(at.place)?.netfilter();
+        let sets = World::whole(netfilter.ipsets(at.place.netns))?;
+        let set = found(&sets.value, &test.set)?;
         let kind = set.type_name.to_string();
         let Some((_, parts)) = kind.split_once(':') else {
             return Ok(self.open(format!("the ipset {} of the type {kind}", set.name)));
         };
+        // A bitmap of ports is of TCP and UDP. Mirrors `ip_set_get_ip_port`.
+        if kind == "bitmap:port" && !matches!(self.packet.tuple.protocol, TCP | UDP) {
+            return Ok(false);
+        }
+        // Nor is anything a member of one that asks more of a packet than the rule names. Mirrors `ip_set_test`.
+        if parts.split(',').count() > test.from_source.len() {
+            return Ok(false);
+        }
         let mut member = Vec::new();
         for (part, from_source) in parts.split(',').zip(&test.from_source) {
             match self.member_part(at, part, *from_source, &kind) {
@@ -49,6 +72,11 @@ impl Walk<'_, '_> {
         let tuple = self.packet.tuple;
         match part {
             "ip" | "net" => Some(if from_source { tuple.source } else { tuple.destination }.to_string()),
+            // Of an echo its type and code stand for the port. Mirrors `ip_set_get_ip4_port`.
+            "port" if tuple.is_echo() => {
+                let name = if tuple.protocol == ICMP { "icmp" } else { "ipv6-icmp" };
+                Some(format!("{name}:{}/0", self.packet.icmp?))
+            }
             "port" => {
                 let protocol = match tuple.protocol {
                     TCP => "tcp",
@@ -93,6 +121,14 @@ impl Walk<'_, '_> {
             None => Ok(self.open(format!("how old the entry of {address} in the list {} is", asked.name))),
         }
     }
+}
+
+fn found<'s>(sets: &'s [IpSet], wanted: &SetName) -> Result<&'s IpSet, Stop> {
+    let set = sets.iter().find(|set| match wanted {
+        SetName::Index(index) => set.index == Some(*index),
+        SetName::Name(name) => set.name == *name,
+    });
+    set.ok_or_else(|| Stop::unknown("a rule asks an ipset that is not there"))
 }
 
 fn masked(address: IpAddr, mask: Option<IpAddr>) -> IpAddr {
