@@ -225,7 +225,10 @@ impl Round {
                 counters_differ.get_or_insert(course);
             }
         }
-        if exact.is_some() {
+        // Where not all of its courses were walked the right one may be among the others: it counts as unknown.
+        let is_unfinished =
+            matches!(&found.verdict, Verdict::Unknown { because } if because.starts_with("its way forks"));
+        if exact.is_some() || is_unfinished {
             return Ok(exact);
         }
         let course = counters_differ.unwrap_or(&found.courses[0]);

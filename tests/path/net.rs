@@ -78,6 +78,23 @@ impl Net {
         .unwrap()
     }
 
+    /// Whether all that comes of making links is done: the kernel tells bridges and IPv6 some time afterwards that a
+    /// link is up, and until then a port takes no frame and an address answers nobody.
+    pub fn is_at_rest(&self, host: usize) -> bool {
+        let asked = |arguments: &[&str]| -> Vec<serde_json::Value> {
+            let output = Command::new("ip").args(["-n", &self.hosts[host], "-j"]).args(arguments).output().unwrap();
+            serde_json::from_slice(&output.stdout).unwrap_or_default()
+        };
+        let links = asked(&["link"]);
+        let has_carrier =
+            |link: &&serde_json::Value| link["flags"].as_array().is_some_and(|all| all.contains(&"LOWER_UP".into()));
+        let up: Vec<&serde_json::Value> = links.iter().filter(has_carrier).collect();
+        let tentative = asked(&["-6", "address", "show", "tentative"]);
+        !links.is_empty()
+            && up.iter().all(|link| link["operstate"] == "UP" || link["operstate"] == "UNKNOWN")
+            && !up.iter().any(|link| tentative.iter().any(|other| other["ifname"] == link["ifname"]))
+    }
+
     /// Runs something within a host's namespace, in a thread of its own.
     pub fn within<T: Send>(&self, host: usize, run: impl FnOnce() -> T + Send) -> T {
         let path = self.path(host);

@@ -2,6 +2,7 @@
 //! generator makes, what a mismatch is shrunk to, and what is kept as a fixture are all of this one form.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use crate::net::Net;
 use crate::wire::Shot;
@@ -27,6 +28,9 @@ ipv6/conf/default/mldv2_unsolicited_report_interval=100000000
 ";
 /// What each link is set to: who does not answer is given up soon, and who did is not asked again.
 const LINK: [(&str, &str); 3] = [("retrans_time_ms", "8"), ("mcast_solicit", "2"), ("delay_first_probe_time", "3600")];
+
+/// How long links may take to come up on a machine that has much else to do.
+const LONGEST_UNREST: Duration = Duration::from_secs(60);
 
 /// Lines for one program of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +113,10 @@ impl Script {
                     }
                 }
             });
+        }
+        let deadline = Instant::now() + LONGEST_UNREST;
+        while !(0..self.hosts).all(|host| net.is_at_rest(host)) {
+            assert!(Instant::now() < deadline, "links that do not come up:\n{}", self.text(&[]));
         }
         net
     }

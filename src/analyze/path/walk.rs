@@ -10,6 +10,7 @@ use super::chance::Chance;
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::{Packet, Tuple};
+use super::rules::Noted;
 use super::table::Ct;
 use super::types::{Acted, Counted, FlowState, PlaceRef, Step, StepKind, Stop, Tried};
 use super::world::{Place, World};
@@ -103,6 +104,8 @@ pub(super) struct Walk<'w, 'n> {
     forwarded: Vec<(Place, IfIndex, Packet)>,
     /// What the way taught neighbour tables.
     pub learned: Vec<Learned>,
+    /// What the packet itself, or its answer, changed in lists of `recent`.
+    pub noted: Vec<Noted>,
     /// What was taken for granted on the way.
     pub assumed: Vec<String>,
     /// Whom IP hands it to next, as postrouting sees it.
@@ -153,6 +156,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             links: 0,
             forwarded: Vec::new(),
             learned: Vec::new(),
+            noted: Vec::new(),
             assumed: Vec::new(),
             next_hop: None,
             mac: None,

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use crate::analyze::path::packet::{ICMP, SCTP, TCP, UDP};
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
-use crate::analyze::path::world::World;
+use crate::analyze::path::world::{Place, World};
 use crate::model::netfilter::ipset::IpSet;
 use crate::model::netfilter::xt::matches::{Recent, RecentOp, SetName, SetTest};
+use crate::model::text::ByteText;
 
 impl Walk<'_, '_> {
     pub(super) fn in_ipset(&mut self, at: &Crossing, test: &SetTest) -> Result<bool, Stop> {
@@ -96,18 +97,39 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Whether an address is in a list of `recent` now.
+    /// Whether an address is in a list of `recent` now: as it was read, and as the packet has changed it since.
+    /// Mirrors `recent_mt`.
     pub(super) fn seen_lately(&mut self, at: &Crossing, asked: &Recent) -> Result<bool, Stop> {
-        if asked.op == RecentOp::Set {
-            return Ok(true);
-        }
         let tuple = self.packet.tuple;
         let address = masked(if asked.destination { tuple.destination } else { tuple.source }, asked.mask);
-        let netfilter = self.world.view(at.place)?.netfilter();
-        let list = World::whole(netfilter.recent(at.place.netns, &asked.name))?;
-        let entry = list.value.as_ref().and_then(|list| list.entries.iter().find(|entry| entry.address == address));
-        let Some(entry) = entry else { return Ok(false) };
-        if asked.ttl && entry.ttl != self.packet.ttl {
+        let (place, list, ttl) = (at.place, asked.name.clone(), self.packet.ttl);
+        let note = |is_in| Noted { place, list, address, ttl, is_in };
+        if asked.op == RecentOp::Set {
+            self.noted.push(note(true));
+            return Ok(true);
+        }
+        let holds = self.is_listed(at, asked, address)?;
+        if holds && asked.op == RecentOp::Remove {
+            self.noted.push(note(false));
+        }
+        Ok(holds)
+    }
+
+    fn is_listed(&mut self, at: &Crossing, asked: &Recent, address: IpAddr) -> Result<bool, Stop> {
+        let is_this = |noted: &&Noted| (noted.place, &noted.list, noted.address) == (at.place, &asked.name, address);
+        let noted = self.noted.iter().rev().find(is_this).map(|noted| (noted.is_in, noted.ttl));
+        let (ttl, age) = match noted {
+            Some((false, _)) => return Ok(false),
+            Some((true, ttl)) => (ttl, Some(0)),
+            None => {
+                let netfilter = self.world.view(at.place)?.netfilter();
+                let list = World::whole(netfilter.recent(at.place.netns, &asked.name))?;
+                let mut entries = list.value.iter().flat_map(|list| &list.entries);
+                let Some(entry) = entries.find(|entry| entry.address == address) else { return Ok(false) };
+                (entry.ttl, entry.age_ms)
+            }
+        };
+        if asked.ttl && ttl != self.packet.ttl {
             return Ok(false);
         }
         if asked.hitcount > 1 {
@@ -116,11 +138,21 @@ impl Walk<'_, '_> {
         if asked.seconds == 0 {
             return Ok(true);
         }
-        match entry.age_ms {
+        match age {
             Some(age) => Ok(age <= u64::from(asked.seconds) * 1000),
             None => Ok(self.open(format!("how old the entry of {address} in the list {} is", asked.name))),
         }
     }
+}
+
+/// What a packet changed in a list of `recent`.
+pub(in crate::analyze::path) struct Noted {
+    place: Place,
+    list: ByteText,
+    address: IpAddr,
+    ttl: u8,
+    /// Set, else removed.
+    is_in: bool,
 }
 
 fn found<'s>(sets: &'s [IpSet], wanted: &SetName) -> Result<&'s IpSet, Stop> {
