@@ -13,6 +13,7 @@ mod net;
 mod plan;
 mod rules;
 mod script;
+mod shares;
 mod shrink;
 mod wire;
 
