@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::evidence::{Words, of_rule};
+use super::evidence::of_rule;
 use super::mode::RuleSource;
 use super::source::{Held, Source};
 use super::types::{Evidence, FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict, RuleSet};
@@ -85,13 +85,13 @@ pub(super) struct IndexedSet<'a> {
 
 impl IndexedSet<'_> {
     /// What an entry rests on.
-    pub(super) fn evidence(&self, entry: &Entry, words: Words) -> Option<Evidence> {
+    pub(super) fn evidence(&self, entry: &Entry) -> Option<Evidence> {
         match &entry.found {
             Found::Element(evidence) => Some((**evidence).clone()),
             Found::Rule { chain, at, filter } => {
                 let held = self.begun.chains.get(*chain)?;
                 let source: &Source<'_> = if *filter { self.source.filter() } else { self.source.nat() };
-                held.rule(*at).map(|rule| of_rule(&held.id, rule, words, source))
+                held.rule(*at).map(|rule| of_rule(&held.id, rule, source))
             }
         }
     }
@@ -109,10 +109,8 @@ pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec
         let of = families.iter().position(|one| one == family).unwrap_or(at);
         for (place, entry) in set.begun.entries.iter().enumerate() {
             let key = entry.key(&names);
-            let known = places.get(&(of, key.clone())).copied();
-            let group = known.unwrap_or_else(|| {
+            let group = *places.get_or_insert_with((of, key.clone()), || {
                 groups.push((Group { set: family.clone(), key: key.owned() }, Vec::new()));
-                places.insert((of, key), groups.len() - 1);
                 groups.len() - 1
             });
             groups[group].1.push((at, place));
