@@ -18,6 +18,7 @@ use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
 use crate::model::link::Link;
 use crate::model::netfilter::chain::Hook;
+use crate::model::text::ByteText;
 
 /// How many links a packet may cross before it counts as lost; its TTL ends it as a rule long before.
 const MOST_LINKS: u32 = 600;
@@ -106,6 +107,8 @@ pub(super) struct Walk<'w, 'n> {
     pub learned: Vec<Learned>,
     /// What the packet itself, or its answer, changed in lists of `recent`.
     pub noted: Vec<Noted>,
+    /// The sets that its rules changed: what they hold from then on is not followed.
+    pub changed: Vec<(Place, ByteText)>,
     /// What was taken for granted on the way.
     pub assumed: Vec<String>,
     /// Whom IP hands it to next, as postrouting sees it.
@@ -157,6 +160,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             forwarded: Vec::new(),
             learned: Vec::new(),
             noted: Vec::new(),
+            changed: Vec::new(),
             assumed: Vec::new(),
             next_hop: None,
             mac: None,

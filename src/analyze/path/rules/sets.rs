@@ -10,6 +10,7 @@ use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::{Place, World};
 use crate::model::netfilter::ipset::IpSet;
 use crate::model::netfilter::xt::matches::{Recent, RecentOp, SetName, SetTest};
+use crate::model::netfilter::xt::targets::SetChange;
 use crate::model::text::ByteText;
 
 impl Walk<'_, '_> {
@@ -17,6 +18,9 @@ impl Walk<'_, '_> {
         let netfilter = self.world.view(at.place)?.netfilter();
         let sets = World::whole(netfilter.ipsets(at.place.netns))?;
         let set = found(&sets.value, &test.set)?;
+        if self.has_changed(at.place, &set.name) {
+            return Ok(self.open(format!("the ipset {}, which a rule has changed for this packet", set.name)));
+        }
         if test.return_nomatch || test.packets.is_some() || test.bytes.is_some() {
             return Ok(self.open(format!("more than membership is asked of the ipset {}", set.name)));
         }
@@ -31,6 +35,20 @@ impl Walk<'_, '_> {
             return Ok(false);
         }
         self.in_plain_ipset(at, test)
+    }
+
+    /// Whether a rule has changed a set for this very packet.
+    pub(super) fn has_changed(&self, place: Place, set: &ByteText) -> bool {
+        self.changed.iter().any(|(at, changed)| *at == place && changed == set)
+    }
+
+    /// The target SET: what it changes counts for the rules behind it.
+    pub(super) fn change_ipset(&mut self, at: &Crossing, change: &SetChange) -> Result<(), Stop> {
+        let sets = World::whole(self.world.view(at.place)?.netfilter().ipsets(at.place.netns))?;
+        for key in [&change.add, &change.delete].into_iter().flatten() {
+            self.changed.push((at.place, found(&sets.value, &key.set)?.name.clone()));
+        }
+        Ok(())
     }
 
     /// In one that is no list of others.

@@ -75,7 +75,7 @@ impl Walk<'_, '_> {
             }
         }
         self.count(at, chain, own);
-        self.xt_target(&rule.target)
+        self.xt_target(at, &rule.target)
     }
 
     fn xt_header(&mut self, at: &Crossing, header: &Header) -> bool {
