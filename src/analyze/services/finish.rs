@@ -49,7 +49,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(group: &Group, detail: Detail) -> Self {
         let (title, name, protocol) = match &group.key {
-            Key::Named(name, protocol) => (name.to_string(), Some(name.clone()), *protocol),
+            Key::Named(name, protocol) => (name.to_string(), Some((**name).clone()), *protocol),
             Key::Hash(hash) => (hash.clone(), None, None),
         };
         let known_by = if name.is_some() { KnownBy::Comment } else { KnownBy::Chain };
@@ -430,5 +430,5 @@ fn is_of_family(front: &Front, set: &IndexedSet<'_>) -> bool {
 /// The group of a service port that the question names itself.
 pub(super) fn asked_group(name: &ServicePortName, protocol: Protocol, set: &RuleSet) -> Group {
     let set = RuleSet { family: Family::Ip, ..set.clone() };
-    Group { key: Key::Named(name.clone(), Some(protocol)), set }
+    Group { key: Key::Named(Arc::new(name.clone()), Some(protocol)), set }
 }

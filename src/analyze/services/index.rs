@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::evidence::of_rule;
 use super::mode::RuleSource;
@@ -18,7 +19,7 @@ use crate::model::text::ByteText;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     /// Its name, and its protocol where the rules tell it.
-    Named(ServicePortName, Option<Protocol>),
+    Named(Arc<ServicePortName>, Option<Protocol>),
     /// The hash in its chains' names.
     Hash(String),
 }
@@ -27,7 +28,7 @@ pub(super) enum Key {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) place: Place,
-    pub(super) name: Option<ServicePortName>,
+    pub(super) name: Option<Arc<ServicePortName>>,
     pub(super) protocol: Option<Protocol>,
     pub(super) does: Does,
     pub(super) found: Found,
@@ -130,16 +131,16 @@ fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
     }
     for entry in entries() {
         if let (Some(name), Some(hash)) = (&entry.name, entry.hash()) {
-            names.entry(hash).or_insert_with(|| (name.clone(), entry.protocol));
+            names.entry(hash).or_insert_with(|| (Arc::clone(name), entry.protocol));
         }
     }
     nameless.retain(|hash| !names.contains_key(hash));
-    let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_ref()).chain(known).collect();
+    let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_deref()).chain(known).collect();
     for name in said.into_iter().filter(|_| !nameless.is_empty()) {
         for (protocol, form) in Protocol::ALL.into_iter().flat_map(|one| HashForm::ALL.map(|form| (one, form))) {
             let hash = service_hash(name, protocol, form);
             if nameless.contains(&hash) {
-                names.insert(hash, (name.clone(), Some(protocol)));
+                names.insert(hash, (Arc::new(name.clone()), Some(protocol)));
             }
         }
     }
@@ -147,19 +148,19 @@ fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
 }
 
 /// Service ports by the hash in their chains' names.
-type Names = BTreeMap<String, (ServicePortName, Option<Protocol>)>;
+type Names = BTreeMap<String, (Arc<ServicePortName>, Option<Protocol>)>;
 
 /// A key whose name stands elsewhere: there are as many as rules.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum KeyOf<'e> {
-    Named(&'e ServicePortName, Option<Protocol>),
+    Named(&'e Arc<ServicePortName>, Option<Protocol>),
     Hash(String),
 }
 
 impl KeyOf<'_> {
     fn owned(&self) -> Key {
         match self {
-            Self::Named(name, protocol) => Key::Named((*name).clone(), *protocol),
+            Self::Named(name, protocol) => Key::Named(Arc::clone(name), *protocol),
             Self::Hash(hash) => Key::Hash(hash.clone()),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! May import model and its siblings only.
 
+use std::sync::Arc;
+
 use super::chains::{condition, masqueraded};
 use super::doubt;
 use super::evidence::of_rule;
@@ -173,7 +175,7 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, source: &Source<'_>
         (_, Some(address)) => Place::Address(kind(beginning, said.kind, &does), address, port),
         (_, None) => return None,
     };
-    Some(Entry { place, name: said.name, protocol: step.protocol(), does, found })
+    Some(Entry { place, name: said.name.map(Arc::new), protocol: step.protocol(), does, found })
 }
 
 /// What an address is: the comment says it, else where its packets are sent.

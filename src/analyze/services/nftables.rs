@@ -175,7 +175,7 @@ impl Maps<'_, '_> {
             _ => return None,
         };
         let found = Found::Element(Box::new(of_element(set, key, Some(value))));
-        Some(Entry { place, name, protocol: Some(protocol), does, found })
+        Some(Entry { place, name: name.map(Arc::new), protocol: Some(protocol), does, found })
     }
 
     /// `reject-chain`: a map can only lead to a chain that rejects.
