@@ -225,7 +225,7 @@ impl Walk<'_, '_> {
 
     /// Conntrack looks the packet up, or begins a flow. Mirrors `nf_conntrack_in`.
     fn track(&mut self, place: Place) -> Result<(), Stop> {
-        if self.tracking != Tracking::Not {
+        if !matches!(self.tracking, Tracking::Not | Tracking::Zoned) {
             return Ok(());
         }
         // Neighbour discovery and group membership are never tracked (`noct_valid_new`).
@@ -233,11 +233,11 @@ impl Walk<'_, '_> {
             self.tracking = Tracking::Untracked;
             return Ok(());
         }
-        // Nobody there would ask, and where nobody ever asked conntrack does not even look.
-        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
-        if chains.value.is_empty() {
+        // Where no rule asks conntrack does not even look.
+        if !self.world.tracks(place, self.packet.family())? {
             return Ok(());
         }
+        self.tracking = Tracking::Not;
         let tuple = self.packet.tuple;
         let here = || self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
         let by_original = here().find(|(_, (_, flow))| flow.original == tuple).map(|(index, _)| (index, false));
@@ -287,6 +287,9 @@ impl Walk<'_, '_> {
 
     /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
     fn nat(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<(), Stop> {
+        if self.tracking == Tracking::Zoned {
+            return self.nat_of_template(at, chains);
+        }
         let Tracking::Of { flow: index, is_reply } = self.tracking else { return Ok(()) };
         let side = match at.hook {
             Hook::Prerouting | Hook::Output => Side::Destination,
@@ -295,11 +298,7 @@ impl Walk<'_, '_> {
         let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side));
         // An answer whose flow is not known begins one of its own, which nat never sees as a first packet's.
         if !is_reply && !is_settled {
-            let mut ordered = Vec::new();
-            for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
-                ordered.extend(self.in_some_order(at, equal)?);
-            }
-            for chain in &ordered {
+            for chain in &self.in_order(at, chains)? {
                 match self.base_chain(at, chain)? {
                     Ruling::Accept => {}
                     Ruling::Ends(stop) => return Err(stop),
@@ -319,6 +318,25 @@ impl Walk<'_, '_> {
         }
         if let Some((_, flow)) = self.flows.get(index) {
             flow.translate(&mut self.packet.tuple, side, is_reply);
+        }
+        Ok(())
+    }
+
+    fn in_order(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<Vec<Rc<Chain>>, Stop> {
+        let mut ordered = Vec::new();
+        for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
+            ordered.extend(self.in_some_order(at, equal)?);
+        }
+        Ok(ordered)
+    }
+
+    /// A zone that was chosen when conntrack had looked already leaves a template in the flow's place: it asks all
+    /// chains, and none can translate it (`nf_nat_setup_info` lets be what is confirmed).
+    fn nat_of_template(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<(), Stop> {
+        for chain in &self.in_order(at, chains)? {
+            if let Ruling::Ends(stop) = self.base_chain(at, chain)? {
+                return Err(stop);
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! May import model and analyze's siblings only.
 
 use super::output::single;
+use super::packet::TCP;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, LOOPBACK, Now, Walk};
 use super::world::Place;
@@ -82,6 +83,8 @@ impl Walk<'_, '_> {
             in_bridge: false,
         })?;
         let listener = self.hand_to_socket(place, &link)?.map(Box::new);
+        // The SYN-ACK is the listener's own; of UDP a program may answer by another socket.
+        self.answerer = listener.as_ref().filter(|_| self.packet.tuple.protocol == TCP).and_then(|found| found.user());
         let tuple = self.packet.tuple;
         self.step(place, StepKind::Delivered { tuple, listener }, None);
         self.came_by = Some(link);
@@ -107,6 +110,7 @@ impl Walk<'_, '_> {
                 format!("{} takes {mtu} bytes, and the packet has {}", egress.link.name, self.packet.length),
             ));
         }
+        self.no_circle(place, link.ifindex)?;
         self.packet.ttl -= 1;
         let ttl = self.packet.ttl;
         self.step(place, StepKind::Forwarded { ttl }, None);

@@ -26,6 +26,7 @@ mod simulate;
 mod socket;
 mod solicit;
 mod table;
+mod tracked;
 mod types;
 mod walk;
 mod wire;

@@ -12,6 +12,7 @@ mod sets;
 mod target;
 mod xt;
 
+pub(super) use self::sets::Noted;
 use super::nat::Mapping;
 use super::types::{Counted, Stop};
 use super::walk::{Crossing, Walk};

@@ -175,6 +175,11 @@ impl Walk<'_, '_> {
                 self.packet.mark = mark.ok_or_else(|| Stop::unknown("a mark that nothing tells"))?;
                 Step::Does(Effect::Did(format!("marks it {:#x}", self.packet.mark)))
             }
+            Expr::CtSet { key: CT_ZONE, direction: Some(_), .. } => {
+                return Err(Stop::unknown(
+                    "a zone of one direction only (ct original zone set), which is not followed",
+                ));
+            }
             Expr::CtSet { from, key, .. } => self.ct_set(*key, &registers.get(*from, 4))?,
             Expr::Notrack => Step::Does(self.keep_untracked_or_on()),
             Expr::Lookup { set, from, to, not } => self.lookup(at, chain, registers, (set, *from, *to, *not))?,
@@ -192,12 +197,15 @@ impl Walk<'_, '_> {
                 let holds = self.xt_holds(at, found, chain.table.family)?;
                 self.condition(Some(holds), what)
             }
-            Expr::XtTarget(target) => Step::Does(self.xt_target(target)?),
+            Expr::XtTarget(target) => Step::Does(self.xt_target(at, target)?),
             Expr::Limit(_) => self.condition(None, || "limit rate".to_owned()),
             Expr::Quota(_) => self.condition(None, || "quota".to_owned()),
             Expr::Objref { object: Some(object), .. } if !matches!(object.kind, 2 | 4 | 5) => Step::On,
             Expr::Objref { .. } => self.condition(None, || "a named limit, quota or map of them".to_owned()),
-            Expr::Dynset { op: 0 | 1, exprs, not: false, .. } if exprs.is_empty() => Step::On,
+            Expr::Dynset { op, set, exprs, not: false, .. } if *op == 2 || exprs.is_empty() => {
+                self.changed.push((at.place, set.clone()));
+                Step::On
+            }
             Expr::Dynset { op: 0 | 1, set, .. } => self.condition(None, || format!("an entry of @{set}")),
             Expr::Queue { .. } => return Err(Stop::unknown("a program that gets the packet by a queue decides")),
             Expr::Tproxy { .. } => return Err(Stop::unknown("tproxy hands it to a socket, which is not followed")),
@@ -245,9 +253,11 @@ impl Walk<'_, '_> {
             }
             CT_ZONE => {
                 let bytes = value.bytes.get(..2).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok());
-                if self.tracking == Tracking::Not {
+                // It even takes back what kept conntrack away (`nft_ct_set_zone_eval`).
+                if matches!(self.tracking, Tracking::Not | Tracking::Untracked) {
                     self.zone =
                         bytes.map(u16::from_ne_bytes).ok_or_else(|| Stop::unknown("a zone that nothing tells"))?;
+                    self.tracking = Tracking::Zoned;
                 }
                 Ok(Step::Does(Effect::Did(format!("tracks it in zone {}", self.zone))))
             }
@@ -295,6 +305,13 @@ impl Walk<'_, '_> {
         };
         let set = &known.set;
         let held = registers.get(from, length(set.key_length));
+        let has_changed = self.has_changed(at.place, name);
+        if has_changed && to.is_none() {
+            return Ok(self.condition(None, || format!("the set {name}, which a rule has changed for this packet")));
+        }
+        if has_changed {
+            return Err(Stop::unknown(format!("a rule has changed {name} for this packet, which is not followed")));
+        }
         if !held.is_known() && !self.may_hold(at, chain, set, &held)? {
             return Ok(if not { Step::On } else { Step::Break });
         }

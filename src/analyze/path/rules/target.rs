@@ -7,13 +7,13 @@ use crate::analyze::netfilter::deed::TranslationKind;
 use crate::analyze::path::flow::Tracking;
 use crate::analyze::path::nat::Mapping;
 use crate::analyze::path::types::Stop;
-use crate::analyze::path::walk::Walk;
+use crate::analyze::path::walk::{Crossing, Walk};
 use crate::model::netfilter::xt::XtTarget;
 use crate::model::netfilter::xt::targets::{Connmark, Ct, NatRange, Target, TtlChange};
 use crate::model::route::Family;
 
 impl Walk<'_, '_> {
-    pub(super) fn xt_target(&mut self, target: &XtTarget) -> Result<Effect, Stop> {
+    pub(super) fn xt_target(&mut self, at: &Crossing, target: &XtTarget) -> Result<Effect, Stop> {
         let map = |kind, to: &NatRange| Effect::Map(Mapping { kind, to: to.clone() });
         Ok(match &target.does {
             Target::Accept => Effect::Accept,
@@ -49,6 +49,10 @@ impl Walk<'_, '_> {
             Target::Set(change) if change.map.is_some() => {
                 return Err(Stop::unknown("a set's entry changes the packet (SET --map-set), which is not followed"));
             }
+            Target::Set(change) => {
+                self.change_ipset(at, change)?;
+                Effect::Next
+            }
             Target::Unknown(_) => {
                 return Err(Stop::unknown(format!(
                     "the target {} (revision {}) is not decoded",
@@ -60,7 +64,6 @@ impl Walk<'_, '_> {
             | Target::Nflog(_)
             | Target::Tcpmss(_)
             | Target::Trace
-            | Target::Set(_)
             | Target::Classify(_)
             | Target::Checksum(_)
             | Target::Tee(_) => Effect::Next,
@@ -117,6 +120,7 @@ impl Walk<'_, '_> {
         if self.tracking == Tracking::Not {
             let mark = u16::try_from(self.packet.mark & 0xffff).unwrap_or(0);
             self.zone = if ct.flags & ZONE_FROM_MARK == 0 { ct.zone } else { mark };
+            self.tracking = Tracking::Zoned;
         }
         Ok(Effect::Did(format!("tracks it in zone {}", self.zone)))
     }
