@@ -9,6 +9,7 @@ mod compare;
 mod counters;
 mod directed;
 mod fixtures;
+mod heard;
 mod net;
 mod plan;
 mod rules;

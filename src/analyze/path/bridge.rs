@@ -73,6 +73,7 @@ impl Walk<'_, '_> {
                 if let (true, Some(from)) = (filtered, from) {
                     self.cross_in_bridge(place, bridge, from, &port)?;
                 }
+                self.fits_port(place, &port, filtered)?;
                 self.transmit(place, &port, Some(mac))
             }
         }
@@ -199,12 +200,6 @@ impl Walk<'_, '_> {
             return Err(Stop::dropped(format!(
                 "both ports of {}, {} and {}, are isolated",
                 bridge.name, from.name, to.name
-            )));
-        }
-        if self.packet.length > to.mtu {
-            return Err(Stop::dropped(format!(
-                "{} takes {} bytes, the packet has {}, and a bridge tells nobody",
-                to.name, to.mtu, self.packet.length
             )));
         }
         Ok(())

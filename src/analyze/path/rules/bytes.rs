@@ -37,7 +37,7 @@ fn network(packet: &Packet, at: usize) -> Option<u8> {
     }
 }
 
-fn transport(packet: &Packet, flags: Option<u8>, at: usize) -> Option<u8> {
+fn transport(packet: &Packet, flags: Option<u8>, code: u8, at: usize) -> Option<u8> {
     let port = |port: Option<u16>, at: usize| port.and_then(|port| port.to_be_bytes().get(at).copied());
     let tuple = &packet.tuple;
     match (tuple.protocol, at) {
@@ -49,7 +49,7 @@ fn transport(packet: &Packet, flags: Option<u8>, at: usize) -> Option<u8> {
             u16::try_from(length).ok().and_then(|length| length.to_be_bytes().get(at - 4).copied())
         }
         (ICMP | ICMPV6, 0) => packet.icmp,
-        (ICMP | ICMPV6, 1) => Some(0),
+        (ICMP | ICMPV6, 1) => Some(code),
         (ICMP | ICMPV6, 4 | 5) => port(tuple.source_port, at - 4),
         _ => None,
     }
@@ -66,7 +66,7 @@ pub(super) fn payload(walk: &Walk<'_, '_>, base: PayloadBase, offset: u32, lengt
     match base {
         PayloadBase::Network if all.end <= size => Some(Value::partly(all.map(|at| network(packet, at)))),
         PayloadBase::Transport if all.end.saturating_add(header) <= size => {
-            Some(Value::partly(all.map(|at| transport(packet, walk.tcp_flags(), at))))
+            Some(Value::partly(all.map(|at| transport(packet, walk.tcp_flags(), walk.icmp_code(), at))))
         }
         PayloadBase::Network | PayloadBase::Transport => None,
         PayloadBase::Link => Some(Value::partly(all.map(|at| frame(packet, mac, at)))),

@@ -10,6 +10,7 @@ use super::register::{Registers, Value};
 use crate::analyze::netfilter::deed::TranslationKind;
 use crate::analyze::path::flow::Tracking;
 use crate::analyze::path::nat::Mapping;
+use crate::analyze::path::refusal::Refusal;
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::World;
@@ -186,7 +187,9 @@ impl Walk<'_, '_> {
             }
             Expr::Nat(nat) => Step::Does(Effect::Map(mapping(nat, registers)?)),
             Expr::Reject { kind, code } => {
-                Step::Does(Effect::Reject(reject_words(*kind, *code, self.packet.family()).to_owned()))
+                let family = self.packet.family();
+                let words = reject_words(*kind, *code, family).to_owned();
+                Step::Does(Effect::Reject(words, Refusal::of_nft(*kind, *code, family)))
             }
             Expr::XtMatch(found) => {
                 let holds = self.xt_holds(at, found, chain.table.family)?;

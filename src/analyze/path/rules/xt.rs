@@ -197,7 +197,7 @@ impl Walk<'_, '_> {
     }
 
     fn xt_icmp(&self, wanted: Icmp, has_any: bool) -> bool {
-        let code = wanted.code_min == 0;
+        let code = (wanted.code_min..=wanted.code_max).contains(&self.icmp_code());
         (has_any && wanted.kind == 255) || (self.packet.icmp == Some(wanted.kind) && code)
     }
 
@@ -206,6 +206,7 @@ impl Walk<'_, '_> {
         let state = match self.tracking {
             Tracking::Not | Tracking::Invalid => return INVALID,
             Tracking::Untracked => return 1 << 8,
+            Tracking::Of { .. } if self.is_related() => 1 << 2,
             Tracking::Of { is_reply: true, .. } => 1 << 1,
             Tracking::Of { is_reply: false, .. } => match self.flow().map(Flow::state) {
                 Some(FlowState::Established) => 1 << 1,
@@ -282,7 +283,7 @@ impl Walk<'_, '_> {
             | bit(flow.settled.source, SRC_NAT_DONE)
             | bit(flow.settled.destination, DST_NAT_DONE)
             | bit(flow.confirmed, CONFIRMED)
-            | bit(self.is_reply() || flow.answered, SEEN_REPLY);
+            | bit((self.is_reply() && !self.is_related()) || flow.answered, SEEN_REPLY);
         match &flow.known {
             Some(known) => (bits | known.status.0, u32::MAX),
             None => (bits, !(EXPECTED | SET_BY_RULES)),
