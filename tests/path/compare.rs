@@ -34,7 +34,7 @@ pub struct Told {
 /// What the links saw, without those that podnet does not tell of.
 type Frames = Vec<(usize, u32, bool, Tuple)>;
 
-fn live(net: &Net) -> LiveNode {
+pub fn live(net: &Net) -> LiveNode {
     LiveNode::open(&LiveOptions {
         proc_root: "/proc".into(),
         host_netns: Some(net.path(0).into()),

@@ -8,6 +8,7 @@
 mod compare;
 mod counters;
 mod directed;
+mod errors;
 mod fixtures;
 mod heard;
 mod net;

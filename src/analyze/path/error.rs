@@ -77,6 +77,10 @@ impl Walk<'_, '_> {
                     if self.is_being_sent(question) { Sees::dropped_while_sent(protocol, later) } else { silence };
                 heard(Verdict::Dropped { why }, Some(sees), Vec::new())
             }
+            // The call that connects does not look at how sending the SYN went.
+            Stop::Rejected { why, by: Refusal::Errno, .. } if protocol == TCP && self.is_being_sent(question) => {
+                heard(Verdict::Dropped { why }, Some(silence), Vec::new())
+            }
             Stop::Rejected { with, why, by: Refusal::Errno } => {
                 let sees = Some(Sees::refused(&with));
                 heard(Verdict::Rejected { with, why }, sees, Vec::new())
@@ -85,7 +89,7 @@ impl Walk<'_, '_> {
                 heard(Verdict::Rejected { with, why }, None, Vec::new())
             }
             Stop::Rejected { with, why, by } => {
-                let being_sent = self.is_being_sent(question) && protocol != TCP;
+                let being_sent = self.is_being_sent(question) && !matches!(protocol, TCP | ICMPV6);
                 let reach = self.tell_sender(question, sent, by);
                 let steps = std::mem::take(&mut self.steps);
                 match reach {
@@ -242,7 +246,8 @@ impl Walk<'_, '_> {
             self.tracking = Tracking::Not;
             return self.transmit(place, &port, to);
         }
-        let found = self.world.route(place, &self.route_query(None, None))?;
+        let query = RouteQuery { any_source: here.hook.is_some(), ..self.route_query(None, None) };
+        let found = self.world.route(place, &query)?;
         self.send_error(place, &found)
     }
 

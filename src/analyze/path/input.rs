@@ -57,10 +57,13 @@ impl Walk<'_, '_> {
     }
 
     /// What the sender hears of a packet that no route takes. Mirrors `ip_error` and `ip6_pkt_discard`.
-    fn not_routed(&self, place: Place, link: &Link, errno: i32, why: &str) -> Result<Stop, Stop> {
+    fn not_routed(&mut self, place: Place, link: &Link, errno: i32, why: &str) -> Result<Stop, Stop> {
         let family = self.packet.family();
         let Some((by, told)) = Refusal::of_route(family, errno) else { return Ok(Stop::dropped(why)) };
         let tells = family == Family::Ipv6 || self.forwards(place, link)?;
+        if tells && family == Family::Ipv4 {
+            self.assume("no route refused more than a few packets of its sender of late (error_burst)".to_owned());
+        }
         Ok(if tells { Stop::rejected(told, by, why) } else { Stop::dropped(why) })
     }
 

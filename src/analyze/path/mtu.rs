@@ -7,10 +7,12 @@ use super::packet::{ICMP, TCP};
 use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Egress, Walk};
-use super::world::Place;
+use super::world::{Place, World};
 use crate::model::link::Link;
-use crate::model::route::Family;
+use crate::model::route::{Family, Route};
 
+/// The shortest MTU that IPv4 allows: what is no longer is never split.
+pub(super) const SMALLEST: u32 = 68;
 /// `IPV6_MIN_MTU`
 const SMALLEST6: u32 = 1280;
 /// What a route with a locked MTU and a gateway takes for granted where it names none (`ip_dst_mtu_maybe_forward`).
@@ -24,11 +26,11 @@ impl Walk<'_, '_> {
     fn mtu_of(&mut self, place: Place, egress: &Egress, forwarded: bool) -> Result<u32, Stop> {
         let family = self.packet.family();
         let own = self.packet.tuple.destination;
-        let asks_learned = match family {
-            Family::Ipv4 => !forwarded || egress.locked || self.setting(place, "ipv4.ip_forward_use_pmtu", 0) != 0,
-            Family::Ipv6 => !forwarded,
-        };
-        if asks_learned && let Some(learned) = self.learned_mtu(place, &egress.link, own)? {
+        let asks_learned = family == Family::Ipv6
+            || !forwarded
+            || egress.locked
+            || self.setting(place, "ipv4.ip_forward_use_pmtu", 0) != 0;
+        if asks_learned && let Some(learned) = self.learned_mtu(place, egress)? {
             return Ok(learned);
         }
         let link = &egress.link;
@@ -39,8 +41,7 @@ impl Walk<'_, '_> {
                 egress.mtu.unwrap_or(without)
             }
             Family::Ipv6 => {
-                let of_route = egress.mtu.filter(|_| !forwarded || egress.locked);
-                let mtu = match of_route {
+                let mtu = match egress.mtu {
                     Some(mtu) => mtu,
                     None => self.mtu6(place, link)?,
                 };
@@ -49,9 +50,29 @@ impl Walk<'_, '_> {
         })
     }
 
-    /// What a path's MTU has been learned to be.
-    fn learned_mtu(&self, _place: Place, _link: &Link, _destination: std::net::IpAddr) -> Result<Option<u32>, Stop> {
-        Ok(None)
+    /// What a path's MTU has been learned to be, by an error that came before.
+    fn learned_mtu(&mut self, place: Place, egress: &Egress) -> Result<Option<u32>, Stop> {
+        let own = self.packet.tuple.destination;
+        let smallest = if own.is_ipv4() { SMALLEST } else { SMALLEST6 };
+        if self.packet.length <= smallest {
+            return Ok(None);
+        }
+        if let Some(told) = egress.learned {
+            return Ok(Some(told));
+        }
+        let learned = match World::whole(self.world.view(place)?.learned_routes(place.netns)) {
+            Ok(learned) => learned,
+            Err(Stop::Unknown { because }) => {
+                self.assume(format!("no MTU of its path has been learned ({because})"));
+                return Ok(None);
+            }
+            Err(other) => return Err(other),
+        };
+        let is_its = |route: &&Route| {
+            route.dst.addr() == own
+                && route.nexthops.first().is_some_and(|hop| hop.ifindex == Some(egress.link.ifindex))
+        };
+        Ok(learned.value.iter().filter(is_its).find_map(|route| route.mtu))
     }
 
     /// IPv6 has an MTU of its own for each link.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::error::Here;
 use super::flow::Tracking;
+use super::mtu::SMALLEST;
 use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, Egress, LOOPBACK, Now, Walk};
@@ -14,12 +15,10 @@ use crate::analyze::fib::{Lookup, Outcome, Source};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::IfIndex;
 use crate::model::netfilter::chain::Hook;
-use crate::model::route::{RouteKind, RouteQuery};
+use crate::model::route::{RouteKind, RouteQuery, RouteWitness};
 
 /// `1 << RTAX_MTU`
 const LOCKED_MTU: u32 = 1 << 2;
-/// The shortest MTU that IPv4 allows: what is no longer is never split.
-const SMALLEST: u32 = 68;
 
 impl Walk<'_, '_> {
     /// The question that the routes are asked for the packet as it is.
@@ -155,7 +154,7 @@ impl Walk<'_, '_> {
         let mtu = found.route.as_ref().and_then(|route| route.mtu);
         if matches!(found.outcome, Outcome::Delivered) {
             let link = self.world.link(place, LOOPBACK)?;
-            return Ok(Egress { link, next_hop: None, mtu: None, locked: false });
+            return Ok(Egress { link, next_hop: None, mtu: None, locked: false, learned: None });
         }
         let ways: Vec<_> = found.usable().collect();
         let way = match ways.as_slice() {
@@ -185,7 +184,12 @@ impl Walk<'_, '_> {
             .route
             .as_ref()
             .is_some_and(|route| route.metrics.iter().any(|(name, bits)| name == "lock" && bits & LOCKED_MTU != 0));
-        Ok(Egress { link, next_hop, mtu, locked })
+        // Asked for one destination, the kernel tells what it has learned of it, and for how long that holds.
+        let learned = match found.witness.as_ref().and_then(|witness| witness.answer.as_ref()) {
+            Some(RouteWitness::Found { resolved, .. }) => resolved.mtu.filter(|_| resolved.expires_s.is_some()),
+            _ => None,
+        };
+        Ok(Egress { link, next_hop, mtu, locked, learned })
     }
 
     pub fn told_route(&mut self, place: Place, found: &Lookup, egress: &Egress) {
@@ -202,9 +206,11 @@ impl Walk<'_, '_> {
 
     /// Rules of output changed what the route hangs on: it is looked up again. Mirrors `ip_route_me_harder`.
     pub fn reroute(&mut self, place: Place) -> Result<Egress, Stop> {
-        let found = self.world.route(place, &self.route_query(None, None))?;
+        let query = RouteQuery { any_source: true, ..self.route_query(None, None) };
+        let found = self.world.route(place, &query)?;
         if let Outcome::Refused { name, why, .. } = &found.outcome {
-            return Err(Stop::dropped(format!("after it was changed no route takes it ({name}): {why}")));
+            let why = format!("after it was changed no route takes it ({name}): {why}");
+            return Err(Stop::rejected(name.clone(), Refusal::Errno, why));
         }
         refused(&found)?;
         let egress = self.egress(place, &found)?;

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::packet::TCP;
+use super::packet::{ICMPV6, TCP};
 use crate::model::route::Family;
 
 /// What goes to the sender of a packet that does not arrive.
@@ -199,7 +199,8 @@ impl Sees {
 
     /// Rules of its own namespace drop the packet while it is being sent.
     pub(super) fn dropped_while_sent(protocol: u8, later: bool) -> Self {
-        if protocol == TCP {
+        // `ping_v6_sendmsg` does not look at how it went either.
+        if matches!(protocol, TCP | ICMPV6) {
             return Self::silence(protocol, later);
         }
         Self::error("EPERM", "its call that sends fails with EPERM".to_owned())
@@ -229,7 +230,8 @@ impl Sees {
                     "its connection goes on, sends again, and ends with {name} or ETIMEDOUT where that does not help"
                 ),
             ),
-            _ if is_fatal => Self::error(
+            // `ping_err` asks `icmpv6_err_convert`, to which that is not fatal.
+            _ if is_fatal && (protocol, mtu.is_some()) != (ICMPV6, true) => Self::error(
                 name,
                 format!(
                     "{name}, at its next call on a connected socket; one that is not connected sees nothing without IP_RECVERR"

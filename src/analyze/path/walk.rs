@@ -64,6 +64,8 @@ pub(super) struct Egress {
     pub mtu: Option<u32>,
     /// Whether that one is locked: what a path's MTU is learned to be does not count.
     pub locked: bool,
+    /// What the kernel says that the path's MTU has been learned to be.
+    pub learned: Option<u32>,
 }
 
 /// A place at which rules are hooked in, as the packet crosses it.
