@@ -1,11 +1,9 @@
 //! One network, packet by packet: what podnet predicts, what the kernel does, and whether they agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use podnet::analyze::path::{Course, Packet, Path, Place, Question, StepKind, Tuple, Verdict, packet, path};
-use podnet::collect::live::{LiveNode, LiveOptions};
 use podnet::model::ids::NetnsId;
 use podnet::model::link::LinkKind;
 use podnet::model::view::NodeView;
@@ -29,25 +27,17 @@ pub struct Told {
     pub wrong: Option<String>,
     /// Whether the counters were compared exactly; `None` where they could not be.
     pub exact: Option<bool>,
+    /// Whether it may still be going round: what is sent next needs a network of its own.
+    is_endless: bool,
 }
 
 /// What the links saw, without those that podnet does not tell of.
-type Frames = Vec<(usize, u32, bool, Tuple)>;
-
-pub fn live(net: &Net) -> LiveNode {
-    LiveNode::open(&LiveOptions {
-        proc_root: "/proc".into(),
-        host_netns: Some(net.path(0).into()),
-        endpoint: None,
-        env_endpoint: None,
-        timeout: Duration::from_secs(1),
-        now: "2026-01-01T00:00:00Z".parse().unwrap(),
-    })
-    .unwrap()
-}
+type Frame = (usize, u32, bool, Tuple);
+/// They, as each host saw them one after the other.
+type Frames = Vec<Frame>;
 
 fn predict(net: &Net, shot: &Shot, ids: &[NetnsId]) -> Result<Path, String> {
-    let node = live(net);
+    let node = net.live();
     let tuple = shot.tuple;
     let packet = Packet {
         tuple,
@@ -74,20 +64,41 @@ fn frames_of(course: &Course, path: &Path, ids: &[NetnsId]) -> Frames {
             _ => {}
         }
     }
-    frames.sort();
     frames
+}
+
+/// Whether a packet goes round and round: then the kernel's rounds are more than those that are told, until it finds
+/// no port for one more flow.
+fn is_endless(course: &Course) -> bool {
+    let (Verdict::Dropped { why } | Verdict::Unanswered { why }) = &course.verdict else { return false };
+    why.contains("a circle without an end")
+}
+
+fn agree(one: &Frame, other: &Frame) -> bool {
+    let any = |one: Option<u16>, other: Option<u16>| one.is_none() || one == other;
+    (one.0, one.1, one.2) == (other.0, other.1, other.2)
+        && (one.3.source, one.3.destination, one.3.protocol) == (other.3.source, other.3.destination, other.3.protocol)
+        && any(one.3.source_port, other.3.source_port)
+        && any(one.3.destination_port, other.3.destination_port)
+}
+
+/// Of a circle: each host saw the predicted frames one after the other, and then no others than those.
+fn same_circle(predicted: &Frames, seen: &Frames, bridges: &[(usize, u32)]) -> bool {
+    let hosts: BTreeSet<usize> = predicted.iter().chain(seen).map(|frame| frame.0).collect();
+    hosts.into_iter().all(|host| {
+        let own: Vec<&Frame> = predicted.iter().filter(|frame| frame.0 == host).collect();
+        let mut next = own.iter().peekable();
+        let fits = seen.iter().filter(|frame| frame.0 == host).all(|frame| match next.peek() {
+            Some(wanted) if agree(wanted, frame) => next.next().is_some(),
+            Some(_) => frame.2 && bridges.contains(&(frame.0, frame.1)),
+            None => own.iter().any(|wanted| agree(wanted, frame)),
+        });
+        fits && next.peek().is_none()
+    })
 }
 
 /// Each predicted frame was seen, and no other: a port that is drawn may be any.
 fn same(predicted: &Frames, seen: &Frames, bridges: &[(usize, u32)]) -> bool {
-    let agree = |one: &(usize, u32, bool, Tuple), other: &(usize, u32, bool, Tuple)| {
-        let any = |one: Option<u16>, other: Option<u16>| one.is_none() || one == other;
-        (one.0, one.1, one.2) == (other.0, other.1, other.2)
-            && (one.3.source, one.3.destination, one.3.protocol)
-                == (other.3.source, other.3.destination, other.3.protocol)
-            && any(one.3.source_port, other.3.source_port)
-            && any(one.3.destination_port, other.3.destination_port)
-    };
     let mut left = seen.clone();
     let mut predicted: Vec<_> = predicted.iter().collect();
     predicted.sort_by_key(|frame| frame.3.source_port.is_none() || frame.3.destination_port.is_none());
@@ -134,7 +145,7 @@ fn is_alone(course: &Course, watched: &Watched) -> bool {
 
 /// The rules that matched are those that podnet named; whether that was to the last one.
 fn counters_fit(course: &Course, watched: &Watched, ids: &[NetnsId], grew: &Counts) -> (bool, bool) {
-    let alone = is_alone(course, watched);
+    let alone = is_alone(course, watched) && !is_endless(course);
     let fits = course.counted.iter().any(|counted| {
         let wanted = predicted(counted, ids);
         if alone {
@@ -146,19 +157,41 @@ fn counters_fit(course: &Course, watched: &Watched, ids: &[NetnsId], grew: &Coun
     (fits, alone)
 }
 
-struct Round<'r> {
-    net: &'r Net,
+struct Round {
+    net: Net,
     wire: Wire,
     ids: Vec<NetnsId>,
     oracle: Oracle,
 }
 
-impl Round<'_> {
+impl Round {
+    fn open(script: &Script) -> Self {
+        let net = script.build();
+        let node = net.live();
+        let id = |host| podnet::collect::handle::NetnsHandle::open(net.path(host).as_ref()).unwrap().id;
+        let ids: Vec<NetnsId> = (0..net.hosts.len()).map(id).collect();
+        let mut ports = BTreeMap::new();
+        let mut bridges = Vec::new();
+        for (host, id) in ids.iter().enumerate() {
+            for link in &node.links(*id).value {
+                ports.insert((host, link.ifindex.0), link.controller.is_some());
+                if matches!(link.kind, LinkKind::Bridge(_)) {
+                    bridges.push((host, link.ifindex.0));
+                }
+            }
+        }
+        let wire = Wire::open(&net, ports, bridges);
+        Self { net, wire, ids, oracle: Oracle::of(script) }
+    }
+
     /// Sends a packet for real. How it differs; else whether its counters were compared exactly.
     fn shoot(&self, shot: &Shot, found: &Path, counts: &mut Counts) -> Result<Option<bool>, String> {
-        *counts = self.oracle.read(self.net);
-        let watched = self.wire.shoot(self.net, shot);
-        let after = self.oracle.read(self.net);
+        *counts = self.oracle.read(&self.net);
+        let is_endless = found.courses.iter().any(is_endless);
+        let longest = found.courses.iter().map(|course| frames_of(course, found, &self.ids).len()).max().unwrap_or(0);
+        let enough = if is_endless { longest.saturating_mul(4) } else { usize::MAX };
+        let watched = self.wire.shoot(&self.net, shot, enough);
+        let after = self.oracle.read(&self.net);
         let grew = grown(counts, &after);
         *counts = after;
         // What another packet's sender or receiver still sends is not this one's.
@@ -167,20 +200,25 @@ impl Round<'_> {
             let of = |first: u16, port: u16| (first..first + 20).contains(&port);
             port != own && port.is_some_and(|port| of(FIRST_PORT, port) || of(FIRST_PORT + 500, port))
         };
-        let mut frames: Frames = watched
+        let frames: Frames = watched
             .frames
             .iter()
-            .filter(|seen| !is_others(seen.tuple.source_port) && !is_others(seen.tuple.destination_port))
+            .filter(|seen| {
+                // Of a circle each round's port is drawn, and any may be.
+                is_endless || (!is_others(seen.tuple.source_port) && !is_others(seen.tuple.destination_port))
+            })
             .map(|Seen { host, ifindex, out, tuple }| (*host, *ifindex, *out, *tuple))
             .collect();
-        frames.sort();
         let mut exact = None;
         let mut counters_differ = None;
         for course in &found.courses {
             if matches!(course.verdict, Verdict::Unknown { .. }) {
                 return Ok(None);
             }
-            if fits(course, &watched.heard) && same(&frames_of(course, found, &self.ids), &frames, &self.wire.bridges) {
+            let compare = if self::is_endless(course) { same_circle } else { same };
+            if fits(course, &watched.heard)
+                && compare(&frames_of(course, found, &self.ids), &frames, &self.wire.bridges)
+            {
                 let (fit, alone) = counters_fit(course, &watched, &self.ids, &grew);
                 if fit {
                     exact = Some(alone);
@@ -189,7 +227,10 @@ impl Round<'_> {
                 counters_differ.get_or_insert(course);
             }
         }
-        if exact.is_some() {
+        // Where not all of its courses were walked the right one may be among the others: it counts as unknown.
+        let is_unfinished =
+            matches!(&found.verdict, Verdict::Unknown { because } if because.starts_with("its way forks"));
+        if exact.is_some() || is_unfinished {
             return Ok(exact);
         }
         let course = counters_differ.unwrap_or(&found.courses[0]);
@@ -218,20 +259,22 @@ impl Round<'_> {
     }
 
     fn one(&self, shot: &Shot, counts: &mut Counts) -> Told {
-        let found = match predict(self.net, shot, &self.ids) {
+        let found = match predict(&self.net, shot, &self.ids) {
             Ok(found) => found,
             Err(issues) => return Told { wrong: Some(issues), ..Told::default() },
         };
-        let mut outcome = Told { verdict: name(&found.verdict), ..Told::default() };
+        let is_endless = found.courses.iter().any(is_endless);
+        let mut outcome = Told { verdict: name(&found.verdict), is_endless, ..Told::default() };
         if let Verdict::Unknown { because } = &found.verdict {
             outcome.unknown = Some(because.clone());
         }
         match self.shoot(shot, &found, counts) {
             Ok(exact) => outcome.exact = exact,
+            Err(wrong) if is_endless => outcome.wrong = Some(wrong),
             Err(wrong) => {
                 // Once more: then all that the first one began has ended.
                 let shot = shot.again();
-                match predict(self.net, &shot, &self.ids) {
+                match predict(&self.net, &shot, &self.ids) {
                     Ok(found) => match self.shoot(&shot, &found, counts) {
                         Ok(_) => outcome.again = Some(wrong),
                         Err(second) => outcome.wrong = Some(if second.len() > wrong.len() { second } else { wrong }),
@@ -291,22 +334,17 @@ fn name(verdict: &Verdict) -> &'static str {
 
 /// Builds a network and sends packets through it, each when what is left of the one before has been looked at.
 pub fn run(script: &Script, shots: &[Shot]) -> Vec<Told> {
-    let net = script.build();
-    let node = live(&net);
-    let id = |host| podnet::collect::handle::NetnsHandle::open(net.path(host).as_ref()).unwrap().id;
-    let ids: Vec<NetnsId> = (0..net.hosts.len()).map(id).collect();
-    let mut ports = BTreeMap::new();
-    let mut bridges = Vec::new();
-    for (host, id) in ids.iter().enumerate() {
-        for link in &node.links(*id).value {
-            ports.insert((host, link.ifindex.0), link.controller.is_some());
-            if matches!(link.kind, LinkKind::Bridge(_)) {
-                bridges.push((host, link.ifindex.0));
-            }
+    let mut round = Round::open(script);
+    let mut counts = round.oracle.read(&round.net);
+    let mut all = Vec::new();
+    for shot in shots {
+        let told = round.one(shot, &mut counts);
+        if told.is_endless {
+            drop(round);
+            round = Round::open(script);
+            counts = round.oracle.read(&round.net);
         }
+        all.push(told);
     }
-    let wire = Wire::open(&net, ports, bridges);
-    let round = Round { net: &net, wire, ids, oracle: Oracle::of(script) };
-    let mut counts = round.oracle.read(&net);
-    shots.iter().map(|shot| round.one(shot, &mut counts)).collect()
+    all
 }

@@ -13,7 +13,7 @@ use nix::sys::socket::{
 };
 use podnet::analyze::path::{Packet, Place, Question, StepKind, Tuple, Verdict, path};
 use podnet::collect::handle::NetnsHandle;
-use podnet::collect::live::{LiveNode, LiveOptions};
+use podnet::collect::live::LiveNode;
 use podnet::model::ids::NetnsId;
 use podnet::model::socket::Socket;
 use podnet::model::view::NodeView;
@@ -192,15 +192,7 @@ fn settled(net: &Net, [host, netns]: [NetnsId; 2], servers: &[OwnedFd]) -> LiveN
     wanted.sort_unstable();
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let node = LiveNode::open(&LiveOptions {
-            proc_root: "/proc".into(),
-            host_netns: Some(net.path(0).into()),
-            endpoint: None,
-            env_endpoint: None,
-            timeout: Duration::from_secs(1),
-            now: "2026-01-01T00:00:00Z".parse().unwrap(),
-        });
-        let node = node.unwrap();
+        let node = net.live();
         let mut found: Vec<u64> = node_sockets(&node, netns).iter().map(|socket| u64::from(socket.inode)).collect();
         found.sort_unstable();
         // IPv6 gets its routes a moment after its links.

@@ -19,7 +19,6 @@ use podnet::model::probe::Kind;
 use podnet::model::view::NodeView;
 use podnet::wire::packet::packet as decoded;
 
-use crate::compare::live;
 use crate::heard::{hears, named};
 use crate::net::Net;
 use crate::script::Script;
@@ -74,7 +73,7 @@ impl Real {
     fn build(text: &str) -> Self {
         let (script, _) = Script::parse(text);
         let net = script.build();
-        let node = live(&net);
+        let node = net.live();
         let ids: Vec<NetnsId> =
             (0..net.hosts.len()).map(|host| NetnsHandle::open(net.path(host).as_ref()).unwrap().id).collect();
         let (mut ports, mut bridges) = (BTreeMap::new(), Vec::new());
@@ -102,7 +101,7 @@ impl Real {
     }
 
     fn predict(&self, shot: &Shot) -> Path {
-        let node = live(&self.net);
+        let node = self.net.live();
         let packet = Packet {
             tuple: shot.tuple,
             is_answer: false,
@@ -201,13 +200,13 @@ fn run(cases: &[Case]) {
         // The first packets find out who is on the links.
         for (number, (text, ..)) in shots.iter().enumerate() {
             let short = format!("{} 60", text.rsplit_once(' ').unwrap().0);
-            real.wire.shoot(&real.net, &shot(&short, 30_000 + u16::try_from(number).unwrap()));
+            real.wire.shoot(&real.net, &shot(&short, 30_000 + u16::try_from(number).unwrap()), usize::MAX);
         }
         for (number, (text, expected, sees)) in shots.iter().enumerate() {
             let shot = shot(text, 20_000 + u16::try_from(number).unwrap());
             let found = real.predict(&shot);
             real.errors();
-            let watched = real.wire.shoot(&real.net, &shot);
+            let watched = real.wire.shoot(&real.net, &shot, usize::MAX);
             let mut told = String::new();
             let course = &found.courses[0];
             if verdict(&found.verdict) != *expected || found.courses.len() != 1 {

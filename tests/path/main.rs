@@ -3,7 +3,7 @@
 //!
 //! Needs root. `PODNET_PATH_SEED` for one network, `PODNET_PATH_NETS` for more, `PODNET_PATH_FROM` to begin
 //! elsewhere, `PODNET_PATH_KEEP` to keep what a mismatch is shrunk to among the fixtures, `PODNET_PATH_TELL` for
-//! figures and for what agreed only when it was sent again.
+//! figures and for what agreed only when it was sent again, `PODNET_PATH_SHOW` for the networks themselves.
 
 mod compare;
 mod counters;
@@ -128,6 +128,9 @@ fn compare(taste: Taste, name: &str, nets: u64, packets: usize) {
         let mut random = Random::new(seed);
         let plan = plan::plan(&mut random, taste);
         let shots: Vec<Shot> = (0..packets).map(|number| shot(&mut random, &plan, number)).collect();
+        if is_set("PODNET_PATH_SHOW") {
+            std::io::stderr().write_all(plan.script.text(&shots).as_bytes()).unwrap();
+        }
         for (number, mut told) in run(&plan.script, &shots).into_iter().enumerate() {
             if let Some(wrong) = &mut told.wrong {
                 *wrong = format!("seed {seed} packet {number} {wrong}");

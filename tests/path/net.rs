@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
+use podnet::collect::live::{LiveNode, LiveOptions};
 
 /// xorshift64*: the same networks for the same seed, everywhere.
 pub struct Random(u64);
@@ -61,6 +63,36 @@ impl Net {
 
     pub fn path(&self, host: usize) -> String {
         format!("/run/netns/{}", self.hosts[host])
+    }
+
+    /// The node as podnet reads it, the first host its own namespace.
+    pub fn live(&self) -> LiveNode {
+        LiveNode::open(&LiveOptions {
+            proc_root: "/proc".into(),
+            host_netns: Some(self.path(0).into()),
+            endpoint: None,
+            env_endpoint: None,
+            timeout: Duration::from_secs(1),
+            now: "2026-01-01T00:00:00Z".parse().unwrap(),
+        })
+        .unwrap()
+    }
+
+    /// Whether all that comes of making links is done: the kernel tells bridges and IPv6 some time afterwards that a
+    /// link is up, and until then a port takes no frame and an address answers nobody.
+    pub fn is_at_rest(&self, host: usize) -> bool {
+        let asked = |arguments: &[&str]| -> Vec<serde_json::Value> {
+            let output = Command::new("ip").args(["-n", &self.hosts[host], "-j"]).args(arguments).output().unwrap();
+            serde_json::from_slice(&output.stdout).unwrap_or_default()
+        };
+        let links = asked(&["link"]);
+        let has_carrier =
+            |link: &&serde_json::Value| link["flags"].as_array().is_some_and(|all| all.contains(&"LOWER_UP".into()));
+        let up: Vec<&serde_json::Value> = links.iter().filter(has_carrier).collect();
+        let tentative = asked(&["-6", "address", "show", "tentative"]);
+        !links.is_empty()
+            && up.iter().all(|link| link["operstate"] == "UP" || link["operstate"] == "UNKNOWN")
+            && !up.iter().any(|link| tentative.iter().any(|other| other["ifname"] == link["ifname"]))
     }
 
     /// Runs something within a host's namespace, in a thread of its own.

@@ -2,28 +2,25 @@
 //! generator makes, what a mismatch is shrunk to, and what is kept as a fixture are all of this one form.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use crate::net::Net;
 use crate::wire::Shot;
 
-/// What every host is set to before it has a link: nothing that nobody asked for is sent.
+/// What every host is set to before it has a link: nothing that nobody asked for is sent. `@` is what is there and
+/// what will be (`all`, `default`).
 const BASE: &str = "\
 ipv4/ping_group_range=0 2147483647
 ipv4/icmp_ratelimit=0
 ipv6/icmp/ratelimit=0
-ipv4/conf/all/send_redirects=0
-ipv4/conf/default/send_redirects=0
-ipv4/conf/all/accept_redirects=0
-ipv4/conf/default/accept_redirects=0
-ipv6/conf/default/accept_redirects=0
-ipv6/conf/all/accept_redirects=0
-ipv6/conf/all/accept_dad=0
-ipv6/conf/default/accept_dad=0
+ipv4/tcp_synack_retries=0
+ipv4/conf/@/rp_filter=0
+ipv4/conf/@/send_redirects=0
+ipv4/conf/@/accept_redirects=0
+ipv6/conf/@/accept_redirects=0
+ipv6/conf/@/accept_dad=0
 ipv6/conf/default/dad_transmits=0
 ipv6/conf/default/router_solicitations=0
-ipv4/conf/all/rp_filter=0
-ipv4/conf/default/rp_filter=0
-ipv4/tcp_synack_retries=0
 ipv4/conf/default/igmpv2_unsolicited_report_interval=100000000
 ipv4/conf/default/igmpv3_unsolicited_report_interval=100000000
 ipv6/conf/default/mldv1_unsolicited_report_interval=100000000
@@ -31,6 +28,9 @@ ipv6/conf/default/mldv2_unsolicited_report_interval=100000000
 ";
 /// What each link is set to: who does not answer is given up soon, and who did is not asked again.
 const LINK: [(&str, &str); 3] = [("retrans_time_ms", "8"), ("mcast_solicit", "2"), ("delay_first_probe_time", "3600")];
+
+/// How long links may take to come up on a machine that has much else to do.
+const LONGEST_UNREST: Duration = Duration::from_secs(60);
 
 /// Lines for one program of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +68,9 @@ impl Script {
     /// Makes it real. What the kernel refuses of it is left out.
     pub fn build(&self) -> Net {
         let net = Net::new(self.hosts);
+        let base = ["all", "default"].map(|links| BASE.replace('@', links)).concat();
         for host in 0..self.hosts {
-            net.sysctls(host, BASE);
+            net.sysctls(host, &base);
             net.ip(host, "link set lo up\n");
         }
         for Step { host, program, lines } in &self.steps {
@@ -112,6 +113,10 @@ impl Script {
                     }
                 }
             });
+        }
+        let deadline = Instant::now() + LONGEST_UNREST;
+        while !(0..self.hosts).all(|host| net.is_at_rest(host)) {
+            assert!(Instant::now() < deadline, "links that do not come up:\n{}", self.text(&[]));
         }
         net
     }

@@ -29,6 +29,14 @@ const QUIET: Duration = Duration::from_millis(60);
 /// And how long one packet may take in all.
 const LONGEST: Duration = Duration::from_secs(3);
 
+/// What a host's tap holds until it is read: more than the longest way of one packet with all its frames.
+const TAP_BYTES: usize = 32 << 20;
+/// How many frames of one host are read before the next host's.
+const MOST_AT_ONCE: usize = 5000;
+
+/// No program that is started meanwhile holds a socket open: a SYN whose sender is gone is not sent again.
+const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
+
 /// A packet as a link saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {
@@ -139,7 +147,7 @@ pub struct Wire {
 
 fn udp_server(port: u16, six: bool) -> OwnedFd {
     let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_NONBLOCK, None).unwrap();
+    let fd = socket(family, SockType::Datagram, FLAGS, None).unwrap();
     if six {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true).unwrap();
         setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true).unwrap();
@@ -156,8 +164,8 @@ impl Wire {
         let hosts = (0..net.hosts.len())
             .map(|host| {
                 net.within(host, || {
-                    let flags = SockFlag::SOCK_NONBLOCK;
-                    let taps = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll).unwrap();
+                    let taps = socket(AddressFamily::Packet, SockType::Datagram, FLAGS, SockProtocol::EthAll).unwrap();
+                    setsockopt(&taps, sockopt::RcvBufForce, &TAP_BYTES).unwrap();
                     let tcp = PORTS.map(|port| {
                         let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
                         listener.set_nonblocking(true).unwrap();
@@ -172,8 +180,8 @@ impl Wire {
         Self { hosts, ports, bridges }
     }
 
-    /// Sends one packet and waits for what becomes of it.
-    pub fn shoot(&self, net: &Net, shot: &Shot) -> Watched {
+    /// Sends one packet and waits for what becomes of it, or until so many frames were seen.
+    pub fn shoot(&self, net: &Net, shot: &Shot, enough: usize) -> Watched {
         self.drain(&mut Watched::default());
         let mut seen = Watched::default();
         let client = match net.within(shot.from, || client(shot)) {
@@ -186,7 +194,7 @@ impl Wire {
         let begun = Instant::now();
         let mut last = Instant::now();
         let mut heard = Heard::Nothing;
-        while begun.elapsed() < LONGEST {
+        while begun.elapsed() < LONGEST && seen.frames.len() < enough {
             if self.drain(&mut seen) || self.serve() {
                 last = Instant::now();
                 continue;
@@ -210,7 +218,11 @@ impl Wire {
         let mut any = false;
         let mut buffer = [0u8; 2048];
         for (host, listeners) in self.hosts.iter().enumerate() {
-            while let Ok((length, Some(from))) = recvfrom::<LinkAddr>(listeners.taps.as_raw_fd(), &mut buffer) {
+            // What goes round in a circle may come as fast as it is read.
+            for _ in 0..MOST_AT_ONCE {
+                let Ok((length, Some(from))) = recvfrom::<LinkAddr>(listeners.taps.as_raw_fd(), &mut buffer) else {
+                    break;
+                };
                 any = true;
                 let ifindex = u32::try_from(from.ifindex()).unwrap();
                 let kind = from.pkttype();
@@ -342,7 +354,7 @@ fn client(shot: &Shot) -> Result<Client, Errno> {
     };
     // Of this thread alone, which ends with this.
     setfsuid(Uid::from_raw(shot.uid));
-    let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK, protocol)?;
+    let fd = socket(family, kind, FLAGS, protocol)?;
     if tuple.protocol == 6 {
         held_back::hold(&fd);
     }

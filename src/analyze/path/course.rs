@@ -194,7 +194,7 @@ impl Walk<'_, '_> {
         let ttl = self.default_ttl(place, tuple.destination);
         let length = self.packet.length;
         let icmp = packet::echo(tuple.protocol, true);
-        self.packet = Packet { tuple, is_answer: true, icmp, mark: 0, tos, ttl, length, uid: None };
+        self.packet = Packet { tuple, is_answer: true, icmp, mark: 0, tos, ttl, length, uid: self.answerer.take() };
         self.tracking = Tracking::Not;
     }
 

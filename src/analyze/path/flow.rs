@@ -128,6 +128,9 @@ impl Flow {
 pub(super) enum Tracking {
     /// It has not been looked up.
     Not,
+    /// Nor has it here, but a rule has said in which zone it is to be: what it bears until then (a template) counts as
+    /// a flow, and rules that would keep conntrack away, or choose another zone, do nothing.
+    Zoned,
     /// A rule keeps conntrack away.
     Untracked,
     /// It cannot begin a flow, and belongs to none.

@@ -237,7 +237,7 @@ impl Walk<'_, '_> {
 
     /// Conntrack looks the packet up, or begins a flow. Mirrors `nf_conntrack_in`.
     fn track(&mut self, place: Place) -> Result<(), Stop> {
-        if self.tracking != Tracking::Not {
+        if !matches!(self.tracking, Tracking::Not | Tracking::Zoned) {
             return Ok(());
         }
         // Neighbour discovery and group membership are never tracked (`noct_valid_new`).
@@ -245,11 +245,11 @@ impl Walk<'_, '_> {
             self.tracking = Tracking::Untracked;
             return Ok(());
         }
-        // Nobody there would ask, and where nobody ever asked conntrack does not even look.
-        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
-        if chains.value.is_empty() {
+        // Where no rule asks conntrack does not even look.
+        if !self.world.tracks(place, self.packet.family())? {
             return Ok(());
         }
+        self.tracking = Tracking::Not;
         if let Some(Tells::Icmp { about, echo, .. }) = self.error {
             return self.track_error(place, about, echo);
         }

@@ -4,6 +4,7 @@
 
 use super::error::Here;
 use super::output::single;
+use super::packet::TCP;
 use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, LOOPBACK, Now, Walk};
@@ -83,6 +84,8 @@ impl Walk<'_, '_> {
             in_bridge: false,
         })?;
         let listener = self.hand_to_socket(place, &link)?.map(Box::new);
+        // The SYN-ACK is the listener's own; of UDP a program may answer by another socket.
+        self.answerer = listener.as_ref().filter(|_| self.packet.tuple.protocol == TCP).and_then(|found| found.user());
         let tuple = self.packet.tuple;
         self.step(place, StepKind::Delivered { tuple, listener }, None);
         self.came_by = Some(link);
@@ -103,6 +106,7 @@ impl Walk<'_, '_> {
             return Err(Stop::rejected("time exceeded", by, "its TTL is used up"));
         }
         self.fits_on(place, &egress)?;
+        self.no_circle(place, link.ifindex)?;
         self.packet.ttl -= 1;
         let ttl = self.packet.ttl;
         self.step(place, StepKind::Forwarded { ttl }, None);

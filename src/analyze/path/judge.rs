@@ -72,7 +72,7 @@ fn without_idle_forks(courses: Vec<Walked>, fork: usize) -> Vec<Walked> {
             _ => ways.push((taken, vec![walked])),
         }
     }
-    let mut ways: Vec<Vec<Walked>> = ways.into_iter().map(|(_, way)| without_idle_forks(way, fork + 1)).collect();
+    let ways: Vec<Vec<Walked>> = ways.into_iter().map(|(_, way)| without_idle_forks(way, fork + 1)).collect();
     let is_idle = choice.probability.is_none()
         && ways.windows(2).all(|pair| {
             let [one, other] = pair else { return true };
@@ -81,9 +81,18 @@ fn without_idle_forks(courses: Vec<Walked>, fork: usize) -> Vec<Walked> {
     if !is_idle || ways.len() < 2 {
         return ways.into_iter().flatten().collect();
     }
-    let mut first = ways.swap_remove(0);
+    let mut ways = ways.into_iter();
+    let mut first = ways.next().unwrap_or_default();
+    // The way is the same, but which rules counted the packet on it may not be.
+    for other in ways {
+        for (kept, gone) in first.iter_mut().zip(other) {
+            kept.course.counted.extend(gone.course.counted);
+        }
+    }
     for walked in &mut first {
         walked.course.choices.remove(fork);
+        walked.course.counted.sort();
+        walked.course.counted.dedup();
     }
     first
 }

@@ -31,6 +31,8 @@ pub(super) struct Memory {
     pub sets: Of<TableRef, Rc<Sets>>,
     pub routes: Of<RouteQuery, Rc<Lookup>>,
     pub numbers: Of<String, i64>,
+    /// Whether conntrack looks at packets of a family.
+    pub tracks: Of<Family, bool>,
     pub peers: Of<IfIndex, (Place, Link)>,
     /// Whether routes are chosen by more than addresses, the links and the mark.
     pub by_ports: Of<(), bool>,

@@ -29,6 +29,7 @@ mod simulate;
 mod socket;
 mod solicit;
 mod table;
+mod tracked;
 mod types;
 mod walk;
 mod wire;

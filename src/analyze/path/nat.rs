@@ -35,6 +35,9 @@ impl Walk<'_, '_> {
             Side::Destination => (current.destination, current.destination_port),
         };
         let range = &mapping.to;
+        if side == Side::Source && self.keeps_source(at.place, current, range, zone)? {
+            return Ok(());
+        }
         let address = match mapping.kind {
             TranslationKind::Masquerade => self.masquerade(at)?,
             TranslationKind::Redirect => self.redirect(at)?,
@@ -68,15 +71,38 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
-    pub fn make_room(&mut self, place: Place, side: Side) -> Result<(), Stop> {
-        let Tracking::Of { flow: own, .. } = self.tracking else { return Ok(()) };
-        let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return Ok(()) };
+    /// A source within the range is kept as it is, unless a port by chance is asked for, or another flow stands in its
+    /// way. Mirrors `get_unique_tuple`.
+    fn keeps_source(&self, place: Place, current: Tuple, range: &NatRange, zone: u16) -> Result<bool, Stop> {
+        let Some((min, max)) = range.addresses else { return Ok(false) };
+        let draws = range.random || range.random_fully;
+        let has_port = |(min, max): (u16, u16)| current.source_port.is_some_and(|port| min <= port && port <= max);
+        if draws || min == max || !(min <= current.source && current.source <= max) {
+            return Ok(false);
+        }
+        if range.ports.is_some_and(|ports| !has_port(ports)) {
+            return Ok(false);
+        }
+        Ok(!self.stands_in_the_way(place, current.inverted(), zone)?)
+    }
+
+    /// Whether another flow has a tuple that a new flow's answers would have.
+    fn stands_in_the_way(&self, place: Place, reply: Tuple, zone: u16) -> Result<bool, Stop> {
+        let own = if let Tracking::Of { flow, .. } = self.tracking { Some(flow) } else { None };
         // In another zone the same addresses and ports are another flow's.
         let here = self.flows.iter().enumerate().any(|(index, (at, other))| {
-            index != own && *at == place && other.zone == zone && (other.reply == reply || other.original == reply)
+            Some(index) != own
+                && *at == place
+                && other.zone == zone
+                && (other.reply == reply || other.original == reply)
         });
-        let taken = here || self.is_taken(place, reply)?;
+        Ok(here || self.is_taken(place, reply)?)
+    }
+
+    /// A flow whose answers would look like another flow's gets a port by chance. Mirrors `nf_nat_used_tuple`.
+    pub fn make_room(&mut self, place: Place, side: Side) -> Result<(), Stop> {
+        let Some((reply, zone)) = self.flow().map(|flow| (flow.reply, flow.zone)) else { return Ok(()) };
+        let taken = self.stands_in_the_way(place, reply, zone)?;
         if taken && let Some(flow) = self.flow_mut() {
             flow.reply.destination_port = None;
             match side {

@@ -67,9 +67,10 @@ impl Walk<'_, '_> {
         let sender = self.arp_source(place, link, address)?;
         let mut found: Vec<(MacAddr, String)> = Vec::new();
         let mut learned = Vec::new();
-        for Hearer { place: there, link: hearer, through } in &segment.hearers {
+        for heard in &segment.hearers {
+            let Hearer { place: there, link: hearer, .. } = heard;
             let answers = hearer.mac != MacAddr::default() && self.answers(*there, hearer, address, sender)?;
-            if answers && self.question_passes((place, link), (*there, hearer), through, address, sender)? {
+            if answers && self.question_passes((place, link), heard, address, sender)? {
                 let how = format!("{} of {} answers for it", hearer.name, self.world.name(*there));
                 // Who answers keeps who asked.
                 if let Some(sender) = sender {

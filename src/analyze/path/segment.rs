@@ -28,6 +28,8 @@ pub(super) struct Hearer {
     pub link: Link,
     /// The bridges on the way.
     pub through: Vec<Through>,
+    /// Where it is a bridge that broadcasts: its port that leads there.
+    pub by: Option<Link>,
 }
 
 /// A bridge that a frame goes through.
@@ -41,19 +43,22 @@ pub(super) struct Through {
 }
 
 /// A link that a broadcast leaves by.
+#[derive(Clone)]
 struct Leaving {
     place: Place,
     link: Link,
     through: Vec<Through>,
+    by: Option<Link>,
 }
 
 impl Walk<'_, '_> {
     /// Follows what a link broadcasts.
     pub fn segment(&self, place: Place, link: &Link) -> Result<Segment, Stop> {
         let mut segment = Segment::default();
-        let mut left = vec![Leaving { place, link: link.clone(), through: Vec::new() }];
+        let mut left = vec![Leaving { place, link: link.clone(), through: Vec::new(), by: None }];
         let mut seen: BTreeSet<(Place, IfIndex)> = BTreeSet::new();
-        while let Some(Leaving { place, link, through }) = left.pop() {
+        while let Some(leaving) = left.pop() {
+            let Leaving { place, link, .. } = leaving.clone();
             if !seen.insert((place, link.ifindex)) || seen.len() > MOST_LINKS {
                 continue;
             }
@@ -61,7 +66,7 @@ impl Walk<'_, '_> {
                 LinkKind::Loopback => {}
                 LinkKind::Veth => match self.world.peer(place, &link) {
                     Ok((there, peer)) if peer.up && link.up => {
-                        self.heard(there, peer, through, &mut segment, &mut left)?;
+                        self.heard(there, peer, &leaving, &mut segment, &mut left)?;
                     }
                     Ok(_) => {}
                     Err(Stop::Unknown { because }) => segment.beyond = Some(because),
@@ -69,7 +74,7 @@ impl Walk<'_, '_> {
                 },
                 LinkKind::Bridge(_) => {
                     for port in self.open_ports(place, link.ifindex)? {
-                        left.push(Leaving { place, link: port, through: through.clone() });
+                        left.push(Leaving { by: Some(port.clone()), link: port, ..leaving.clone() });
                     }
                 }
                 _ => segment.beyond = Some(format!("{} ({})", link.name, link.kind.name())),
@@ -83,12 +88,13 @@ impl Walk<'_, '_> {
         &self,
         place: Place,
         link: Link,
-        through: Vec<Through>,
+        leaving: &Leaving,
         segment: &mut Segment,
         left: &mut Vec<Leaving>,
     ) -> Result<(), Stop> {
+        let (through, by) = (&leaving.through, leaving.by.clone());
         let Some(bridge) = self.bridge_of(place, &link)? else {
-            segment.hearers.push(Hearer { place, link, through });
+            segment.hearers.push(Hearer { place, link, through: through.clone(), by });
             return Ok(());
         };
         let Some(port) = link.port.as_ref().filter(|port| port.state == PortState::Forwarding) else { return Ok(()) };
@@ -105,11 +111,11 @@ impl Walk<'_, '_> {
             let apart = isolated && other.port.as_ref().is_some_and(|port| port.isolated);
             if other.ifindex != link.ifindex && !apart {
                 let through = with(Some(other.clone()));
-                left.push(Leaving { place, link: other, through });
+                left.push(Leaving { place, link: other, through, by: by.clone() });
             }
         }
         if bridge.up {
-            segment.hearers.push(Hearer { place, link: bridge.clone(), through: with(None) });
+            segment.hearers.push(Hearer { place, link: bridge.clone(), through: with(None), by });
         }
         Ok(())
     }

@@ -29,6 +29,13 @@ pub struct Listener {
     pub one_of: usize,
 }
 
+impl Listener {
+    /// Whose it is; `None` where several share the port, of which any may get the packet.
+    pub(super) fn user(&self) -> Option<u32> {
+        (self.one_of == 1).then_some(self.socket.uid)
+    }
+}
+
 impl Walk<'_, '_> {
     /// The socket that the packet is for; `None` where it is no socket's that waits, or where that is taken for
     /// granted. A packet that no socket takes is refused.

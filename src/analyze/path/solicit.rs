@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::flow::Tracking;
 use super::packet::{ICMPV6, Packet, Tuple};
-use super::segment::Through;
+use super::segment::{Hearer, Through};
 use super::types::Stop;
 use super::walk::{Crossing, Walk};
 use super::world::Place;
@@ -25,12 +25,13 @@ impl Walk<'_, '_> {
     pub fn question_passes(
         &mut self,
         (here, asker): (Place, &Link),
-        (there, hearer): (Place, &Link),
-        through: &[Through],
+        heard: &Hearer,
         target: IpAddr,
         sender: Option<IpAddr>,
     ) -> Result<bool, Stop> {
         let IpAddr::V6(target) = target else { return Ok(true) };
+        let Hearer { place: there, link: hearer, through, by } = heard;
+        let there = *there;
         let sender = match sender {
             Some(sender) => sender,
             None => self.link_local(here, asker)?.unwrap_or(Ipv6Addr::UNSPECIFIED.into()),
@@ -46,7 +47,11 @@ impl Walk<'_, '_> {
             })
             .collect();
         // An answer of the bridge itself leaves it by a port, and goes through none of its hooks there.
-        let back: Vec<Through> = back.into_iter().filter(|one| one.to.is_some()).collect();
+        let mut back: Vec<Through> = back.into_iter().filter(|one| one.to.is_some()).collect();
+        // And one to the bridge itself comes in by a port, through those of prerouting.
+        if let Some(port) = by {
+            back.push(Through { place: here, bridge: asker.clone(), from: port.clone(), to: None });
+        }
         Ok(self.passes(asked, (here, asker), (there, hearer), through)?
             && self.passes(answer, (there, hearer), (here, asker), &back)?)
     }
@@ -74,6 +79,7 @@ impl Walk<'_, '_> {
         let zone = std::mem::take(&mut self.zone);
         let (error, attached, stood) = (self.error.take(), self.attached, self.here);
         let piece = self.piece.take();
+        let is_own = std::mem::replace(&mut self.is_own, false);
         let mac = self.mac.replace(sender.mac.clone());
         let passed = self.crossings(here, sender, there, receiver, through);
         self.packet = packet;
@@ -85,6 +91,7 @@ impl Walk<'_, '_> {
         self.zone = zone;
         (self.error, self.attached, self.here) = (error, attached, stood);
         self.piece = piece;
+        self.is_own = is_own;
         self.mac = mac;
         match passed {
             Ok(()) => Ok(true),
@@ -111,9 +118,11 @@ impl Walk<'_, '_> {
             in_bridge: false,
         };
         self.cross(&mut at(here, Hook::Output, None, Some(sender)))?;
-        self.cross(&mut at(here, Hook::Postrouting, None, Some(sender)))?;
+        // What the kernel's own neighbour discovery sends is of its link from the start, and that is what postrouting
+        // takes for the link that it came in by (`ndisc_alloc_skb`, `ip6_output`).
+        self.cross(&mut at(here, Hook::Postrouting, Some(sender), Some(sender)))?;
         self.scrub(here, there);
-        let mut crossed = false;
+        let mut crossed = None;
         for Through { place, bridge, from, to } in through {
             if !self.hands_to_ip(*place, bridge)? {
                 continue;
@@ -127,17 +136,17 @@ impl Walk<'_, '_> {
                 ..at(*place, hook, input, output)
             };
             self.cross(&mut within(Hook::Prerouting, Some(bridge), None, None))?;
-            crossed = to.is_none();
+            crossed = port_in.clone().filter(|_| to.is_none());
             if to.is_some() {
                 self.cross(&mut within(Hook::Forward, Some(bridge), Some(bridge), port_out.clone()))?;
                 self.cross(&mut within(Hook::Postrouting, None, Some(bridge), port_out))?;
                 self.scrub(*place, there);
             }
         }
-        if !crossed {
+        if crossed.is_none() {
             self.cross(&mut at(there, Hook::Prerouting, Some(receiver), None))?;
         }
-        self.cross(&mut at(there, Hook::Input, Some(receiver), None))?;
+        self.cross(&mut Crossing { port_in: crossed, ..at(there, Hook::Input, Some(receiver), None) })?;
         // What has crossed a router, or looks so, is not believed.
         if self.packet.ttl != HOP_LIMIT {
             return Err(Stop::dropped("its hop limit is not 255"));

@@ -9,6 +9,7 @@ use crate::analyze::path::packet::{ICMP, ICMPV6, Packet, SCTP, TCP, Tuple, UDP};
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::model::ids::MacAddr;
 use crate::model::link::{Link, LinkKind};
+use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::expr::{Direction, PayloadBase};
 use crate::model::netfilter::words::key;
 use crate::model::route::Family;
@@ -111,11 +112,13 @@ fn family_number(family: Family) -> u8 {
 }
 
 impl Walk<'_, '_> {
-    /// `PACKET_*`: what a bridge hands to IP's hooks counts as for this host.
+    /// `PACKET_*`: what a bridge hands to IP's hooks counts as for this host, and what is sent here does too, whomever
+    /// it is for.
     pub(super) fn packet_type(&self, at: &Crossing) -> u16 {
         const HOST: u16 = 0;
         const MULTICAST: u16 = 2;
-        if at.input.is_some() && self.packet.tuple.destination.is_multicast() { MULTICAST } else { HOST }
+        let came_in = at.in_bridge || matches!(at.hook, Hook::Prerouting | Hook::Input | Hook::Forward);
+        if came_in && self.packet.tuple.destination.is_multicast() { MULTICAST } else { HOST }
     }
 
     /// `meta`; `None` ends the rule.

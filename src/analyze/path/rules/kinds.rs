@@ -8,9 +8,10 @@ use crate::analyze::fib::Outcome;
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::{Place, World};
+use crate::model::address::Address;
 use crate::model::ids::{IfIndex, TableId};
 use crate::model::netfilter::xt::matches::Addrtype;
-use crate::model::route::{Family, RouteKind, RouteQuery};
+use crate::model::route::{Family, Route, RouteKind, RouteQuery};
 
 /// Numbers of `RTN_*`.
 const UNICAST: u32 = 1;
@@ -56,22 +57,42 @@ impl Walk<'_, '_> {
                 })
             }
             IpAddr::V6(own) => {
-                if link.is_some() {
-                    return Err(Stop::unknown("what kind of address an IPv6 address is on one link"));
+                // Every link that is up has a route for them, in a table that is asked before any other rule.
+                if own.is_multicast() && self.has_multicast(place)? {
+                    return Ok(MULTICAST);
                 }
-                let found = self.world.route(place, &RouteQuery::to(address))?;
+                let is_on_link = match link {
+                    Some(link) => self.holds6(place, link, own)?,
+                    None => false,
+                };
+                let oif = link.filter(|_| own.is_unicast_link_local());
+                let found = self.world.route(place, &RouteQuery { oif, ..RouteQuery::to(address) })?;
                 match (&found.outcome, found.kind) {
                     (Outcome::Unknown { why }, _) => Err(Stop::unknown(why.clone())),
                     (Outcome::Refused { errno: EINVAL, .. }, _) => Ok(BLACKHOLE),
                     (Outcome::Refused { errno: EACCES, .. }, _) => Ok(PROHIBIT),
                     (Outcome::Refused { .. }, _) => Ok(UNREACHABLE),
-                    (_, Some(RouteKind::Local)) => Ok(LOCAL),
                     (_, Some(RouteKind::Anycast)) => Ok(ANYCAST),
+                    (_, Some(RouteKind::Local)) if link.is_none() => Ok(LOCAL),
+                    _ if is_on_link => Ok(LOCAL),
                     _ if own.is_multicast() => Ok(MULTICAST),
                     _ => Ok(UNICAST),
                 }
             }
         }
+    }
+
+    /// Whether a link has an address. Mirrors `ipv6_chk_addr` where it is strict.
+    fn holds6(&self, place: Place, link: IfIndex, own: Ipv6Addr) -> Result<bool, Stop> {
+        let addresses = self.world.addresses(place)?;
+        let holds = |held: &Address| held.ifindex == link && held.address.addr() == own && !held.has_flag("tentative");
+        Ok(addresses.value.iter().any(holds))
+    }
+
+    fn has_multicast(&self, place: Place) -> Result<bool, Stop> {
+        let routes = World::whole(self.world.view(place)?.routes(place.netns))?;
+        let is_for_it = |route: &Route| route.table == TableId::LOCAL && route.kind == RouteKind::Multicast;
+        Ok(routes.value.iter().any(|route| route.family == Family::Ipv6 && is_for_it(route)))
     }
 
     pub(super) fn xt_addrtype(&self, at: &Crossing, asked: &Addrtype) -> Result<bool, Stop> {
@@ -109,10 +130,25 @@ impl Walk<'_, '_> {
         if kinds & ROUTED == 0 {
             return Ok(true);
         }
-        let kind = match self.address_kind(place, own.into(), link)? {
+        let kind = match self.xt_kind6(place, own, link)? {
             BLACKHOLE | PROHIBIT => UNREACHABLE,
             kind => kind,
         };
         Ok(kinds & ROUTED & (1 << kind) != 0)
+    }
+
+    /// It also prefers a route by the link that it is asked for. Mirrors `match_lookup_rt6`.
+    fn xt_kind6(&self, place: Place, own: Ipv6Addr, link: Option<IfIndex>) -> Result<u32, Stop> {
+        let Some(link) = link.filter(|_| !own.is_multicast()) else {
+            return self.address_kind(place, own.into(), link);
+        };
+        let found = self.world.route(place, &RouteQuery { oif: Some(link), ..RouteQuery::to(own.into()) })?;
+        Ok(match (&found.outcome, found.kind) {
+            (Outcome::Unknown { why }, _) => return Err(Stop::unknown(why.clone())),
+            (Outcome::Refused { .. }, _) => UNREACHABLE,
+            (_, Some(RouteKind::Anycast)) => ANYCAST,
+            _ if self.holds6(place, link, own)? => LOCAL,
+            _ => UNICAST,
+        })
     }
 }

@@ -12,6 +12,7 @@ mod sets;
 mod target;
 mod xt;
 
+pub(super) use self::sets::Noted;
 use super::nat::Mapping;
 use super::refusal::Refusal;
 use super::types::{Counted, Stop};

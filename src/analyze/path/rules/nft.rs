@@ -248,9 +248,11 @@ impl Walk<'_, '_> {
             }
             CT_ZONE => {
                 let bytes = value.bytes.get(..2).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok());
-                if self.tracking == Tracking::Not {
+                // It even takes back what kept conntrack away (`nft_ct_set_zone_eval`).
+                if matches!(self.tracking, Tracking::Not | Tracking::Untracked) {
                     self.zone =
                         bytes.map(u16::from_ne_bytes).ok_or_else(|| Stop::unknown("a zone that nothing tells"))?;
+                    self.tracking = Tracking::Zoned;
                 }
                 Ok(Step::Does(Effect::Did(format!("tracks it in zone {}", self.zone))))
             }

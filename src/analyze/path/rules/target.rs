@@ -121,6 +121,7 @@ impl Walk<'_, '_> {
         if self.tracking == Tracking::Not {
             let mark = u16::try_from(self.packet.mark & 0xffff).unwrap_or(0);
             self.zone = if ct.flags & ZONE_FROM_MARK == 0 { ct.zone } else { mark };
+            self.tracking = Tracking::Zoned;
         }
         Ok(Effect::Did(format!("tracks it in zone {}", self.zone)))
     }

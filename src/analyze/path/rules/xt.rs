@@ -2,12 +2,12 @@
 //!
 //! May import model and analyze's siblings only.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Effect;
 use crate::analyze::notation::save;
 use crate::analyze::path::flow::{Flow, Tracking};
-use crate::analyze::path::packet::{ICMP, ICMPV6, SCTP, TCP, UDP};
+use crate::analyze::path::packet::{ICMP, ICMPV6, SCTP, TCP, Tuple, UDP};
 use crate::analyze::path::types::{FlowState, Stop};
 use crate::analyze::path::walk::{Crossing, LOOPBACK, Walk};
 use crate::model::ids::Mark;
@@ -116,7 +116,11 @@ impl Walk<'_, '_> {
                 is(test, holds)
             }
             Match::Mark(test) => is(test, has_bits(self.packet.mark, test.value)),
-            Match::Connmark(test) => self.flow().is_some_and(|flow| is(test, has_bits(flow.mark, test.value))),
+            Match::Connmark(test) => {
+                let template = || (self.tracking == Tracking::Zoned).then_some(0);
+                let mark = self.flow().map(|flow| flow.mark).or_else(template);
+                mark.is_some_and(|mark| is(test, has_bits(mark, test.value)))
+            }
             Match::Conntrack(asked) => self.xt_conntrack(asked, &in_words),
             Match::State(test) => is(test, self.state_bits() & test.value != 0),
             Match::Statistic(test) => {
@@ -207,6 +211,7 @@ impl Walk<'_, '_> {
             Tracking::Not | Tracking::Invalid => return INVALID,
             Tracking::Untracked => return 1 << 8,
             Tracking::Of { .. } if self.is_related() => 1 << 2,
+            Tracking::Zoned => return 1 << 3,
             Tracking::Of { is_reply: true, .. } => 1 << 1,
             Tracking::Of { is_reply: false, .. } => match self.flow().map(Flow::state) {
                 Some(FlowState::Established) => 1 << 1,
@@ -224,8 +229,11 @@ impl Walk<'_, '_> {
         if !asked(wanted.states.as_ref(), |bits| state & bits != 0) {
             return false;
         }
-        let Some(flow) = self.flow().cloned() else {
-            return *wanted == Conntrack { states: wanted.states, ..Conntrack::default() };
+        let flow = match self.flow() {
+            Some(flow) => flow.clone(),
+            None if self.tracking == Tracking::Zoned => self.template(),
+            // What else is asked of a packet without a flow is not looked at, or nothing holds.
+            None => return wanted.states.is_some(),
         };
         let (original, reply) = (flow.original, flow.reply);
         let address = |test: &Option<Test<MaskedAddress>>, is: IpAddr| asked(test.as_ref(), |net| agrees(net, is));
@@ -255,6 +263,19 @@ impl Walk<'_, '_> {
             && (wanted.expires.is_none() || self.open(in_words()))
     }
 
+    /// What stands for a flow until conntrack looks, where a rule has chosen a zone: all of it is 0. xtables takes it
+    /// for a flow; nf_tables but for its state does not (measured on 6.18).
+    fn template(&self) -> Flow {
+        let none: IpAddr = if self.packet.tuple.source.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        let port = Some(0);
+        let tuple = Tuple { source: none, destination: none, protocol: 0, source_port: port, destination_port: port };
+        Flow::new(tuple, self.zone)
+    }
+
     /// Bits of `IPS_*`. NONE (0) never holds, for no bit of it is ever set (`conntrack_mt`).
     fn xt_status(&mut self, test: Option<&Test<u32>>, in_words: &dyn Fn() -> String) -> bool {
         let Some(test) = test else { return true };
@@ -274,8 +295,12 @@ impl Walk<'_, '_> {
         const DST_NAT: u32 = 1 << 5;
         const SRC_NAT_DONE: u32 = 1 << 7;
         const DST_NAT_DONE: u32 = 1 << 8;
+        const TEMPLATE: u32 = 1 << 11;
         /// A helper, and whether it is offloaded, hang on rules that may have set them.
         const SET_BY_RULES: u32 = 1 << 13 | 1 << 14;
+        if self.tracking == Tracking::Zoned {
+            return (CONFIRMED | TEMPLATE, u32::MAX);
+        }
         let Some(flow) = self.flow() else { return (0, 0) };
         let bit = |holds: bool, bit: u32| if holds { bit } else { 0 };
         let bits = bit(flow.source_translated(), SRC_NAT)
