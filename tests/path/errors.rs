@@ -28,7 +28,7 @@ use crate::wire::{Shot, Wire};
 type Frames = BTreeSet<(usize, u32, bool, IpAddr, IpAddr)>;
 
 /// h0 to h3 in a row, h1 and h2 route.
-fn row() -> String {
+pub fn row() -> String {
     let mut text = "hosts 4\n".to_owned();
     for host in 0..3 {
         let (net, next) = (host + 1, host + 1);

@@ -13,6 +13,7 @@ mod fixtures;
 mod heard;
 mod net;
 mod plan;
+mod reverse;
 mod rules;
 mod script;
 mod shrink;

@@ -8,6 +8,7 @@ mod bytes;
 mod kinds;
 mod nft;
 mod register;
+mod reverse;
 mod sets;
 mod target;
 mod xt;

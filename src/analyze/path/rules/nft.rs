@@ -276,7 +276,7 @@ impl Walk<'_, '_> {
         const TYPE: u32 = 3;
         let (source, iif, oif) = (flags & 1 != 0, flags & 8 != 0, flags & 16 != 0);
         if result != TYPE {
-            return Ok(Value::unknown(if result == 2 { 16 } else { 4 }));
+            return self.fib_link(at, result, flags);
         }
         let address = if source { self.packet.tuple.source } else { self.packet.tuple.destination };
         let link = match (iif, oif) {

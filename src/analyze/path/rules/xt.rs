@@ -165,8 +165,10 @@ impl Walk<'_, '_> {
             Match::Pkttype(test) => is(test, test.value == self.packet_type(at)),
             Match::Ttl(test) => xt_ttl(*test, self.packet.ttl),
             Match::Dscp(test) => is(test, self.packet.tos >> 2 == test.value),
-            // The way back is not looked up yet.
-            Match::Rpfilter(asked) => self.open(in_words()) != asked.invert,
+            Match::Rpfilter(asked) => match self.believes_source(at, *asked)? {
+                Some(holds) => holds,
+                None => self.open(in_words()),
+            },
             // What hangs on a rate, or on what a simulated packet does not have.
             Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => self.open(in_words()),
             Match::Unknown(_) => self.open(format!("the undecoded match {} (revision {})", found.name, found.revision)),
