@@ -18,6 +18,7 @@ mod rules;
 mod script;
 mod shrink;
 mod wire;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

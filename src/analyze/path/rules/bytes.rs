@@ -65,7 +65,15 @@ pub(super) fn payload(walk: &Walk<'_, '_>, base: PayloadBase, offset: u32, lengt
     let size = usize::try_from(packet.length).ok()?;
     let header = usize::try_from(packet.header_length()).ok()?;
     match base {
-        PayloadBase::Network if all.end <= size => Some(Value::partly(all.map(|at| network(packet, at)))),
+        PayloadBase::Network if all.end <= size => {
+            let mut value = Value::partly(all.clone().map(|at| network(packet, at)));
+            // The traffic class ends in the middle of a byte; what the rest is, the flow label, nothing tells.
+            let at = 1usize.checked_sub(from).filter(|_| packet.family() == Family::Ipv6);
+            if let Some((byte, known)) = at.and_then(|at| Some((value.bytes.get_mut(at)?, value.known.get_mut(at)?))) {
+                (*byte, *known) = (packet.tos << 4, 0xf0);
+            }
+            Some(value)
+        }
         PayloadBase::Transport if all.end.saturating_add(header) <= size => {
             Some(Value::partly(all.map(|at| transport(packet, walk.tcp_flags(), walk.icmp_code(), at))))
         }

@@ -11,6 +11,7 @@ mod register;
 mod reverse;
 mod sets;
 mod target;
+mod write;
 mod xt;
 
 pub(super) use self::sets::Noted;

@@ -23,6 +23,8 @@ use crate::model::netfilter::xt::targets::NatRange;
 use crate::model::route::Family;
 use crate::model::text::{ByteText, Bytes};
 
+/// `NFT_EXTHDR_OP_TCPOPT`
+const TCP_OPTION: u32 = 1;
 /// `NFT_CT_MARK`
 const CT_MARK: u32 = 3;
 /// `NFT_CT_ZONE`
@@ -204,7 +206,15 @@ impl Walk<'_, '_> {
             Expr::Dynset { op: 0 | 1, set, .. } => self.condition(None, || format!("an entry of @{set}")),
             Expr::Queue { .. } => return Err(Stop::unknown("a program that gets the packet by a queue decides")),
             Expr::Tproxy { .. } => return Err(Stop::unknown("tproxy hands it to a socket, which is not followed")),
-            Expr::PayloadSet { .. } | Expr::Exthdr { to: None, .. } => {
+            Expr::PayloadSet { from, base, offset, length: count, checksum, checksum_offset, checksum_flags } => {
+                let value = registers.get(*from, length(*count));
+                let checksum = (*checksum, *checksum_offset, *checksum_flags);
+                let did = self.write(super::write::Place { base: *base, offset: *offset, checksum }, &value)?;
+                Step::Does(Effect::Did(did))
+            }
+            // A segment size of TCP: nothing that the way hangs on.
+            Expr::Exthdr { to: None, op: TCP_OPTION, .. } => Step::On,
+            Expr::Exthdr { to: None, .. } => {
                 return Err(Stop::unknown(format!(
                     "a rule of {} writes to the packet, which is not followed",
                     chain.name
