@@ -49,7 +49,7 @@ pub fn row() -> String {
             .unwrap();
     }
     for host in 1..3 {
-        text += &format!("@h{host} sysctl\nipv4/ip_forward=1\nipv6/conf/all/forwarding=1\n");
+        writeln!(text, "@h{host} sysctl\nipv4/ip_forward=1\nipv6/conf/all/forwarding=1").unwrap();
     }
     text
 }
@@ -378,6 +378,12 @@ fn errors_on_their_way_back() {
                 ("udp fd00:3::2 443 80", "rejected", "ECONNREFUSED"),
             ],
         },
+    ]);
+}
+
+#[test]
+fn errors_that_do_not_come_back_or_at_once() {
+    run(&[
         Case {
             name: "errors that get lost",
             more: "@h1 iptables-nft-restore\n*filter\n-A FORWARD -p icmp -m conntrack --ctstate RELATED -j DROP\n\

@@ -1,5 +1,7 @@
 //! Rules that ask where the routes lead: `rpfilter` and nft's `fib`, each counted by the kernel.
 
+use std::fmt::Write as _;
+
 use crate::compare::run;
 use crate::errors::row;
 use crate::script::Script;
@@ -18,11 +20,11 @@ route add unreachable 10.1.0.77/32\n\
 fn legacy(tool: &str) -> String {
     let mut text = format!("@h1 {tool}\n*raw\n");
     for more in ["", "--loose", "--invert", "--loose --invert", "--accept-local", "--loose --accept-local"] {
-        text += &format!("-A PREROUTING -m rpfilter {more}\n");
+        writeln!(text, "-A PREROUTING -m rpfilter {more}").unwrap();
     }
     text += "COMMIT\n*mangle\n-A PREROUTING -p udp --dport 443 -j MARK --set-mark 0x10\n";
     for more in ["--validmark", "--validmark --loose", ""] {
-        text += &format!("-A PREROUTING -m rpfilter {more}\n");
+        writeln!(text, "-A PREROUTING -m rpfilter {more}").unwrap();
     }
     text + "COMMIT\n"
 }
@@ -30,7 +32,7 @@ fn legacy(tool: &str) -> String {
 fn native() -> String {
     let mut text = "@h1 nft -f -\ntable inet t {\n".to_owned();
     for hook in ["prerouting", "input", "forward"] {
-        text += &format!("    chain {hook} {{\n        type filter hook {hook} priority 5;\n");
+        writeln!(text, "    chain {hook} {{\n        type filter hook {hook} priority 5;").unwrap();
         if hook == "prerouting" {
             text += "        udp dport 443 meta mark set 0x10\n";
         }
@@ -46,7 +48,7 @@ fn native() -> String {
             "fib saddr . iif oifname \"y1\"",
         ];
         for ask in asks {
-            text += &format!("        {ask} counter\n");
+            writeln!(text, "        {ask} counter").unwrap();
         }
         text += "    }\n";
     }

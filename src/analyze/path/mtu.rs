@@ -20,12 +20,23 @@ const LOCKED_WITHOUT: u32 = 576;
 /// How much longer than its MTU a frame may be that comes in by a pair or leaves a bridge: `VLAN_HLEN`.
 const LEEWAY: u32 = 4;
 
+fn shortest(family: Family) -> u32 {
+    match family {
+        Family::Ipv4 => SMALLEST,
+        Family::Ipv6 => SMALLEST6,
+    }
+}
+
 impl Walk<'_, '_> {
     /// The MTU of a way for what is sent on (`forwarded`), or sent from here. Mirrors `ip_dst_mtu_maybe_forward` and
     /// `ip6_dst_mtu_maybe_forward`.
     fn mtu_of(&mut self, place: Place, egress: &Egress, forwarded: bool) -> Result<u32, Stop> {
         let family = self.packet.family();
         let own = self.packet.tuple.destination;
+        // Every way takes what is so short.
+        if self.packet.length <= shortest(family) {
+            return Ok(egress.mtu.unwrap_or(egress.link.mtu).max(shortest(family)));
+        }
         let asks_learned = family == Family::Ipv6
             || !forwarded
             || egress.locked
@@ -43,7 +54,7 @@ impl Walk<'_, '_> {
             Family::Ipv6 => {
                 let mtu = match egress.mtu {
                     Some(mtu) => mtu,
-                    None => self.mtu6(place, link)?,
+                    None => self.mtu6(place, link),
                 };
                 if forwarded { mtu.max(SMALLEST6) } else { mtu }
             }
@@ -53,10 +64,6 @@ impl Walk<'_, '_> {
     /// What a path's MTU has been learned to be, by an error that came before.
     fn learned_mtu(&mut self, place: Place, egress: &Egress) -> Result<Option<u32>, Stop> {
         let own = self.packet.tuple.destination;
-        let smallest = if own.is_ipv4() { SMALLEST } else { SMALLEST6 };
-        if self.packet.length <= smallest {
-            return Ok(None);
-        }
         if let Some(told) = egress.learned {
             return Ok(Some(told));
         }
@@ -76,10 +83,10 @@ impl Walk<'_, '_> {
     }
 
     /// IPv6 has an MTU of its own for each link.
-    fn mtu6(&mut self, place: Place, link: &Link) -> Result<u32, Stop> {
+    fn mtu6(&mut self, place: Place, link: &Link) -> u32 {
         let name = crate::model::sysctl::of_link("ipv6", &link.name, "mtu");
         let own = name.map_or(0, |name| self.setting(place, &name, 0));
-        Ok(u32::try_from(own).ok().filter(|own| *own > 0).unwrap_or(link.mtu).min(link.mtu))
+        u32::try_from(own).ok().filter(|own| *own > 0).unwrap_or(link.mtu).min(link.mtu)
     }
 
     /// Whether what a program of the namespace sends may be split on the way. Mirrors `ip_dont_fragment`.

@@ -123,10 +123,10 @@ impl Refusal {
     pub(super) fn of_xt(kind: u32, family: Family) -> Self {
         let code = match (family, kind) {
             (Family::Ipv4, 7) | (Family::Ipv6, 6) => return Self::Reset,
-            (Family::Ipv4, 0) | (Family::Ipv6, 0) => 0,
-            (Family::Ipv4, 1) | (Family::Ipv6, 1) => 1,
-            (Family::Ipv4, 2) | (Family::Ipv6, 2) => 2,
-            (Family::Ipv4, 3) | (Family::Ipv6, 3) => 3,
+            (Family::Ipv4 | Family::Ipv6, 0) => 0,
+            (Family::Ipv4 | Family::Ipv6, 1) => 1,
+            (Family::Ipv4 | Family::Ipv6, 2) => 2,
+            (Family::Ipv4 | Family::Ipv6, 3) => 3,
             (Family::Ipv6, 4) => 4,
             (Family::Ipv6, 7) => 5,
             (Family::Ipv6, 8) => 6,
@@ -142,27 +142,39 @@ impl Refusal {
     }
 }
 
-/// The errno of an ICMP error, and whether it is fatal to a socket that is no TCP's. Mirrors `icmp_err_convert` and
-/// `icmpv6_err_convert`.
+/// The errno of an ICMP error, and whether it is fatal to a socket that is no TCP's.
 fn errno(family: Family, kind: u8, code: u8) -> Option<(&'static str, bool)> {
-    Some(match (family, kind, code) {
-        (Family::Ipv4, UNREACHABLE, 0 | 11) => ("ENETUNREACH", false),
-        (Family::Ipv4, UNREACHABLE, 1 | 12) => ("EHOSTUNREACH", false),
-        (Family::Ipv4, UNREACHABLE, 2) => ("ENOPROTOOPT", true),
-        (Family::Ipv4, UNREACHABLE, 3) => ("ECONNREFUSED", true),
-        (Family::Ipv4, UNREACHABLE, 4) => ("EMSGSIZE", true),
-        (Family::Ipv4, UNREACHABLE, 5) => ("EOPNOTSUPP", false),
-        (Family::Ipv4, UNREACHABLE, 6 | 9) => ("ENETUNREACH", true),
-        (Family::Ipv4, UNREACHABLE, 7) => ("EHOSTDOWN", true),
-        (Family::Ipv4, UNREACHABLE, 8) => ("ENONET", true),
-        (Family::Ipv4, UNREACHABLE, 10 | 13..=15) => ("EHOSTUNREACH", true),
-        (Family::Ipv4, TIME_EXCEEDED, _) => ("EHOSTUNREACH", false),
-        (Family::Ipv6, UNREACHABLE6, 0) => ("ENETUNREACH", false),
-        (Family::Ipv6, UNREACHABLE6, 1 | 5 | 6) => ("EACCES", true),
-        (Family::Ipv6, UNREACHABLE6, 2 | 3) => ("EHOSTUNREACH", false),
-        (Family::Ipv6, UNREACHABLE6, 4) => ("ECONNREFUSED", true),
-        (Family::Ipv6, TOO_BIG6, _) => ("EMSGSIZE", true),
-        (Family::Ipv6, TIME_EXCEEDED6, _) => ("EHOSTUNREACH", false),
+    match family {
+        Family::Ipv4 => errno4(kind, code),
+        Family::Ipv6 => errno6(kind, code),
+    }
+}
+
+/// Mirrors `icmp_err_convert`.
+fn errno4(kind: u8, code: u8) -> Option<(&'static str, bool)> {
+    Some(match (kind, code) {
+        (UNREACHABLE, 0 | 11) => ("ENETUNREACH", false),
+        (UNREACHABLE, 1 | 12) | (TIME_EXCEEDED, _) => ("EHOSTUNREACH", false),
+        (UNREACHABLE, 2) => ("ENOPROTOOPT", true),
+        (UNREACHABLE, 3) => ("ECONNREFUSED", true),
+        (UNREACHABLE, FRAGMENTATION_NEEDED) => ("EMSGSIZE", true),
+        (UNREACHABLE, 5) => ("EOPNOTSUPP", false),
+        (UNREACHABLE, 6 | 9) => ("ENETUNREACH", true),
+        (UNREACHABLE, 7) => ("EHOSTDOWN", true),
+        (UNREACHABLE, 8) => ("ENONET", true),
+        (UNREACHABLE, 10 | 13..=15) => ("EHOSTUNREACH", true),
+        _ => return None,
+    })
+}
+
+/// Mirrors `icmpv6_err_convert`.
+fn errno6(kind: u8, code: u8) -> Option<(&'static str, bool)> {
+    Some(match (kind, code) {
+        (UNREACHABLE6, 0) => ("ENETUNREACH", false),
+        (UNREACHABLE6, 1 | 5 | 6) => ("EACCES", true),
+        (UNREACHABLE6, 2 | 3) | (TIME_EXCEEDED6, _) => ("EHOSTUNREACH", false),
+        (UNREACHABLE6, 4) => ("ECONNREFUSED", true),
+        (TOO_BIG6, _) => ("EMSGSIZE", true),
         _ => return None,
     })
 }
@@ -241,5 +253,42 @@ impl Sees {
                 "nothing: {name} is told to sockets with IP_RECVERR alone (as ping has), others wait until their time is up"
             )),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::path::packet::UDP;
+
+    fn error(by: Refusal, protocol: u8, family: Family, later: bool) -> Option<String> {
+        Sees::of(by, protocol, family, later).expect("it is told").error
+    }
+
+    #[test]
+    fn the_same_error_is_another_to_each_kind_of_socket() {
+        let (four, six) = (Family::Ipv4, Family::Ipv6);
+        let host = Refusal::no_neighbour(four);
+        assert_eq!(error(host, TCP, four, false).as_deref(), Some("EHOSTUNREACH"));
+        assert_eq!(error(host, UDP, four, false), None);
+        assert_eq!(error(Refusal::port(six), UDP, six, false).as_deref(), Some("ECONNREFUSED"));
+        assert_eq!(error(Refusal::too_big(six, 1300), UDP, six, false).as_deref(), Some("EMSGSIZE"));
+        assert_eq!(error(Refusal::too_big(six, 1300), ICMPV6, six, false), None);
+        assert_eq!(error(Refusal::too_big(four, 1300), TCP, four, true), None);
+        assert_eq!(error(Refusal::Reset, TCP, four, false).as_deref(), Some("ECONNREFUSED"));
+        assert_eq!(error(Refusal::Reset, TCP, four, true).as_deref(), Some("ECONNRESET"));
+        assert_eq!(Sees::dropped_while_sent(UDP, false).error.as_deref(), Some("EPERM"));
+        assert_eq!(Sees::dropped_while_sent(TCP, false).error.as_deref(), Some("ETIMEDOUT"));
+    }
+
+    #[test]
+    fn both_kinds_of_rules_reject_alike() {
+        // `icmp-port-unreachable`, `icmp-host-prohibited`; of IPv6 `icmp6-adm-prohibited`, `icmp6-reject-route`.
+        assert_eq!(Refusal::of_xt(3, Family::Ipv4), Refusal::of_nft(2, 1, Family::Ipv4));
+        assert_eq!(Refusal::of_xt(6, Family::Ipv4), Refusal::of_nft(0, 10, Family::Ipv4));
+        assert_eq!(Refusal::of_xt(1, Family::Ipv6), Refusal::of_nft(2, 3, Family::Ipv6));
+        assert_eq!(Refusal::of_xt(8, Family::Ipv6), Refusal::of_nft(0, 6, Family::Ipv6));
+        assert_eq!(Refusal::of_xt(7, Family::Ipv4), Refusal::Reset);
+        assert_eq!(Refusal::of_xt(6, Family::Ipv6), Refusal::Reset);
     }
 }
