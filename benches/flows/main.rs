@@ -1,7 +1,8 @@
 //! `make bench`, the third part: a node's flows.
 //!
 //! The node is real: containerd with sandboxes on its bridge, kube-proxy's rules for 10,000 services, and
-//! 200,000 flows that `conntrack -R` put in: most from pods to services, some masqueraded, some to nowhere.
+//! 200,000 flows that `conntrack -R` put in: most from pods to services, some masqueraded, some to nowhere. Last, the
+//! path of a packet is asked for there.
 //! Both sides answer the same question on the same node, in turns; a ratio is the median over the pairs.
 //!
 //! `PODNET` names the binary to measure; without it, it is the one cargo built. `FLOWS`, `PODS`, `SERVICES`
@@ -15,6 +16,7 @@ mod shape;
 #[allow(unused_imports, reason = "each bench uses a part of it")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod trace;
 mod watch;
 
 use std::fmt::Write as _;
@@ -131,7 +133,8 @@ fn bench(binary: &str) -> bool {
         },
     ];
     let good = questions.iter().map(|question| ask(&worker, question)).fold(true, |all, one| all & one);
-    good & watch::ask(&worker, binary, services)
+    let good = good & watch::ask(&worker, binary, services);
+    good & trace::ask(&worker, binary, &pod, services, &addresses)
 }
 
 /// Flows from pods, as `conntrack -R` takes them: most of them to a service's endpoint.
@@ -183,11 +186,7 @@ fn ask(worker: &Worker, question: &Question) -> bool {
         shell_good: vec![0],
         pairs: *pairs,
     };
-    let this = std::env::current_exe().expect("this program");
-    let duel = serde_json::to_string(&duel).expect("a duel");
-    let mut command = worker.command(&[this.to_str().expect("a path in UTF-8"), "--inside", &duel]);
-    let output = command.stderr(Stdio::inherit()).output().expect("the half on the worker");
-    let Ok(outcome) = serde_json::from_slice::<Outcome>(&output.stdout) else {
+    let Some(outcome) = self::duel(worker, &duel) else {
         say(&format!("{name:<42}  failed"));
         return false;
     };
@@ -201,6 +200,15 @@ fn ask(worker: &Worker, question: &Question) -> bool {
         if good { "" } else { "   MISSED" },
     ));
     good
+}
+
+/// Has it fought out on the worker; `None` where a side failed, which is told on stderr.
+fn duel(worker: &Worker, duel: &Duel) -> Option<Outcome> {
+    let this = std::env::current_exe().expect("this program");
+    let duel = serde_json::to_string(duel).expect("a duel");
+    let mut command = worker.command(&[this.to_str().expect("a path in UTF-8"), "--inside", &duel]);
+    let output = command.stderr(Stdio::inherit()).output().expect("the half on the worker");
+    serde_json::from_slice(&output.stdout).ok()
 }
 
 /// The middle one, or the mean of the two in the middle.

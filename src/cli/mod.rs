@@ -42,9 +42,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use args::{Cli, Command};
 use error::Failure;
 
+use crate::sys::limits;
+
 /// Runs the command line of this process and says how it went: 0 answered, 1 the answer is bad,
 /// 2 wrong usage or failure, 3 the answer is incomplete.
 pub fn main() -> ExitCode {
+    limits::grow_heap_in_large_steps();
     let outcome = match Cli::try_parse() {
         Ok(cli) => match check::check(&cli) {
             Ok(()) => {

@@ -6,14 +6,16 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 /// Values by key. It cannot be walked: no answer can depend on the order in which it holds them, which differs
-/// from run to run. Its hashes are seeded at random, so that hostile keys do not make it slow.
+/// from run to run. Its hashes are fast, and seeded at random, so that nobody can choose keys that make it slow.
 #[derive(Debug, Clone)]
-pub struct Keyed<K, V>(HashMap<K, V>);
+pub struct Keyed<K, V>(HashMap<K, V, RandomState>);
 
 impl<K, V> Default for Keyed<K, V> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(HashMap::default())
     }
 }
 

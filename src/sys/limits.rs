@@ -1,4 +1,4 @@
-//! The process's own limits.
+//! The process's own limits, and how it asks for memory.
 //!
 //! Must not import anything from the crate.
 
@@ -27,6 +27,21 @@ pub fn raise_open_files() -> io::Result<()> {
     let file = File::open("/dev/null")?;
     fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(ROOM)).map(close)??;
     Ok(())
+}
+
+/// How much the heap grows at a time. What is not written to takes no memory.
+#[cfg(target_env = "gnu")]
+const HEAP_STEP: libc::c_int = 4 << 20;
+
+/// Lets the heap grow in large steps. By default it grows by 128 KiB at a time, which for the rules of a large node
+/// is a thousand system calls, each of which makes the page faults of other threads wait.
+#[allow(unsafe_code)]
+pub fn grow_heap_in_large_steps() {
+    // SAFETY: mallopt takes two numbers and touches nothing of ours; it fails only for a parameter it does not know.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_TOP_PAD, HEAP_STEP);
+    }
 }
 
 /// Sets the limit back to what this process was started with, for the program that takes its place:

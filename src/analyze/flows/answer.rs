@@ -126,7 +126,8 @@ pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Res
     }
     let wanted = Wanted::of(nodes, query, &mut gathered)?;
     let places = places(nodes, query, &wanted)?;
-    if let ([(at, netns)], true) = (places.as_slice(), wanted.filters != [FlowFilter::default()]) {
+    let is_expected = places.len() == 1 && wanted.filters != [FlowFilter::default()];
+    if let ([(at, netns)], true) = (places.as_slice(), is_expected) {
         nodes[*at].conntrack().expect_flows(*netns, &wanted.filters);
     }
     let mut telling = Telling {
@@ -141,6 +142,9 @@ pub fn flows(nodes: &[&dyn NodeView], query: &FlowsQuery, each: Each<'_>) -> Res
         places.iter().map(|(at, netns)| Reader::new(nodes, *at, *netns, &mut gathered)).collect();
     if wanted.filters == [FlowFilter::default()] && query.sort.is_none() && query.limit.is_none() {
         readers.iter_mut().for_each(Reader::of_all_flows);
+    }
+    if let ([reader], true) = (readers.as_mut_slice(), is_expected) {
+        reader.expect_services();
     }
     let limited = if let ([(at, netns)], [reader]) = (places.as_slice(), readers.as_mut_slice()) {
         let one = One { node: nodes[*at], netns: *netns, wanted: &wanted, query };

@@ -40,6 +40,9 @@ pub struct Reader<'a> {
     timeouts: Timeouts<'a>,
     rules: Rules<'a>,
     beginnings: Option<Beginnings<'a>>,
+    /// What could not be read of them, which is told if a flow asks for a service.
+    of_beginnings: Gathered,
+    asked_for_services: bool,
     served: Vec<Option<Arc<Served>>>,
     /// The places in `served` that rows refer to, in the order in which they did first.
     referred: Vec<usize>,
@@ -70,11 +73,22 @@ impl<'a> Reader<'a> {
             timeouts: Timeouts::new(node, netns),
             rules: Rules::new(node),
             beginnings: None,
+            of_beginnings: Gathered::default(),
+            asked_for_services: false,
             served: Vec::new(),
             referred: Vec::new(),
             chains_of: CHAINS_OF,
             own: Gathered::default(),
         }
+    }
+
+    /// Reads where services begin before a flow asks for one: while flows are still being read, that takes no time.
+    pub fn expect_services(&mut self) {
+        self.beginnings();
+    }
+
+    fn beginnings(&mut self) -> &mut Beginnings<'a> {
+        self.beginnings.get_or_insert_with(|| Beginnings::read(self.node, &mut self.of_beginnings))
     }
 
     /// Reads the chains of few services only, for all flows are asked for.
@@ -158,7 +172,8 @@ impl<'a> Reader<'a> {
         if is_node && !translated {
             return ServiceHere::None;
         }
-        let beginnings = self.beginnings.get_or_insert_with(|| Beginnings::read(self.node, &mut self.own));
+        self.asked_for_services = true;
+        let beginnings = self.beginnings();
         let by_address = beginnings.at(address, port, protocol).map(|(at, kind)| (at, AskedFront::of(kind)));
         let found = by_address.or_else(|| {
             let at = beginnings.at_node_port(address, port, protocol).filter(|_| is_node)?;
@@ -180,7 +195,7 @@ impl<'a> Reader<'a> {
             return Arc::clone(served);
         }
         let is_read = self.referred.len() < self.chains_of;
-        let beginnings = self.beginnings.get_or_insert_with(|| Beginnings::read(self.node, &mut self.own));
+        let beginnings = self.beginnings.get_or_insert_with(|| Beginnings::read(self.node, &mut self.of_beginnings));
         let title = beginnings.title(at).into();
         let port = is_read.then(|| {
             let node = self.label.as_deref().map(str::to_owned);
@@ -201,9 +216,21 @@ impl<'a> Reader<'a> {
 
     /// What the rows that were read refer to, and what could not be read meanwhile.
     pub fn referred(self, gathered: &mut Gathered) -> Referred {
-        let Self { mut own, beginnings, timeouts, rules, served, referred, chains_of, .. } = self;
+        let Self {
+            mut own,
+            beginnings,
+            mut of_beginnings,
+            asked_for_services,
+            timeouts,
+            rules,
+            served,
+            referred,
+            chains_of,
+            ..
+        } = self;
         timeouts.issues(gathered);
-        if let Some(beginnings) = &beginnings {
+        if let Some(beginnings) = beginnings.filter(|_| asked_for_services) {
+            own.issues.append(&mut of_beginnings.issues);
             beginnings.issues(&mut own);
         }
         gathered.issues.append(&mut own.issues);

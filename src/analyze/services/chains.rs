@@ -24,10 +24,10 @@ pub(super) struct Said {
     pub(super) drawn: Vec<Drawn>,
     /// Lists that bind a client to an endpoint's chain, with their timeout where the rule tells it.
     pub(super) pins: Vec<Pin>,
-    pub(super) masqueraded: Vec<(Masqueraded, Evidence)>,
+    pub(super) masqueraded: Vec<(Masqueraded, Option<Evidence>)>,
     pub(super) onward: Vec<Onward>,
     /// Rules that refuse packets, with the sources that they spare.
-    pub(super) refusals: Vec<(bool, Vec<IpNet>, Evidence)>,
+    pub(super) refusals: Vec<(bool, Vec<IpNet>, Option<Evidence>)>,
     /// Whether every rule could be read.
     pub(super) whole: bool,
 }
@@ -38,7 +38,7 @@ pub(super) struct Drawn {
     pub(super) to: Goal,
     /// `None` where a rule before it is not read.
     pub(super) share: Option<Share>,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// Where a draw leads.
@@ -55,7 +55,7 @@ pub(super) struct Pin {
     pub(super) list: ByteText,
     /// `None` where the set tells it.
     pub(super) seconds: Option<u32>,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// Another chain of the service that packets are sent on to.
@@ -64,7 +64,7 @@ pub(super) struct Onward {
     pub(super) to: ByteText,
     pub(super) role: ChainRole,
     pub(super) who: Who,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// Whose packets are sent on.
@@ -83,8 +83,14 @@ pub(super) struct Reader<'s, 'a> {
 }
 
 impl Reader<'_, '_> {
-    fn evidence(&self, held: &Held, step: &Step<'_>) -> Evidence {
-        of_rule(&held.id, step.rule, self.words, self.source)
+    /// What is said of a rule rests on it; `None` where that is not told.
+    fn evidence(&self, held: &Held, step: &Step<'_>) -> Option<Evidence> {
+        (self.words == Words::Told).then(|| of_rule(&held.id, step.rule, self.source))
+    }
+
+    /// Whose packets a rule marks.
+    fn masqueraded(&self, held: &Held, step: &Step<'_>) -> Masqueraded {
+        masqueraded(step, || condition(&of_rule(&held.id, step.rule, self.source)))
     }
 
     /// Reads a chain of any role.
@@ -97,7 +103,7 @@ impl Reader<'_, '_> {
             let evidence = self.evidence(held, &step);
             match &step.then {
                 Then::Nothing => {}
-                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, || condition(&evidence)), evidence)),
+                Then::Mark => said.masqueraded.push((self.masqueraded(held, &step), evidence)),
                 Then::To(chain) => Self::to(&step, (own.as_ref(), chain), &mut left, &mut said, evidence),
                 Then::Dnat(address, port) => match chance(&step) {
                     Some(share) => draw(Goal::Address(*address, *port), share, &mut left, &mut said, evidence),
@@ -107,7 +113,7 @@ impl Reader<'_, '_> {
                     if !step.asks_protocol_alone() {
                         said.whole = false;
                     }
-                    self.drawn(*modulus, *offset, map, &mut left, &mut said, &evidence);
+                    self.drawn(*modulus, *offset, map, &mut left, &mut said, evidence.as_ref());
                 }
                 Then::Reject | Then::Drop => match self.spared(&step) {
                     Some(spared) => said.refusals.push((step.then == Then::Reject, spared, evidence)),
@@ -140,7 +146,7 @@ impl Reader<'_, '_> {
         (own, chain): (Option<&ChainName>, &ByteText),
         left: &mut Option<Share>,
         said: &mut Said,
-        evidence: Evidence,
+        evidence: Option<Evidence>,
     ) {
         let name = chain.as_str().and_then(ChainName::parse);
         // To another service's chains none of kube-proxy's rules leads.
@@ -148,7 +154,7 @@ impl Reader<'_, '_> {
         let role = name.filter(|name| name.role == ChainRole::Endpoint || is_own(name)).map(|name| name.role);
         match role {
             Some(ChainRole::Endpoint) => {
-                if let Some(pin) = pinned(step, chain, &evidence) {
+                if let Some(pin) = pinned(step, chain, evidence.as_ref()) {
                     said.pins.push(pin);
                 } else if let Some(share) = chance(step) {
                     draw(Goal::Chain(chain.clone()), share, left, said, evidence);
@@ -173,7 +179,7 @@ impl Reader<'_, '_> {
         map: &ByteText,
         left: &mut Option<Share>,
         said: &mut Said,
-        evidence: &Evidence,
+        evidence: Option<&Evidence>,
     ) {
         let elements = self.source.elements(&self.source.set(map));
         let mut goals: Vec<(Goal, u32)> = Vec::new();
@@ -203,30 +209,17 @@ impl Reader<'_, '_> {
         let before = *left;
         for (to, times) in goals {
             let share = before.map(|before| before.and(Share::of(times, modulus)));
-            said.drawn.push(Drawn { to, share, evidence: evidence.clone() });
+            said.drawn.push(Drawn { to, share, evidence: evidence.cloned() });
         }
         *left = before.map(|before| before.and(Share::of(numbers, modulus).complement()));
     }
 
-    /// Whose packets a rule marks.
-    pub(super) fn masqueraded(step: &Step<'_>, condition: impl FnOnce() -> String) -> Masqueraded {
-        let asked: Vec<&When> = step.beyond_service().collect();
-        match asked.as_slice() {
-            [] => Masqueraded::All,
-            [When::Source { net, not: true }] => Masqueraded::OutsideOf { range: *net },
-            [When::Source { net, not: false }] if is_host(net) => Masqueraded::Hairpin { endpoint: net.addr() },
-            [When::SourceLocal { not: false }] => Masqueraded::ThisNode,
-            _ => Masqueraded::Where { condition: condition() },
-        }
-    }
-
     /// The sources that a refusing rule spares; `None` where it asks something else.
     fn spared(&self, step: &Step<'_>) -> Option<Vec<IpNet>> {
-        let asked: Vec<&When> = step.beyond_service().collect();
-        match asked.as_slice() {
-            [] => Some(Vec::new()),
-            [When::Source { net, not: true }] => Some(vec![*net]),
-            [When::SourceSet { set, not: true }] => {
+        match alone(step.beyond_service()) {
+            Asked::Nothing => Some(Vec::new()),
+            Asked::One(When::Source { net, not: true }) => Some(vec![*net]),
+            Asked::One(When::SourceSet { set, not: true }) => {
                 let elements = self.source.elements(&self.source.set(set));
                 Some(super::interval::networks(self.source.table.family, &elements))
             }
@@ -244,11 +237,11 @@ impl Reader<'_, '_> {
             }
             match &step.then {
                 Then::Nothing => {}
-                Then::Mark => said.masqueraded.push((Self::masqueraded(&step, || condition(&evidence)), evidence)),
+                Then::Mark => said.masqueraded.push((self.masqueraded(held, &step), evidence)),
                 Then::Dnat(address, own) if said.to.is_none() && step.asks_protocol_alone() => {
                     said.to = endpoint(*address, *own, port);
                     said.first_packets = step.counters.map(|counters| counters.packets);
-                    said.evidence = Some(evidence);
+                    said.evidence = evidence;
                 }
                 _ => said.odd = true,
             }
@@ -266,18 +259,43 @@ impl Reader<'_, '_> {
 #[derive(Debug, Default)]
 pub(super) struct EndpointSaid {
     pub(super) to: Option<SocketAddr>,
-    pub(super) masqueraded: Vec<(Masqueraded, Evidence)>,
+    pub(super) masqueraded: Vec<(Masqueraded, Option<Evidence>)>,
     pub(super) notes: Option<ByteText>,
     pub(super) first_packets: Option<u64>,
     pub(super) evidence: Option<Evidence>,
     odd: bool,
 }
 
+/// Whose packets a rule marks.
+pub(super) fn masqueraded(step: &Step<'_>, condition: impl FnOnce() -> String) -> Masqueraded {
+    match alone(step.beyond_service()) {
+        Asked::Nothing => Masqueraded::All,
+        Asked::One(When::Source { net, not: true }) => Masqueraded::OutsideOf { range: *net },
+        Asked::One(When::Source { net, not: false }) if is_host(net) => Masqueraded::Hairpin { endpoint: net.addr() },
+        Asked::One(When::SourceLocal { not: false }) => Masqueraded::ThisNode,
+        _ => Masqueraded::Where { condition: condition() },
+    }
+}
+
+/// What a rule asks, where it is no more than one thing.
+enum Asked<'s> {
+    Nothing,
+    One(&'s When),
+    More,
+}
+
+fn alone<'s>(mut asked: impl Iterator<Item = &'s When>) -> Asked<'s> {
+    match (asked.next(), asked.next()) {
+        (None, _) => Asked::Nothing,
+        (Some(one), None) => Asked::One(one),
+        (Some(_), Some(_)) => Asked::More,
+    }
+}
+
 /// The words of a condition that has no better name.
 pub(super) fn condition(evidence: &Evidence) -> String {
     match evidence {
-        Evidence::Rule { text: Some(text), .. } => text.clone(),
-        Evidence::Rule { chain, number, .. } => format!("what rule {number} of {} asks", chain.name),
+        Evidence::Rule { text, .. } => text.clone(),
         Evidence::Element { key, .. } => key.clone(),
     }
 }
@@ -295,38 +313,35 @@ fn is_host(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
 }
 
-fn draw(to: Goal, share: Share, left: &mut Option<Share>, said: &mut Said, evidence: Evidence) {
+fn draw(to: Goal, share: Share, left: &mut Option<Share>, said: &mut Said, evidence: Option<Evidence>) {
     said.drawn.push(Drawn { to, share: left.map(|left| left.and(share)), evidence });
     *left = left.map(|left| left.and(share.complement()));
 }
 
 /// How likely a rule holds, where chance is all that it asks.
 fn chance(step: &Step<'_>) -> Option<Share> {
-    let asked: Vec<&When> = step.when.iter().filter(|when| !matches!(when, When::Protocol(_) | When::New)).collect();
-    match asked.as_slice() {
-        [] => Some(Share::ONE),
-        [When::Chance(n)] => Some(Share::chance(*n)),
+    match alone(step.when.iter().filter(|when| !matches!(when, When::Protocol(_) | When::New))) {
+        Asked::Nothing => Some(Share::ONE),
+        Asked::One(When::Chance(n)) => Some(Share::chance(*n)),
         _ => None,
     }
 }
 
 /// A rule that sends a client back to its endpoint.
-fn pinned(step: &Step<'_>, to: &ByteText, evidence: &Evidence) -> Option<Pin> {
-    let asked: Vec<&When> = step.beyond_service().collect();
-    let (list, seconds) = match asked.as_slice() {
-        [When::Lately { list, seconds }] => (list, Some(*seconds)),
-        [When::SourceSet { set, not: false }] => (set, None),
+fn pinned(step: &Step<'_>, to: &ByteText, evidence: Option<&Evidence>) -> Option<Pin> {
+    let (list, seconds) = match alone(step.beyond_service()) {
+        Asked::One(When::Lately { list, seconds }) => (list, Some(*seconds)),
+        Asked::One(When::SourceSet { set, not: false }) => (set, None),
         _ => return None,
     };
-    Some(Pin { to: to.clone(), list: list.clone(), seconds, evidence: evidence.clone() })
+    Some(Pin { to: to.clone(), list: list.clone(), seconds, evidence: evidence.cloned() })
 }
 
 fn who(step: &Step<'_>) -> Who {
-    let asked: Vec<&When> = step.beyond_service().collect();
-    match asked.as_slice() {
-        [] => Who::Everybody,
-        [When::Source { net, not: false }] => Who::From(*net),
-        [When::SourceLocal { not: false }] => Who::ThisNode,
+    match alone(step.beyond_service()) {
+        Asked::Nothing => Who::Everybody,
+        Asked::One(When::Source { net, not: false }) => Who::From(*net),
+        Asked::One(When::SourceLocal { not: false }) => Who::ThisNode,
         _ => Who::Others,
     }
 }

@@ -18,7 +18,7 @@ use crate::model::netfilter::table::Family;
 use crate::model::netfilter::words::kind::Kind;
 use crate::model::text::{ByteText, Bytes};
 
-/// Whether rules are told in words, which a table of all services does not show.
+/// Whether it is told what statements rest on, which a table of all services does not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
     Told,
@@ -26,13 +26,13 @@ pub(super) enum Words {
 }
 
 /// A rule as evidence.
-pub(super) fn of_rule(chain: &Arc<ChainRef>, rule: &Rule, words: Words, source: &Source<'_>) -> Evidence {
+pub(super) fn of_rule(chain: &Arc<ChainRef>, rule: &Rule, source: &Source<'_>) -> Evidence {
     Evidence::Rule {
         chain: Arc::clone(chain),
         number: rule.number,
         handle: rule.handle,
         counters: counters(rule),
-        text: (words == Words::Told).then(|| text(chain, rule, source)),
+        text: text(chain, rule, source),
     }
 }
 

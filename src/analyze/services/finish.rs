@@ -37,7 +37,9 @@ pub(super) struct Detail {
 pub(super) struct Draft {
     port: ServicePort,
     chains: BTreeMap<Arc<ChainRef>, ChainRole>,
-    endpoints: BTreeMap<SocketAddr, Endpoint>,
+    endpoints: Vec<Endpoint>,
+    /// Where each endpoint stands.
+    known: BTreeMap<SocketAddr, usize>,
     /// Where each address stands: hostile rules may have 100,000 of one service.
     fronts: BTreeMap<(std::net::IpAddr, u16), usize>,
     pins: Vec<affinity::Bound>,
@@ -47,7 +49,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(group: &Group, detail: Detail) -> Self {
         let (title, name, protocol) = match &group.key {
-            Key::Named(name, protocol) => (name.to_string(), Some(name.clone()), *protocol),
+            Key::Named(name, protocol) => (name.to_string(), Some((**name).clone()), *protocol),
             Key::Hash(hash) => (hash.clone(), None, None),
         };
         let known_by = if name.is_some() { KnownBy::Comment } else { KnownBy::Chain };
@@ -74,7 +76,8 @@ impl Draft {
         Self {
             port,
             chains: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
+            endpoints: Vec::new(),
+            known: BTreeMap::new(),
             fronts: BTreeMap::new(),
             pins: Vec::new(),
             words: detail.words,
@@ -86,7 +89,7 @@ impl Draft {
         let mut starts = BTreeSet::new();
         for entry in entries {
             self.port.protocol = self.port.protocol.or(entry.protocol);
-            let Some(evidence) = set.evidence(entry, self.words) else { continue };
+            let evidence = if self.words == Words::Told { set.evidence(entry) } else { None };
             if let Does::LeadsTo(chain) = &entry.does {
                 starts.insert(chain.clone());
             }
@@ -95,7 +98,7 @@ impl Draft {
                 Place::NodePort(port) => self.node_port(set, port, &entry.does, evidence),
                 Place::HealthCheck(port) => {
                     let check = HealthCheck { port, evidence: Vec::new() };
-                    self.port.health_check_node_port.get_or_insert(check).evidence.push(evidence);
+                    self.port.health_check_node_port.get_or_insert(check).evidence.extend(evidence);
                 }
             }
         }
@@ -106,7 +109,8 @@ impl Draft {
             });
         if own {
             for (who, evidence) in &set.begun.cluster_ips {
-                self.masquerade(who.clone(), MasqueradedTo::ClusterIp, evidence.clone());
+                let evidence = (self.words == Words::Told).then(|| evidence.clone());
+                self.masquerade(who.clone(), MasqueradedTo::ClusterIp, evidence);
             }
         }
         self.hairpins(set);
@@ -144,7 +148,14 @@ impl Draft {
         }
     }
 
-    fn front(&mut self, kind: FrontKind, address: std::net::IpAddr, port: u16, does: &Does, evidence: Evidence) {
+    fn front(
+        &mut self,
+        kind: FrontKind,
+        address: std::net::IpAddr,
+        port: u16,
+        does: &Does,
+        evidence: Option<Evidence>,
+    ) {
         let at = *self.fronts.entry((address, port)).or_insert_with(|| {
             let front = Front { kind, address, port, leads_to: None, refusals: Vec::new(), evidence: Vec::new() };
             self.port.addresses.push(front);
@@ -161,7 +172,7 @@ impl Draft {
             }
             Does::LeadsTo(chain) => {
                 front.leads_to = Some(chain.clone());
-                front.evidence.push(evidence);
+                front.evidence.extend(evidence);
             }
             Does::Refuse(verdict, why) => {
                 front.refusals.push(refused(*verdict, *why, evidence));
@@ -201,7 +212,7 @@ impl Draft {
         }
     }
 
-    fn node_port(&mut self, set: &IndexedSet<'_>, port: u16, does: &Does, evidence: Evidence) {
+    fn node_port(&mut self, set: &IndexedSet<'_>, port: u16, does: &Does, evidence: Option<Evidence>) {
         let node_port = self.port.node_port.get_or_insert_with(|| NodePort {
             port,
             on: Vec::new(),
@@ -213,7 +224,7 @@ impl Draft {
         }
         match does {
             Does::LeadsTo(chain) => {
-                node_port.evidence.push(evidence);
+                node_port.evidence.extend(evidence);
                 self.policy_of(FrontKind::Unknown, chain);
             }
             Does::Refuse(verdict, why) => {
@@ -248,9 +259,9 @@ impl Draft {
                 _ => &mut endpoint.cluster,
             };
             *share = drawn.share.map(|drawn| share.map_or(drawn, |before: Share| before.or(drawn)));
-            if !endpoint.evidence.contains(&drawn.evidence) {
+            if let Some(evidence) = drawn.evidence.filter(|evidence| !endpoint.evidence.contains(evidence)) {
                 // The draw stands before what it leads to.
-                endpoint.evidence.insert(endpoint.evidence.len().saturating_sub(1), drawn.evidence);
+                endpoint.evidence.insert(endpoint.evidence.len().saturating_sub(1), evidence);
             }
         }
         for pin in said.pins {
@@ -268,7 +279,7 @@ impl Draft {
         });
     }
 
-    fn firewall(&mut self, onward: Vec<Onward>, refusals: Vec<(bool, Vec<ipnet::IpNet>, Evidence)>) {
+    fn firewall(&mut self, onward: Vec<Onward>, refusals: Vec<(bool, Vec<ipnet::IpNet>, Option<Evidence>)>) {
         for onward in onward {
             match onward.who {
                 Who::From(range) => self.source_range(range, onward.evidence),
@@ -288,10 +299,11 @@ impl Draft {
         }
     }
 
-    fn source_range(&mut self, range: ipnet::IpNet, evidence: Evidence) {
+    fn source_range(&mut self, range: ipnet::IpNet, evidence: Option<Evidence>) {
+        let evidence = evidence.into_iter();
         match self.port.source_ranges.iter_mut().find(|known| known.range == range) {
-            Some(known) => known.evidence.push(evidence),
-            None => self.port.source_ranges.push(SourceRange { range, evidence: vec![evidence] }),
+            Some(known) => known.evidence.extend(evidence),
+            None => self.port.source_ranges.push(SourceRange { range, evidence: evidence.collect() }),
         }
     }
 
@@ -304,7 +316,7 @@ impl Draft {
                 let held = reader.source.chain(chain).or_else(|| unread(reader.source, chain))?;
                 let said = reader.endpoint(&held, service_port);
                 let at = said.to.or_else(|| unread(reader.source, chain))?;
-                if !self.endpoints.contains_key(&at) {
+                if !self.known.contains_key(&at) {
                     self.chains.insert(Arc::clone(&held.id), ChainRole::Endpoint);
                     for (who, evidence) in said.masqueraded {
                         self.masquerade(who, MasqueradedTo::Endpoint, evidence);
@@ -313,23 +325,27 @@ impl Draft {
                 (at, Some(chain.clone()), said.first_packets, said.evidence)
             }
         };
-        Some(self.endpoints.entry(at).or_insert_with(|| Endpoint {
-            address: at.ip(),
-            port: at.port(),
-            behind: Behind::NotAsked,
-            listening: Listening::NotAsked,
-            cluster: None,
-            local: None,
-            chain,
-            first_packets,
-            evidence: evidence.into_iter().collect(),
-        }))
+        let place = *self.known.entry(at).or_insert_with(|| {
+            self.endpoints.push(Endpoint {
+                address: at.ip(),
+                port: at.port(),
+                behind: Behind::NotAsked,
+                listening: Listening::NotAsked,
+                cluster: None,
+                local: None,
+                chain,
+                first_packets,
+                evidence: evidence.into_iter().collect(),
+            });
+            self.endpoints.len() - 1
+        });
+        self.endpoints.get_mut(place)
     }
 
     fn pin(&mut self, reader: &Reader<'_, '_>, pin: Pin) {
         let at = self.endpoint(reader, &Goal::Chain(pin.to.clone())).map(|endpoint| {
-            if !endpoint.evidence.contains(&pin.evidence) {
-                endpoint.evidence.insert(0, pin.evidence.clone());
+            if let Some(evidence) = pin.evidence.filter(|evidence| !endpoint.evidence.contains(evidence)) {
+                endpoint.evidence.insert(0, evidence);
             }
             SocketAddr::new(endpoint.address, endpoint.port)
         });
@@ -340,11 +356,13 @@ impl Draft {
         }
     }
 
-    fn masquerade(&mut self, who: Masqueraded, to: MasqueradedTo, evidence: Evidence) {
+    fn masquerade(&mut self, who: Masqueraded, to: MasqueradedTo, evidence: Option<Evidence>) {
         match self.port.masquerades.iter_mut().find(|known| (&known.who, known.to) == (&who, to)) {
-            Some(known) if known.evidence.contains(&evidence) => {}
-            Some(known) => known.evidence.push(evidence),
-            None => self.port.masquerades.push(Masquerade { who, to, evidence: vec![evidence] }),
+            Some(known) => {
+                let evidence = evidence.filter(|evidence| !known.evidence.contains(evidence));
+                known.evidence.extend(evidence);
+            }
+            None => self.port.masquerades.push(Masquerade { who, to, evidence: evidence.into_iter().collect() }),
         }
     }
 
@@ -354,18 +372,19 @@ impl Draft {
         let source = set.source.nat();
         let held = source.set(name);
         let mut found = Vec::new();
-        for at in self.endpoints.keys() {
+        for at in self.known.keys() {
             let family = source.table.family;
             if at.is_ipv6() == (family == Family::Ip6)
                 && source.element(&held, &hairpin_key(at.ip(), protocol, at.port())).is_some()
             {
-                let key = format!("{0} . {0} . {protocol} . {1}", at.ip(), at.port());
-                found.push((at.ip(), of_element(&held, key, None)));
+                let key = || format!("{0} . {0} . {protocol} . {1}", at.ip(), at.port());
+                let evidence = (self.words == Words::Told).then(|| (of_element(&held, key(), None), rule.clone()));
+                found.push((at.ip(), evidence.unzip()));
             }
         }
-        for (endpoint, evidence) in found {
-            self.masquerade(Masqueraded::Hairpin { endpoint }, MasqueradedTo::Endpoint, evidence);
-            self.masquerade(Masqueraded::Hairpin { endpoint }, MasqueradedTo::Endpoint, rule.clone());
+        for (endpoint, (element, rule)) in found {
+            self.masquerade(Masqueraded::Hairpin { endpoint }, MasqueradedTo::Endpoint, element);
+            self.masquerade(Masqueraded::Hairpin { endpoint }, MasqueradedTo::Endpoint, rule);
         }
     }
 
@@ -378,13 +397,14 @@ impl Draft {
         if let Some(node_port) = &mut port.node_port {
             node_port.on.sort();
         }
-        for endpoint in self.endpoints.values_mut() {
-            if let Some(pods) = pods {
+        if let Some(pods) = pods {
+            for endpoint in &mut self.endpoints {
                 endpoint.behind = pods.behind(endpoint.address);
             }
         }
+        self.endpoints.sort_by_key(|endpoint| SocketAddr::new(endpoint.address, endpoint.port));
         port.affinity = affinity::of(self.pins);
-        port.endpoints = self.endpoints.into_values().collect();
+        port.endpoints = self.endpoints;
         port.chains = self.chains.into_iter().map(|(chain, role)| ServiceChain { chain, role }).collect();
         port
     }
@@ -399,8 +419,8 @@ fn unread<T>(source: &Source<'_>, chain: &ByteText) -> Option<T> {
     None
 }
 
-fn refused(verdict: RefusalVerdict, why: RefusalReason, evidence: Evidence) -> Refusal {
-    Refusal { verdict, why, evidence: vec![evidence] }
+fn refused(verdict: RefusalVerdict, why: RefusalReason, evidence: Option<Evidence>) -> Refusal {
+    Refusal { verdict, why, evidence: evidence.into_iter().collect() }
 }
 
 fn is_of_family(front: &Front, set: &IndexedSet<'_>) -> bool {
@@ -410,5 +430,5 @@ fn is_of_family(front: &Front, set: &IndexedSet<'_>) -> bool {
 /// The group of a service port that the question names itself.
 pub(super) fn asked_group(name: &ServicePortName, protocol: Protocol, set: &RuleSet) -> Group {
     let set = RuleSet { family: Family::Ip, ..set.clone() };
-    Group { key: Key::Named(name.clone(), Some(protocol)), set }
+    Group { key: Key::Named(Arc::new(name.clone()), Some(protocol)), set }
 }

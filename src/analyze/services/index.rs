@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::evidence::{Words, of_rule};
+use super::evidence::of_rule;
 use super::mode::RuleSource;
 use super::source::{Held, Source};
 use super::types::{Evidence, FrontKind, Masqueraded, NodePortOn, RefusalReason, RefusalVerdict, RuleSet};
@@ -18,7 +19,7 @@ use crate::model::text::ByteText;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     /// Its name, and its protocol where the rules tell it.
-    Named(ServicePortName, Option<Protocol>),
+    Named(Arc<ServicePortName>, Option<Protocol>),
     /// The hash in its chains' names.
     Hash(String),
 }
@@ -27,7 +28,7 @@ pub(super) enum Key {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) place: Place,
-    pub(super) name: Option<ServicePortName>,
+    pub(super) name: Option<Arc<ServicePortName>>,
     pub(super) protocol: Option<Protocol>,
     pub(super) does: Does,
     pub(super) found: Found,
@@ -85,13 +86,13 @@ pub(super) struct IndexedSet<'a> {
 
 impl IndexedSet<'_> {
     /// What an entry rests on.
-    pub(super) fn evidence(&self, entry: &Entry, words: Words) -> Option<Evidence> {
+    pub(super) fn evidence(&self, entry: &Entry) -> Option<Evidence> {
         match &entry.found {
             Found::Element(evidence) => Some((**evidence).clone()),
             Found::Rule { chain, at, filter } => {
                 let held = self.begun.chains.get(*chain)?;
                 let source: &Source<'_> = if *filter { self.source.filter() } else { self.source.nat() };
-                held.rule(*at).map(|rule| of_rule(&held.id, rule, words, source))
+                held.rule(*at).map(|rule| of_rule(&held.id, rule, source))
             }
         }
     }
@@ -109,10 +110,8 @@ pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec
         let of = families.iter().position(|one| one == family).unwrap_or(at);
         for (place, entry) in set.begun.entries.iter().enumerate() {
             let key = entry.key(&names);
-            let known = places.get(&(of, key.clone())).copied();
-            let group = known.unwrap_or_else(|| {
+            let group = *places.get_or_insert_with((of, key.clone()), || {
                 groups.push((Group { set: family.clone(), key: key.owned() }, Vec::new()));
-                places.insert((of, key), groups.len() - 1);
                 groups.len() - 1
             });
             groups[group].1.push((at, place));
@@ -132,16 +131,16 @@ fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
     }
     for entry in entries() {
         if let (Some(name), Some(hash)) = (&entry.name, entry.hash()) {
-            names.entry(hash).or_insert_with(|| (name.clone(), entry.protocol));
+            names.entry(hash).or_insert_with(|| (Arc::clone(name), entry.protocol));
         }
     }
     nameless.retain(|hash| !names.contains_key(hash));
-    let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_ref()).chain(known).collect();
+    let said: BTreeSet<&ServicePortName> = entries().filter_map(|entry| entry.name.as_deref()).chain(known).collect();
     for name in said.into_iter().filter(|_| !nameless.is_empty()) {
         for (protocol, form) in Protocol::ALL.into_iter().flat_map(|one| HashForm::ALL.map(|form| (one, form))) {
             let hash = service_hash(name, protocol, form);
             if nameless.contains(&hash) {
-                names.insert(hash, (name.clone(), Some(protocol)));
+                names.insert(hash, (Arc::new(name.clone()), Some(protocol)));
             }
         }
     }
@@ -149,19 +148,19 @@ fn explained(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Names {
 }
 
 /// Service ports by the hash in their chains' names.
-type Names = BTreeMap<String, (ServicePortName, Option<Protocol>)>;
+type Names = BTreeMap<String, (Arc<ServicePortName>, Option<Protocol>)>;
 
 /// A key whose name stands elsewhere: there are as many as rules.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum KeyOf<'e> {
-    Named(&'e ServicePortName, Option<Protocol>),
+    Named(&'e Arc<ServicePortName>, Option<Protocol>),
     Hash(String),
 }
 
 impl KeyOf<'_> {
     fn owned(&self) -> Key {
         match self {
-            Self::Named(name, protocol) => Key::Named((*name).clone(), *protocol),
+            Self::Named(name, protocol) => Key::Named(Arc::clone(name), *protocol),
             Self::Hash(hash) => Key::Hash(hash.clone()),
         }
     }

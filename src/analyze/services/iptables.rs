@@ -2,9 +2,11 @@
 //!
 //! May import model and its siblings only.
 
-use super::chains::{Reader, condition};
+use std::sync::Arc;
+
+use super::chains::{condition, masqueraded};
 use super::doubt;
-use super::evidence::{Words, of_rule};
+use super::evidence::of_rule;
 use super::index::{Begun, Does, Entry, Found, Place};
 use super::source::{Held, Source};
 use super::step::{Step, Then, When};
@@ -31,15 +33,17 @@ enum Beginning {
     Firewall,
 }
 
-/// The one of them, of table nat, that has a rule for every address.
-pub(super) const LONGEST: &str = "KUBE-SERVICES";
+/// Those of them, of table nat, that have a rule for every address or port.
+pub(super) const LONG: [&str; 2] = [SERVICES, NODE_PORTS];
+const SERVICES: &str = "KUBE-SERVICES";
+const NODE_PORTS: &str = "KUBE-NODEPORTS";
 
 const BEGINNINGS: [(Beginning, &str); 6] = [
-    (Beginning::Services, LONGEST),
-    (Beginning::NodePorts, "KUBE-NODEPORTS"),
-    (Beginning::Refused, "KUBE-SERVICES"),
+    (Beginning::Services, SERVICES),
+    (Beginning::NodePorts, NODE_PORTS),
+    (Beginning::Refused, SERVICES),
     (Beginning::RefusedOutside, "KUBE-EXTERNAL-SERVICES"),
-    (Beginning::HealthChecks, "KUBE-NODEPORTS"),
+    (Beginning::HealthChecks, NODE_PORTS),
     (Beginning::Firewall, "KUBE-PROXY-FIREWALL"),
 ];
 
@@ -50,7 +54,6 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
         let is_filter = !matches!(beginning, Beginning::Services | Beginning::NodePorts);
         let source = if is_filter { filter } else { nat };
         let Some(held) = source.chain(&name.into()) else { continue };
-        let reader = Reader { source, words: Words::Left };
         let chain = begun.chains.len();
         let mut entries = Vec::new();
         let mut led = Led::default();
@@ -71,7 +74,7 @@ pub(super) fn begin(nat: &Source<'_>, filter: &Source<'_>) -> Begun {
                 }) {
                     doubt::among(source, &held, place);
                 }
-            } else if let Some(entry) = entry(beginning, &held, &step, &reader, found) {
+            } else if let Some(entry) = entry(beginning, &held, &step, source, found) {
                 if !is_usual(&step, &entry) {
                     doubt::among(source, &held, place);
                 }
@@ -147,7 +150,7 @@ fn leads_to_node_ports(step: &Step<'_>, family: Family) -> Option<NodePortOn> {
     Some(on)
 }
 
-fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_, '_>, found: Found) -> Option<Entry> {
+fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, source: &Source<'_>, found: Found) -> Option<Entry> {
     let port = step.port()?;
     let said = step.rule.comment().and_then(ByteText::as_str).map(Comment::read).unwrap_or_default();
     let address = step.destination();
@@ -155,8 +158,8 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_,
         Then::To(chain) => Does::LeadsTo(chain.clone()),
         Then::Mark => {
             // Its words, where nothing else says what it asks: they cost more than all else here.
-            let words = || condition(&of_rule(&held.id, step.rule, Words::Told, reader.source));
-            Does::Masquerade(Box::new(Reader::masqueraded(step, words)))
+            let words = || condition(&of_rule(&held.id, step.rule, source));
+            Does::Masquerade(Box::new(masqueraded(step, words)))
         }
         Then::Reject => Does::Refuse(RefusalVerdict::Reject, said.why.unwrap_or(RefusalReason::NoEndpoints)),
         Then::Drop if beginning == Beginning::Firewall => {
@@ -172,7 +175,7 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, reader: &Reader<'_,
         (_, Some(address)) => Place::Address(kind(beginning, said.kind, &does), address, port),
         (_, None) => return None,
     };
-    Some(Entry { place, name: said.name, protocol: step.protocol(), does, found })
+    Some(Entry { place, name: said.name.map(Arc::new), protocol: step.protocol(), does, found })
 }
 
 /// What an address is: the comment says it, else where its packets are sent.

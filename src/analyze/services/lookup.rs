@@ -51,7 +51,9 @@ pub fn expect(node: &dyn NodeView) {
     let (view, host) = (node.netfilter(), node.node().host_netns);
     // What could not be read is said when it is asked for.
     for table in view.tables(host).value.iter().filter(|table| table.id.name == *"nat" && !table.dormant) {
-        view.expect_chain(host, &table.id.chain(iptables::LONGEST));
+        for name in iptables::LONG {
+            view.expect_chain(host, &table.id.chain(name));
+        }
     }
 }
 

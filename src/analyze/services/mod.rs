@@ -122,7 +122,7 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
             }
         }
         if matches!(asked, Asked::All) && query.namespace.is_none() {
-            data.leftovers.extend(leftover::of(&node.sets, &ports, label.as_ref()));
+            data.leftovers.extend(leftover::of(&node.sets, label.as_ref()));
         }
         if let Some(pod) = pod.as_ref() {
             ports.retain(|port| has_endpoint(port, pod));
@@ -303,7 +303,7 @@ fn masquerading(sets: &[IndexedSet<'_>]) -> Vec<Evidence> {
         let name = if set.set.mode == Mode::Nftables { "masquerading" } else { "KUBE-POSTROUTING" };
         let source = set.source.nat();
         let Some(held) = source.chain(&name.into()) else { continue };
-        rules.extend(held.steps().map(|step| evidence::of_rule(&held.id, step.rule, Words::Told, source)));
+        rules.extend(held.steps().map(|step| evidence::of_rule(&held.id, step.rule, source)));
     }
     rules
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::chains::{Reader, condition};
+use super::chains::{condition, masqueraded};
 use super::doubt;
-use super::evidence::{Words, of_element, of_rule};
+use super::evidence::{of_element, of_rule};
 use super::index::{Begun, Does, Entry, Found, Place};
 use super::interval::{address_key, addresses, port_key, read_port_key, read_service_key, service_key};
 use super::source::Source;
@@ -175,7 +175,7 @@ impl Maps<'_, '_> {
             _ => return None,
         };
         let found = Found::Element(Box::new(of_element(set, key, Some(value))));
-        Some(Entry { place, name, protocol: Some(protocol), does, found })
+        Some(Entry { place, name: name.map(Arc::new), protocol: Some(protocol), does, found })
     }
 
     /// `reject-chain`: a map can only lead to a chain that rejects.
@@ -194,13 +194,13 @@ fn common(source: &Source<'_>, begun: &mut Begun) {
     if let Some(held) = source.chain(&"services".into()) {
         let mut asks_addresses = false;
         for (at, step) in held.steps().enumerate() {
-            let evidence = || of_rule(&held.id, step.rule, Words::Told, source);
+            let evidence = || of_rule(&held.id, step.rule, source);
             let cluster_ips =
                 |when: &When| matches!(when, When::DestinationSet { set, not: false } if *set == CLUSTER_IPS);
             match &step.then {
                 Then::Mark if step.when.iter().any(cluster_ips) => {
                     let evidence = evidence();
-                    begun.cluster_ips.push((Reader::masqueraded(&step, || condition(&evidence)), evidence));
+                    begun.cluster_ips.push((masqueraded(&step, || condition(&evidence)), evidence));
                 }
                 Then::Map { by_address: false, set } if *set == SERVICE_NODE_PORTS => {
                     begun.node_ports_on = Some(node_ports_on(source, &step.when));
@@ -225,7 +225,7 @@ fn common(source: &Source<'_>, begun: &mut Begun) {
                 _ => None,
             });
             if let Some(set) = flow {
-                begun.hairpins = Some((set, of_rule(&held.id, step.rule, Words::Told, source)));
+                begun.hairpins = Some((set, of_rule(&held.id, step.rule, source)));
             }
         }
     }
@@ -271,6 +271,6 @@ pub(super) fn wrong_port(source: &Source<'_>, address: IpAddr) -> Option<(bool, 
             Then::Drop => false,
             _ => return None,
         };
-        meets.then(|| (reject, of_rule(&held.id, step.rule, Words::Told, source)))
+        meets.then(|| (reject, of_rule(&held.id, step.rule, source)))
     })
 }

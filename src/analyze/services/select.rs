@@ -71,7 +71,7 @@ fn by_name<'g>(
     let asked = query.text.clone().unwrap_or_default();
     let named: Vec<((usize, usize), &ServicePortName)> = all
         .filter_map(|(at, group)| match &group.key {
-            Key::Named(name, _) => Some((at, name)),
+            Key::Named(name, _) => Some((at, &**name)),
             Key::Hash(_) => None,
         })
         .filter(|(_, name)| form.namespace.as_ref().is_none_or(|wanted| name.namespace == *wanted))

@@ -34,7 +34,10 @@ pub(super) struct Source<'a> {
 /// 110,000 rules.
 struct Whole {
     chains: Section<Vec<Chain>>,
-    names: Keyed<ByteText, ()>,
+    /// Where each stands among them.
+    names: Keyed<ByteText, usize>,
+    /// To which of them a batch led.
+    reached: RefCell<Vec<bool>>,
     batch: RefCell<Batch>,
     /// Sets that were asked for one key after the other, all of their elements.
     sets: RefCell<BTreeMap<ByteText, WholeSet>>,
@@ -64,6 +67,15 @@ impl Whole {
 
     fn those_there(&self, names: BTreeSet<ByteText>) -> Vec<ByteText> {
         names.into_iter().filter(|name| self.has(name)).collect()
+    }
+
+    fn reach(&self, chains: &Chains) {
+        let mut reached = self.reached.borrow_mut();
+        for (name, _) in &chains.value {
+            if let Some(reached) = self.names.get(name).and_then(|at| reached.get_mut(*at)) {
+                *reached = true;
+            }
+        }
     }
 
     /// A chain of those that are held.
@@ -164,8 +176,9 @@ impl<'a> Source<'a> {
     pub(super) fn read_whole(&mut self) {
         let chains = self.view.chains(self.netns, &self.table);
         self.note(&chains);
-        let names = chains.value.iter().map(|chain| chain.id.name.clone()).collect();
-        self.whole = Some(Whole { chains, names, batch: RefCell::default(), sets: RefCell::default() });
+        let names = chains.value.iter().enumerate().map(|(at, chain)| (chain.id.name.clone(), at)).collect();
+        let reached = RefCell::new(vec![false; chains.value.len()]);
+        self.whole = Some(Whole { chains, names, reached, batch: RefCell::default(), sets: RefCell::default() });
     }
 
     /// Reads the chains of some services together, with those that they lead to and the maps that they draw from,
@@ -174,6 +187,7 @@ impl<'a> Source<'a> {
         let Some(whole) = &self.whole else { return };
         let chains = self.view.rules_from(self.netns, &self.table, &whole.those_there(starts), is_of_a_service);
         self.note(&chains);
+        whole.reach(&chains);
         let rules = chains.value.iter().flat_map(|(_, rules)| rules);
         let maps: BTreeSet<ByteText> = rules.filter_map(|rule| self.draws_from(rule)).collect();
         let mut batch = Batch { chains, maps: Keyed::default() };
@@ -232,9 +246,12 @@ impl<'a> Source<'a> {
         section.value.is_some().then(|| Held { from: From::One(Arc::clone(&section)), id })
     }
 
-    /// The names of all chains of a table that is asked about as a whole.
-    pub(super) fn all_names(&self) -> impl Iterator<Item = &ByteText> {
-        self.whole.iter().flat_map(|whole| &whole.chains.value).map(|chain| &chain.id.name)
+    /// The chains, of a table that is asked about as a whole, to which no batch led.
+    pub(super) fn unreached(&self) -> Vec<&ByteText> {
+        let Some(whole) = &self.whole else { return Vec::new() };
+        let reached = whole.reached.borrow();
+        let unreached = whole.chains.value.iter().zip(reached.iter()).filter(|(_, reached)| !**reached);
+        unreached.map(|(chain, _)| &chain.id.name).collect()
     }
 
     /// A set of this table.

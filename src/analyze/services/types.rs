@@ -113,9 +113,8 @@ pub enum Evidence {
         /// What it counted: first packets of flows, and those sent again until the flow is confirmed.
         /// `None` where the rule counts nothing (nftables mode).
         counters: Option<Counters>,
-        /// The rule in its own tool's words; `None` in the table of all services.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        text: Option<String>,
+        /// The rule in its own tool's words.
+        text: String,
     },
     /// An element of a set or map.
     Element {

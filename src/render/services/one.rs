@@ -358,8 +358,8 @@ fn told(evidence: &Evidence) -> String {
             let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
             let counters =
                 counters.map_or_else(String::new, |counted| format!("  [{}:{}]", counted.packets, counted.bytes));
-            let text = text.as_ref().map_or_else(String::new, |text| format!("  {}", escape(text)));
-            format!("{table} {} rule {number}{handle}{counters}{text}", escape(&chain.name.to_string()))
+            let chain = escape(&chain.name.to_string());
+            format!("{table} {chain} rule {number}{handle}{counters}  {}", escape(text))
         }
         Evidence::Element { set, key, value } => {
             let table = format!("{} {}", set.table.family, escape(&set.table.name.to_string()));
