@@ -36,7 +36,8 @@ type Frame = (usize, u32, bool, Tuple);
 /// They, as each host saw them one after the other.
 type Frames = Vec<Frame>;
 
-fn predict(net: &Net, shot: &Shot, ids: &[NetnsId]) -> Result<Path, String> {
+/// What podnet says of a packet.
+pub fn predict(net: &Net, shot: &Shot, ids: &[NetnsId]) -> Result<Path, String> {
     let node = net.live();
     let tuple = shot.tuple;
     let packet = Packet {

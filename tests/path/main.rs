@@ -16,6 +16,7 @@ mod plan;
 mod reverse;
 mod rules;
 mod script;
+mod shares;
 mod shrink;
 mod wire;
 mod written;

@@ -302,6 +302,9 @@ impl Walk<'_, '_> {
 
     /// nat at its own place: the flow's first packet asks the chains, each packet is translated.
     fn nat(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<(), Stop> {
+        if self.tracking == Tracking::Zoned {
+            return self.nat_of_template(at, chains);
+        }
         let Tracking::Of { flow: index, is_reply } = self.tracking else { return Ok(()) };
         let side = match at.hook {
             Hook::Prerouting | Hook::Output => Side::Destination,
@@ -314,11 +317,7 @@ impl Walk<'_, '_> {
         let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side));
         // An answer whose flow is not known begins one of its own, which nat never sees as a first packet's.
         if !is_reply && !is_settled {
-            let mut ordered = Vec::new();
-            for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
-                ordered.extend(self.in_some_order(at, equal)?);
-            }
-            for chain in &ordered {
+            for chain in &self.in_order(at, chains)? {
                 match self.base_chain(at, chain)? {
                     Ruling::Accept => {}
                     Ruling::Ends(stop) => return Err(stop),
@@ -338,6 +337,25 @@ impl Walk<'_, '_> {
         }
         if let Some((_, flow)) = self.flows.get(index) {
             flow.translate(&mut self.packet.tuple, side, is_reply);
+        }
+        Ok(())
+    }
+
+    fn in_order(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<Vec<Rc<Chain>>, Stop> {
+        let mut ordered = Vec::new();
+        for equal in chains.chunk_by(|one, other| priority(one) == priority(other)) {
+            ordered.extend(self.in_some_order(at, equal)?);
+        }
+        Ok(ordered)
+    }
+
+    /// A zone that was chosen when conntrack had looked already leaves a template in the flow's place: it asks all
+    /// chains, and none can translate it (`nf_nat_setup_info` lets be what is confirmed).
+    fn nat_of_template(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<(), Stop> {
+        for chain in &self.in_order(at, chains)? {
+            if let Ruling::Ends(stop) = self.base_chain(at, chain)? {
+                return Err(stop);
+            }
         }
         Ok(())
     }
