@@ -1613,7 +1613,7 @@ _podnet() {
             return 0
             ;;
         podnet__subcmd__lab__subcmd__service__subcmd__add)
-            opts="-o -v -n -A -l -h -V --name --port --target-port --protocol --cluster-ip --node-port --external-ip --internal-traffic-policy --external-traffic-policy --session-affinity --endpoint --stop-after-step --output --color --verbose --from --rules --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
+            opts="-o -v -n -A -l -h -V --name --port --target-port --protocol --cluster-ip --node-port --external-ip --load-balancer-ip --source-range --internal-traffic-policy --external-traffic-policy --session-affinity --endpoint --stop-after-step --output --color --verbose --from --rules --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1644,6 +1644,14 @@ _podnet() {
                     return 0
                     ;;
                 --external-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --load-balancer-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source-range)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2027,7 +2035,7 @@ _podnet() {
             return 0
             ;;
         podnet__subcmd__lab__subcmd__up)
-            opts="-o -v -n -A -l -h -V --name --workers --pods --hairpin --bridge-nf --no-masquerade --proxy --stop-after-step --output --color --verbose --from --rules --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
+            opts="-o -v -n -A -l -h -V --name --workers --pods --hairpin --bridge-nf --no-masquerade --proxy --dual-stack --stop-after-step --output --color --verbose --from --rules --lab --host-netns --proc-root --runtime-endpoint --timeout --namespace --all-namespaces --selector --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -396,6 +396,7 @@ complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subco
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -s l -l selector -d 'Only pods with these labels: key, key=value, key!=value, !key, joined by commas' -r
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l hairpin -d 'Let the pods\' bridge send a frame back out of the port it came from'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l no-masquerade -d 'Leave the bridge plugin\'s masquerade chains out'
+complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -l dual-stack -d 'Give everything an IPv6 address beside the other'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -s v -l verbose -d 'Tell on stderr what is read; twice for each request'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -s A -l all-namespaces -d 'Pods of all namespaces (the default)'
 complete -c podnet -n "__fish_podnet_using_subcommand lab; and __fish_seen_subcommand_from up" -s h -l help -d 'Print help (see more with \'--help\')'

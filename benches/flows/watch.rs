@@ -14,6 +14,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use podnet::sys::netlink::NETFILTER;
+use podnet::wire::netlink::attr::attribute as attr;
 use podnet::wire::netlink::frame::FLAG_REQUEST;
 use podnet::wire::netlink::request::Request;
 use serde::{Deserialize, Serialize};
@@ -246,14 +247,6 @@ fn step_of(step: u32, services: u32) -> [Vec<u8>; 2] {
         go.extend(Request::with_flags(DELETE, FLAG_REQUEST, &body).bytes(1, 0));
     }
     [come, go]
-}
-
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(payload.len() + 4).expect("short").to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(payload);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }
 
 fn nest(kind: u16, inner: &[Vec<u8>]) -> Vec<u8> {

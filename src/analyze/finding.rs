@@ -82,6 +82,8 @@ pub enum Code {
     NoEndpoints,
     /// An endpoint on this node at which no socket waits.
     NoListener,
+    /// Filters that a packet to a service meets behind the translation, and base chains that were not looked for.
+    FiltersBehind,
     /// Rules that count nothing.
     NoCounters,
     /// What the kernel does not hold.

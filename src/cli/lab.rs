@@ -94,6 +94,9 @@ struct UpArgs {
     /// What programs the services on every worker.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = ProxyArg::Iptables)]
     proxy: ProxyArg,
+    /// Give everything an IPv6 address beside the other.
+    #[arg(long)]
+    dual_stack: bool,
     /// For tests: die after so many steps.
     #[arg(long, value_name = "N", hide = true)]
     stop_after_step: Option<usize>,
@@ -182,6 +185,7 @@ fn request(up: &UpArgs) -> anyhow::Result<UpRequest> {
         bridge_nf: up.bridge_nf,
         masquerade: !up.no_masquerade,
         proxy: up.proxy.into(),
+        dual_stack: up.dual_stack,
         program: std::env::current_exe()?,
         stop_after: up.stop_after_step,
     })
@@ -191,7 +195,11 @@ fn tell(state: &LabState, out: &mut dyn Write) -> std::io::Result<()> {
     let pods: usize = state.workers.iter().map(|worker| worker.pods.len()).sum();
     writeln!(out, "lab {} is up: {} workers, {pods} pods", state.name, state.workers.len())?;
     for worker in &state.workers {
-        writeln!(out, "  {}  {}  pods {}", worker.name, worker.address.addr(), worker.pod_cidr)?;
+        write!(out, "  {}  {}  pods {}", worker.name, worker.address.addr(), worker.pod_cidr)?;
+        match worker.v6 {
+            Some(six) => writeln!(out, "  and {}  pods {}", six.address.addr(), six.pod_cidr)?,
+            None => writeln!(out)?,
+        }
     }
     let all = &state.name;
     let one = state.workers.first().map_or("WORKER", |worker| worker.name.as_str());

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use super::lab::{LabOutput, NameArgs};
 use crate::lab::{self, Added, LabError};
@@ -70,15 +71,21 @@ struct AddArgs {
     /// The port's protocol.
     #[arg(long, value_enum, value_name = "PROTOCOL", default_value_t = ProtocolArg::Tcp)]
     protocol: ProtocolArg,
-    /// The service's address within 10.32.0.0/24; without it the first free one.
+    /// The service's address within 10.32.0.0/24, and in a dual-stack lab within `fd00:32::/112`; without it the first free one.
     #[arg(long, value_name = "IP")]
-    cluster_ip: Option<Ipv4Addr>,
+    cluster_ip: Vec<IpAddr>,
     /// A port of every node that leads to it, 30000 to 32767.
     #[arg(long, value_name = "N")]
     node_port: Option<u16>,
     /// A further address that leads to it; may be repeated.
     #[arg(long, value_name = "IP")]
-    external_ip: Vec<Ipv4Addr>,
+    external_ip: Vec<IpAddr>,
+    /// A load balancer's address that leads to it; may be repeated.
+    #[arg(long, value_name = "IP")]
+    load_balancer_ip: Vec<IpAddr>,
+    /// Who alone may use those; may be repeated.
+    #[arg(long, value_name = "CIDR", requires = "load_balancer_ip")]
+    source_range: Vec<IpNet>,
     /// Which endpoints the cluster IP leads to: all, or those of the worker that asks.
     #[arg(long, value_enum, ignore_case = true, value_name = "POLICY")]
     internal_traffic_policy: Option<PolicyArg>,
@@ -90,7 +97,7 @@ struct AddArgs {
     session_affinity: Option<u32>,
     /// An endpoint, in place of the pods that -l key=value chooses; may be repeated. With neither it has none.
     #[arg(long, value_name = "IP:PORT")]
-    endpoint: Vec<SocketAddrV4>,
+    endpoint: Vec<SocketAddr>,
     /// For tests: die after so many workers.
     #[arg(long, value_name = "N", hide = true)]
     stop_after_step: Option<usize>,
@@ -143,7 +150,8 @@ pub(super) fn run(args: &ServiceArgs, output: LabOutput<'_>, out: &mut dyn Write
     match &args.command {
         ServiceCommand::Add(add) => {
             let service = lab::add_service(&add.name.name, &added(add, output)?, add.stop_after_step)?;
-            writeln!(out, "service {}/{} is at {}", service.namespace, service.name, service.cluster_ip)?;
+            let at: Vec<String> = service.cluster_ips().map(|ip| ip.to_string()).collect();
+            writeln!(out, "service {}/{} is at {}", service.namespace, service.name, at.join(" and "))?;
         }
         ServiceCommand::Remove(remove) => {
             let (service, port) = split(&remove.service);
@@ -184,6 +192,16 @@ fn added(args: &AddArgs, output: LabOutput<'_>) -> Result<Added, LabError> {
     let mut port = Added::port(port_name.map(ToOwned::to_owned), protocol, args.port, args.target_port);
     port.node_port = args.node_port;
     port.endpoints.clone_from(&args.endpoint);
+    let (mut cluster_ip, mut cluster_ip_v6) = (None, None);
+    for ip in &args.cluster_ip {
+        let is_second = match ip {
+            IpAddr::V4(ip) => cluster_ip.replace(*ip).is_some(),
+            IpAddr::V6(ip) => cluster_ip_v6.replace(*ip).is_some(),
+        };
+        if is_second {
+            return Err(LabError::Usage("a service has one cluster IP of each family".to_owned()));
+        }
+    }
     if !args.endpoint.is_empty() && output.selector.is_some() {
         return Err(LabError::Usage("--endpoint takes the place of --selector; give one of them".to_owned()));
     }
@@ -191,8 +209,11 @@ fn added(args: &AddArgs, output: LabOutput<'_>) -> Result<Added, LabError> {
         namespace: output.namespace.unwrap_or(NAMESPACE).to_owned(),
         name: name.to_owned(),
         port,
-        cluster_ip: args.cluster_ip,
+        cluster_ip,
+        cluster_ip_v6,
         external_ips: (!args.external_ip.is_empty()).then(|| args.external_ip.clone()),
+        load_balancer_ips: (!args.load_balancer_ip.is_empty()).then(|| args.load_balancer_ip.clone()),
+        source_ranges: (!args.source_range.is_empty()).then(|| args.source_range.clone()),
         internal_policy: policy(args.internal_traffic_policy),
         external_policy: policy(args.external_traffic_policy),
         affinity: args.session_affinity,

@@ -28,7 +28,7 @@ pub fn run(global: &Global, args: &ServicesArgs) -> Result<u8, Failure> {
         text: args.what.clone(),
         namespace: global.namespace.clone(),
         endpoints_only: args.endpoints,
-        words: global.output == Output::Json,
+        brief: global.output != Output::Json,
     };
     let table = if args.what.is_some() { render::services::write } else { render::services::list };
     run::answer(global, "services", |nodes| Ok(services(nodes, &query)?), table)

@@ -39,6 +39,8 @@ pub struct UpRequest {
     pub masquerade: bool,
     /// What programs the services.
     pub proxy: LabProxy,
+    /// Whether everything has an IPv6 address, too.
+    pub dual_stack: bool,
     /// This podnet's own program, started again for the pods' processes.
     pub program: PathBuf,
     /// For tests: dies by SIGKILL after so many steps; 0 is after the plan is on disk.
@@ -55,9 +57,13 @@ pub fn up(request: &UpRequest) -> Result<LabState, LabError> {
         bridge_nf: request.bridge_nf,
         masquerade: request.masquerade,
         proxy: request.proxy,
+        dual_stack: request.dual_stack,
     };
     check(name, options)?;
     let programs = Programs::find(request.proxy, &folder_path(name))?;
+    if options.dual_stack && programs.v6.is_none() {
+        return Err(LabError::Usage("--dual-stack needs IPv6, and this kernel has it off".to_owned()));
+    }
     let mut notes = Vec::new();
     options.bridge_nf = bridge_nf(request.bridge_nf, settings::has_bridge_nf(), &mut notes)?;
     let thread = NsThread::spawn().context(|| "starting the namespace thread".to_owned())?;
@@ -194,7 +200,7 @@ impl Build<'_> {
             LabStepKind::Cgroups => self.cgroups(step),
             LabStepKind::Netns => step.makes.iter().try_for_each(|path| self.netns(path)),
             LabStepKind::Settings if step.subject == self.state.gateway.name => {
-                settings::gateway(&self.thread, &self.state.gateway.netns)
+                settings::gateway(&self.thread, &self.state.gateway.netns, self.state.options)
             }
             LabStepKind::Settings => settings::worker(&self.thread, &self.worker(step)?.netns, self.state.options),
             LabStepKind::Links if step.subject == self.state.gateway.name => links::gateway(&self.thread, &self.state),
@@ -202,11 +208,11 @@ impl Build<'_> {
             LabStepKind::Links => links::worker(&self.thread, &self.state, self.worker(step)?),
             LabStepKind::PodLinks => self.pod_links(step),
             LabStepKind::Rules if step.subject == self.state.gateway.name => {
-                self.rules(&self.state.gateway.netns, &rules::gateway())
+                self.rules(&self.state.gateway.netns, &rules::gateway(), &rules::gateway_v6())
             }
             LabStepKind::Rules => {
                 let worker = self.worker(step)?;
-                self.rules(&worker.netns, &rules::masquerade(worker))
+                self.rules(&worker.netns, &rules::masquerade(worker), &rules::masquerade_v6(worker))
             }
             LabStepKind::Services => self.services(step),
             LabStepKind::Pauses => self.processes(step, &Role::Pause),
@@ -219,8 +225,14 @@ impl Build<'_> {
         self.state.worker(&step.subject).ok_or_else(|| LabError::Usage(format!("no worker {:?}", step.subject)))
     }
 
-    fn rules(&self, netns: &str, text: &str) -> Result<(), LabError> {
-        self.programs.restore(&self.thread, netns, &self.programs.restore, text)
+    fn rules(&self, netns: &str, four: &str, six: &str) -> Result<(), LabError> {
+        self.programs.restore(&self.thread, netns, &self.programs.restore, four)?;
+        match &self.programs.v6 {
+            Some((restore, _)) if self.state.options.dual_stack => {
+                self.programs.restore(&self.thread, netns, restore, six)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn services(&mut self, step: &LabStep) -> Result<(), LabError> {
@@ -308,7 +320,12 @@ impl Build<'_> {
             netns: self.state.outside.netns.clone(),
             hostname: Some(name.clone()),
             joins: None,
-            answers: Some(Answers { name: name.clone(), node: name.clone(), dns: false }),
+            answers: Some(Answers {
+                name: name.clone(),
+                node: name.clone(),
+                dns: false,
+                dual_stack: self.state.options.dual_stack,
+            }),
         };
         started.order(&orders).context(|| format!("telling the process of {name}"))?;
         started.ready().context(|| format!("the process of {name}"))
@@ -370,6 +387,7 @@ impl Role {
                     name: format!("{}/{}", pod.namespace, pod.name),
                     node: worker.name.clone(),
                     dns: pod.labels.get("k8s-app").is_some_and(|app| app == "kube-dns"),
+                    dual_stack: pod.address_v6.is_some(),
                 }),
             },
         }

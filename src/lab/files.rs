@@ -5,6 +5,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -53,12 +54,15 @@ pub fn write(worker: &LabWorker, options: LabOptions) -> Result<(), LabError> {
     writer.folder(&leases, 0o755)?;
     writer.file(&format!("{leases}/lock"), 0o750, b"")?;
     for pod in &worker.pods {
-        let address = pod.address.addr();
-        // host-local ends its first line as DOS did, and the last one not at all.
-        writer.file(&format!("{leases}/{address}"), 0o644, format!("{}\r\neth0", pod.sandbox).as_bytes())?;
+        for address in addresses(pod) {
+            // host-local ends its first line as DOS did, and the last one not at all.
+            writer.file(&format!("{leases}/{address}"), 0o644, format!("{}\r\neth0", pod.sandbox).as_bytes())?;
+        }
     }
     if let Some(last) = worker.pods.last() {
-        writer.file(&format!("{leases}/last_reserved_ip.0"), 0o644, last.address.addr().to_string().as_bytes())?;
+        for (range, address) in addresses(last).enumerate() {
+            writer.file(&format!("{leases}/last_reserved_ip.{range}"), 0o644, address.to_string().as_bytes())?;
+        }
     }
     for pod in &worker.pods {
         let logs = format!("var/log/pods/{}_{}_{}/{}", pod.namespace, pod.name, pod.uid, pod.container.name);
@@ -66,6 +70,11 @@ pub fn write(worker: &LabWorker, options: LabOptions) -> Result<(), LabError> {
         writer.file(&format!("{logs}/0.log"), 0o640, b"")?;
     }
     Ok(())
+}
+
+/// A pod's addresses, in the order of the ranges.
+fn addresses(pod: &LabPod) -> impl Iterator<Item = IpAddr> {
+    std::iter::once(pod.address.addr()).chain(pod.address_v6.map(|six| IpAddr::V6(six.addr())))
 }
 
 /// The results cache.
@@ -108,6 +117,12 @@ struct Configuration {
 
 impl Configuration {
     fn new(worker: &LabWorker, options: LabOptions) -> Self {
+        let mut ranges = vec![json!([{"subnet": worker.pod_cidr.to_string()}])];
+        let mut routes = vec![json!({"dst": "0.0.0.0/0"})];
+        if let Some(six) = worker.v6 {
+            ranges.push(json!([{"subnet": six.pod_cidr.to_string()}]));
+            routes.push(json!({"dst": "::/0"}));
+        }
         Self {
             cni_version: CNI_VERSION,
             name: NETWORK,
@@ -118,8 +133,8 @@ impl Configuration {
             hairpin_mode: options.hairpin,
             ipam: json!({
                 "type": "host-local",
-                "ranges": [[{"subnet": worker.pod_cidr.to_string()}]],
-                "routes": [{"dst": "0.0.0.0/0"}],
+                "ranges": ranges,
+                "routes": routes,
             }),
         }
     }
@@ -179,17 +194,26 @@ impl<'a> Cached<'a> {
 
 fn eth0_result(worker: &LabWorker, pod: &LabPod) -> Value {
     let interfaces: Vec<Value> = pod.interfaces.iter().map(interface).collect();
+    let ip = |address: String, gateway: IpAddr, version| {
+        json!({
+            "address": address,
+            "gateway": gateway.to_string(),
+            "interface": interfaces.len().saturating_sub(1),
+            "version": version,
+        })
+    };
+    let mut ips = vec![ip(pod.address.to_string(), worker.bridge_address.addr(), "4")];
+    let mut routes = vec![json!({"dst": "0.0.0.0/0"})];
+    if let (Some(address), Some(six)) = (pod.address_v6, worker.v6) {
+        ips.push(ip(address.to_string(), six.bridge_address.addr().into(), "6"));
+        routes.push(json!({"dst": "::/0"}));
+    }
     json!({
         "cniVersion": CNI_VERSION,
         "dns": {},
         "interfaces": interfaces,
-        "ips": [{
-            "address": pod.address.to_string(),
-            "gateway": worker.bridge_address.addr().to_string(),
-            "interface": interfaces.len().saturating_sub(1),
-            "version": "4",
-        }],
-        "routes": [{"dst": "0.0.0.0/0"}],
+        "ips": ips,
+        "routes": routes,
     })
 }
 

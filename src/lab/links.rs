@@ -3,10 +3,10 @@
 //! May import model and sys.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::error::{Context, LabError};
 use super::rtnl::{Rtnl, Veth};
@@ -20,6 +20,9 @@ pub const FABRIC: &str = "vpc0";
 
 /// The gateway's address in the network of the outside host.
 const OUTSIDE_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+/// The same in IPv6, of a dual-stack lab.
+const OUTSIDE_GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 1);
 
 fn socket(thread: &NsThread, netns: &str) -> Result<Rtnl, LabError> {
     Rtnl::open(thread, &open(netns)?).context(|| format!("opening a netlink socket in {netns}"))
@@ -38,12 +41,19 @@ fn default_route(rtnl: &Rtnl, gateway: Ipv4Addr, link: u32) -> Result<(), LabErr
     rtnl.add_route(Ipv4Net::default(), gateway, link)
 }
 
+fn default_route_v6(rtnl: &Rtnl, gateway: Ipv6Addr, link: u32) -> Result<(), LabError> {
+    rtnl.add_route_v6(Ipv6Net::default(), gateway, link)
+}
+
 /// The VPC's bridge with the gateway's address.
 pub fn gateway(thread: &NsThread, state: &LabState) -> Result<(), LabError> {
     let rtnl = socket(thread, &state.gateway.netns)?;
     loopback(&rtnl)?;
     let bridge = rtnl.add_bridge(FABRIC)?;
     rtnl.add_address(bridge.index, within_24(v4(state.gateway.address)))?;
+    if let Some(six) = state.gateway.address_v6 {
+        rtnl.add_address(bridge.index, within_64(six))?;
+    }
     rtnl.set_up(bridge.index)
 }
 
@@ -60,7 +70,13 @@ pub fn outside(thread: &NsThread, state: &LabState) -> Result<(), LabError> {
     let eth0 = outside.find("eth0")?.index;
     outside.add_address(eth0, within_24(v4(state.outside.address)))?;
     outside.set_up(eth0)?;
-    default_route(&outside, OUTSIDE_GATEWAY, eth0)
+    default_route(&outside, OUTSIDE_GATEWAY, eth0)?;
+    if let Some(six) = state.outside.address_v6 {
+        gateway.add_address(near, within_64(OUTSIDE_GATEWAY_V6))?;
+        outside.add_address(eth0, within_64(six))?;
+        default_route_v6(&outside, OUTSIDE_GATEWAY_V6, eth0)?;
+    }
+    Ok(())
 }
 
 /// A worker's uplink, its pods' bridge, and the gateway's route to its pods.
@@ -83,7 +99,14 @@ pub fn worker(thread: &NsThread, state: &LabState, worker: &LabWorker) -> Result
     let bridge = rtnl.add_bridge(&worker.bridge)?;
     rtnl.add_address(bridge.index, bridge_address)?;
     rtnl.set_up(bridge.index)?;
-    gateway.add_route(pods, address.addr(), fabric)
+    gateway.add_route(pods, address.addr(), fabric)?;
+    if let (Some(six), Some(way_out)) = (worker.v6, state.gateway.address_v6) {
+        rtnl.add_address(eth0, six.address)?;
+        default_route_v6(&rtnl, way_out, eth0)?;
+        rtnl.add_address(bridge.index, six.bridge_address)?;
+        gateway.add_route_v6(six.pod_cidr, six.address.addr(), fabric)?;
+    }
+    Ok(())
 }
 
 /// A pod's veth pair, made from the pod's side as the plugin does; gives the interfaces of its result.
@@ -109,6 +132,10 @@ pub fn pod(
     inside.add_address(eth0.index, v4_net(pod.address))?;
     inside.set_up(eth0.index)?;
     default_route(&inside, v4_net(worker.bridge_address).addr(), eth0.index)?;
+    if let (Some(six), Some(own)) = (worker.v6, pod.address_v6) {
+        inside.add_address(eth0.index, own)?;
+        default_route_v6(&inside, six.bridge_address.addr(), eth0.index)?;
+    }
     let interface = |name: &str, mac, sandbox: Option<&String>| CniInterface {
         name: name.to_owned(),
         mac: Some(MacAddr(mac)),
@@ -126,7 +153,11 @@ fn within_24(address: Ipv4Addr) -> Ipv4Net {
     Ipv4Net::new_assert(address, 24)
 }
 
-/// The lab's addresses are IPv4: the plan makes no others, and a state file is not built from.
+fn within_64(address: Ipv6Addr) -> Ipv6Net {
+    Ipv6Net::new_assert(address, 64)
+}
+
+/// The lab's first addresses are IPv4: the plan makes no others, and a state file is not built from.
 fn v4(address: IpAddr) -> Ipv4Addr {
     match address {
         IpAddr::V4(address) => address,

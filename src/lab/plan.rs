@@ -3,9 +3,9 @@
 //! May import model. Touches nothing: what depends on the machine comes in as an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 
 use super::error::LabError;
@@ -14,7 +14,7 @@ use super::services;
 use crate::model::ids::{ContainerId, SandboxId};
 use crate::model::lab::{
     FORMAT, LabCgroup, LabContainer, LabHost, LabOptions, LabPhase, LabPod, LabState, LabStep, LabStepKind, LabWorker,
-    NETNS_FOLDER, check_name,
+    LabWorkerV6, NETNS_FOLDER, check_name,
 };
 
 /// The network's name, in the CNI configuration and in the masquerade chains.
@@ -130,7 +130,8 @@ pub fn check(name: &str, options: LabOptions) -> Result<(), LabError> {
 /// Works a lab out.
 pub fn plan(name: &str, options: LabOptions, around: Surroundings) -> Result<LabState, LabError> {
     check(name, options)?;
-    let mut workers: Vec<LabWorker> = (0..options.workers).map(|index| worker(name, &around.folder, index)).collect();
+    let mut workers: Vec<LabWorker> =
+        (0..options.workers).map(|index| worker(name, &around.folder, index, options.dual_stack)).collect();
     let mut taken = BTreeSet::new();
     for number in 0..options.pods {
         let kind = FIRST.get(usize::from(number)).unwrap_or(&FURTHER);
@@ -142,10 +143,11 @@ pub fn plan(name: &str, options: LabOptions, around: Surroundings) -> Result<Lab
         host.pods.push(pod);
     }
     let netns = |machine: &str| format!("{NETNS_FOLDER}/{name}-{machine}");
-    let host = |machine: &str, address| LabHost {
+    let host = |machine: &str, address, six| LabHost {
         name: machine.to_owned(),
         netns: netns(machine),
         address: IpAddr::V4(address),
+        address_v6: options.dual_stack.then_some(six),
         app: None,
     };
     let mut state = LabState {
@@ -157,11 +159,15 @@ pub fn plan(name: &str, options: LabOptions, around: Surroundings) -> Result<Lab
         phase: LabPhase::Building,
         options,
         folder: around.folder,
-        gateway: host("gateway", Ipv4Addr::new(10, 240, 0, 1)),
-        outside: host("outside", Ipv4Addr::new(198, 51, 100, 10)),
+        gateway: host("gateway", Ipv4Addr::new(10, 240, 0, 1), Ipv6Addr::new(0xfd00, 0x240, 0, 0, 0, 0, 0, 1)),
+        outside: host(
+            "outside",
+            Ipv4Addr::new(198, 51, 100, 10),
+            Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 0x10),
+        ),
         workers,
         cgroup: around.cgroup,
-        services: services::usual(),
+        services: services::usual(options.dual_stack),
         services_due: false,
         steps: Vec::new(),
         namespaces: BTreeMap::new(),
@@ -171,7 +177,7 @@ pub fn plan(name: &str, options: LabOptions, around: Surroundings) -> Result<Lab
     Ok(state)
 }
 
-fn worker(lab: &str, folder: &str, index: u8) -> LabWorker {
+fn worker(lab: &str, folder: &str, index: u8, dual_stack: bool) -> LabWorker {
     let name = format!("worker-{index}");
     LabWorker {
         netns: format!("{NETNS_FOLDER}/{lab}-{name}"),
@@ -179,10 +185,25 @@ fn worker(lab: &str, folder: &str, index: u8) -> LabWorker {
         pod_cidr: net([10, 200, index, 0]),
         bridge: "cnio0".to_owned(),
         bridge_address: net([10, 200, index, 1]),
+        v6: dual_stack.then(|| worker_v6(index)),
         root: format!("{folder}/{name}"),
         pods: Vec::new(),
         name,
     }
+}
+
+/// Written as the others are: `fd00:240::20` and `fd00:200:0:1::/64`.
+fn worker_v6(index: u8) -> LabWorkerV6 {
+    let pods = |last| net_v6([0xfd00, 0x200, 0, u16::from(index), 0, 0, 0, last]);
+    LabWorkerV6 {
+        address: net_v6([0xfd00, 0x240, 0, 0, 0, 0, 0, 0x20 + u16::from(index)]),
+        pod_cidr: pods(0),
+        bridge_address: pods(1),
+    }
+}
+
+fn net_v6(address: [u16; 8]) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::from(address), 64)
 }
 
 fn net(address: [u8; 4]) -> IpNet {
@@ -234,6 +255,10 @@ fn pod(lab: &str, kind: &Kind, name: String, worker: &LabWorker) -> LabPod {
             .collect::<BTreeMap<_, _>>(),
         sandbox: SandboxId(hex(&parts(&seeded("sandbox")))),
         address: net([octets[0], octets[1], octets[2], last]),
+        address_v6: worker.v6.map(|six| {
+            let [a, b, c, d, ..] = six.pod_cidr.network().segments();
+            net_v6([a, b, c, d, 0, 0, 0, u16::from(last)])
+        }),
         netns: format!("{NETNS_FOLDER}/cni-{}", uuid_of("netns")),
         host_link: format!("veth{}", hex(&parts(&seeded("veth"))[..4])),
         interfaces: Vec::new(),
@@ -325,7 +350,15 @@ mod tests {
     use crate::model::lab_service::LabProxy;
 
     fn options(workers: u8, pods: u16) -> LabOptions {
-        LabOptions { workers, pods, hairpin: false, bridge_nf: Some(true), masquerade: true, proxy: LabProxy::Iptables }
+        LabOptions {
+            workers,
+            pods,
+            hairpin: false,
+            bridge_nf: Some(true),
+            masquerade: true,
+            proxy: LabProxy::Iptables,
+            dual_stack: true,
+        }
     }
 
     fn planned(name: &str, workers: u8, pods: u16) -> Result<LabState, LabError> {
@@ -362,6 +395,19 @@ mod tests {
                 "worker-1 default/busybox0-g6pww 10.200.1.2/24",
             ]
         );
+    }
+
+    #[test]
+    fn of_two_stacks_both_are_counted_alike() {
+        let state = planned("podnet", 2, 500).expect("plans");
+        let last = state.workers[1].pods.last().expect("a pod");
+        assert_eq!(
+            (last.address.to_string(), last.address_v6.expect("one").to_string()),
+            ("10.200.1.251/24".to_owned(), "fd00:200:0:1::fb/64".to_owned())
+        );
+        assert_eq!(state.workers[1].v6.expect("two").address.to_string(), "fd00:240::21/64");
+        let six: BTreeSet<_> = state.workers.iter().flat_map(|worker| &worker.pods).map(|pod| pod.address_v6).collect();
+        assert_eq!(six.len(), 500);
     }
 
     #[test]

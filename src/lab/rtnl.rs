@@ -4,11 +4,12 @@
 
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 
 use futures_util::TryStreamExt as _;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use netlink_packet_route::address::AddressHeaderFlags;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use netlink_packet_route::route::RouteProtocol;
 use rtnetlink::{
@@ -108,14 +109,30 @@ impl Rtnl {
     }
 
     /// Gives a link an address with its broadcast address.
-    pub fn add_address(&self, index: u32, address: Ipv4Net) -> Result<(), LabError> {
-        let request = self.handle.address().add(index, address.addr().into(), address.prefix_len());
+    pub fn add_address(&self, index: u32, address: impl Into<IpNet>) -> Result<(), LabError> {
+        let address = address.into();
+        let mut request = self.handle.address().add(index, address.addr(), address.prefix_len());
+        if address.addr().is_ipv6() {
+            // It is nobody else's, and to be used at once: no duplicates are looked for.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        }
         self.wait(request.execute(), || format!("giving link {index} the address {address}"))
     }
 
     /// Adds a route to `to` by way of `gateway` to the main table.
     pub fn add_route(&self, to: Ipv4Net, gateway: Ipv4Addr, index: u32) -> Result<(), LabError> {
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(to.network(), to.prefix_len())
+            .gateway(gateway)
+            .output_interface(index)
+            .protocol(RouteProtocol::Boot)
+            .build();
+        self.wait(self.handle.route().add(route).execute(), || format!("adding the route {to} via {gateway}"))
+    }
+
+    /// The same for IPv6.
+    pub fn add_route_v6(&self, to: Ipv6Net, gateway: Ipv6Addr, index: u32) -> Result<(), LabError> {
+        let route = RouteMessageBuilder::<Ipv6Addr>::new()
             .destination_prefix(to.network(), to.prefix_len())
             .gateway(gateway)
             .output_interface(index)

@@ -3,12 +3,16 @@
 //! Must not import anything from the crate.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
+};
 use serde::{Deserialize, Serialize};
 
 /// The port that answers TCP and UDP on every pod, the echo service's.
@@ -41,6 +45,8 @@ pub struct Answers {
     pub node: String,
     /// Whether it answers names, too.
     pub dns: bool,
+    /// Whether it answers over IPv6, too.
+    pub dual_stack: bool,
 }
 
 /// The opened sockets of one application.
@@ -60,16 +66,21 @@ enum Protocol {
 impl Server {
     /// Opens its sockets, in the namespace of the calling thread.
     pub fn open(answers: Answers) -> io::Result<Self> {
-        let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let mut everywhere = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+        if answers.dual_stack {
+            everywhere.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        }
         let mut ports = vec![(ECHO_PORT, Protocol::Echo), (HTTP_PORT, Protocol::Http)];
         if answers.dns {
             ports.push((DNS_PORT, Protocol::Dns));
         }
         let mut server = Self { answers: Arc::new(answers), tcp: Vec::new(), udp: Vec::new() };
         for (port, protocol) in ports {
-            server.tcp.push((TcpListener::bind(any(port))?, protocol));
-            if protocol != Protocol::Http {
-                server.udp.push((UdpSocket::bind(any(port))?, protocol));
+            for any in everywhere.iter().map(|ip| SocketAddr::new(*ip, port)) {
+                server.tcp.push((TcpListener::from(open(any, SockType::Stream)?), protocol));
+                if protocol != Protocol::Http {
+                    server.udp.push((UdpSocket::from(open(any, SockType::Datagram)?), protocol));
+                }
             }
         }
         Ok(server)
@@ -87,6 +98,23 @@ impl Server {
             let _ = thread::Builder::new().spawn(move || datagrams(&socket, protocol, &answers));
         }
     }
+}
+
+/// A bound socket, a listening one of TCP; one of IPv6 leaves IPv4 to another.
+fn open(address: SocketAddr, kind: SockType) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let opened = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    if address.is_ipv6() {
+        setsockopt(&opened, sockopt::Ipv6V6Only, &true)?;
+    }
+    if kind == SockType::Stream {
+        setsockopt(&opened, sockopt::ReuseAddr, &true)?;
+    }
+    bind(opened.as_raw_fd(), &SockaddrStorage::from(address))?;
+    if kind == SockType::Stream {
+        listen(&opened, Backlog::new(128)?)?;
+    }
+    Ok(opened)
 }
 
 impl Answers {

@@ -28,8 +28,8 @@ const fn may(name: &'static str, value: &'static str) -> Setting {
 }
 
 /// The fabric: routes, sends no redirects, and never lets rules see what it only bridges.
-pub fn gateway(thread: &NsThread, netns: &str) -> Result<(), LabError> {
-    let settings = vec![
+pub fn gateway(thread: &NsThread, netns: &str, options: LabOptions) -> Result<(), LabError> {
+    let mut settings = vec![
         must("ipv4/ip_forward", "1"),
         must("ipv4/conf/all/rp_filter", "0"),
         must("ipv4/conf/default/rp_filter", "0"),
@@ -40,6 +40,9 @@ pub fn gateway(thread: &NsThread, netns: &str) -> Result<(), LabError> {
         may("bridge/bridge-nf-call-iptables", "0"),
         may("bridge/bridge-nf-call-ip6tables", "0"),
     ];
+    if options.dual_stack {
+        settings.extend([must("ipv6/conf/all/forwarding", "1"), must("ipv6/icmp/ratelimit", "0")]);
+    }
     set(thread, netns, settings)
 }
 
@@ -53,6 +56,9 @@ pub fn worker(thread: &NsThread, netns: &str, options: LabOptions) -> Result<(),
         // Else a REJECT answers a second late now and then.
         must("ipv4/icmp_ratelimit", "0"),
     ];
+    if options.dual_stack {
+        settings.push(must("ipv6/icmp/ratelimit", "0"));
+    }
     if options.proxy != LabProxy::Nftables {
         // kube-proxy sets it, for node ports at 127.0.0.1; in mode nftables there are none.
         settings.push(must("ipv4/conf/all/route_localnet", "1"));

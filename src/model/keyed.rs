@@ -3,15 +3,14 @@
 //! Must not import anything from the crate.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
 
-use foldhash::fast::RandomState;
+use foldhash::HashMap;
 
 /// Values by key. It cannot be walked: no answer can depend on the order in which it holds them, which differs
 /// from run to run. Its hashes are fast, and seeded at random, so that nobody can choose keys that make it slow.
 #[derive(Debug, Clone)]
-pub struct Keyed<K, V>(HashMap<K, V, RandomState>);
+pub struct Keyed<K, V>(HashMap<K, V>);
 
 impl<K, V> Default for Keyed<K, V> {
     fn default() -> Self {

@@ -5,9 +5,9 @@
 //! refuses a file that names anything outside the lab's own names.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,9 @@ pub struct LabOptions {
     /// What programs the services.
     #[serde(default)]
     pub proxy: LabProxy,
+    /// Whether everything has an IPv6 address beside the other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dual_stack: bool,
 }
 
 /// A machine of the lab that is no worker.
@@ -112,6 +115,9 @@ pub struct LabHost {
     pub netns: String,
     /// Its address.
     pub address: IpAddr,
+    /// Its IPv6 address; only in a dual-stack lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_v6: Option<Ipv6Addr>,
     /// Its server; `None` where it has none, or not yet.
     pub app: Option<LabProcess>,
 }
@@ -134,10 +140,27 @@ pub struct LabWorker {
     /// The bridge's address, the pods' gateway.
     #[schemars(with = "String")]
     pub bridge_address: IpNet,
+    /// The same in IPv6; only in a dual-stack lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v6: Option<LabWorkerV6>,
     /// The folder that plays the worker's `/`: `etc/cni`, `var/lib/cni`, `var/log/pods`.
     pub root: String,
     /// Its pods, in the order in which they got their addresses.
     pub pods: Vec<LabPod>,
+}
+
+/// A worker's IPv6 addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LabWorkerV6 {
+    /// Its address and prefix in the VPC.
+    #[schemars(with = "String")]
+    pub address: Ipv6Net,
+    /// Its pods' addresses.
+    #[schemars(with = "String")]
+    pub pod_cidr: Ipv6Net,
+    /// The bridge's address, the pods' gateway.
+    #[schemars(with = "String")]
+    pub bridge_address: Ipv6Net,
 }
 
 /// A pod of the lab.
@@ -156,6 +179,10 @@ pub struct LabPod {
     /// Its address.
     #[schemars(with = "String")]
     pub address: IpNet,
+    /// Its IPv6 address; only in a dual-stack lab.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_v6: Option<Ipv6Net>,
     /// Where its namespace is bound.
     pub netns: String,
     /// The host end of its veth pair.

@@ -4,9 +4,9 @@
 //! rules: `check` lets through only what Kubernetes would.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ use super::kube_proxy::{Protocol, ServicePortName};
 
 /// The addresses of a lab's services: 10.32.0.0/24.
 pub const SERVICE_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 32, 0, 0), 24);
+
+/// The IPv6 addresses of a dual-stack lab's services: `fd00:32::/112`.
+pub const SERVICE_CIDR_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x32, 0, 0, 0, 0, 0, 0), 112);
 
 /// The ports that node ports are taken from, first and last.
 pub const NODE_PORTS: (u16, u16) = (30_000, 32_767);
@@ -64,8 +67,18 @@ pub struct LabService {
     pub name: String,
     /// Its address, within [`SERVICE_CIDR`].
     pub cluster_ip: Ipv4Addr,
+    /// Its IPv6 address, within [`SERVICE_CIDR_V6`]; only in a dual-stack lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_ip_v6: Option<Ipv6Addr>,
     /// Further addresses that it answers on.
-    pub external_ips: Vec<Ipv4Addr>,
+    pub external_ips: Vec<IpAddr>,
+    /// Load balancers' addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load_balancer_ips: Vec<IpAddr>,
+    /// Who may use those; everyone where it is empty.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_ranges: Vec<IpNet>,
     /// Where traffic to the cluster IP may go.
     pub internal_policy: TrafficPolicy,
     /// Where traffic to node ports and external addresses may go.
@@ -93,13 +106,23 @@ pub struct LabServicePort {
     pub node_port: Option<u16>,
     /// Endpoints that were named; they take the place of the selector's.
     #[schemars(with = "Vec<String>")]
-    pub endpoints: Vec<SocketAddrV4>,
+    pub endpoints: Vec<SocketAddr>,
 }
 
 impl LabService {
     /// `default/web:http`.
     pub fn port_name(&self, port: &LabServicePort) -> ServicePortName {
         ServicePortName { namespace: self.namespace.clone(), name: self.name.clone(), port: port.name.clone() }
+    }
+
+    /// Its addresses within the cluster, IPv4's first.
+    pub fn cluster_ips(&self) -> impl Iterator<Item = IpAddr> {
+        std::iter::once(IpAddr::V4(self.cluster_ip)).chain(self.cluster_ip_v6.map(IpAddr::V6))
+    }
+
+    /// Its external and load balancer addresses.
+    pub fn outer_ips(&self) -> impl Iterator<Item = &IpAddr> {
+        self.external_ips.iter().chain(&self.load_balancer_ips)
     }
 
     /// Whether Kubernetes would let it be; else why not.
@@ -110,8 +133,16 @@ impl LabService {
         if !SERVICE_CIDR.hosts().any(|host| host == self.cluster_ip) {
             return Err(format!("the cluster IP {} is not within {SERVICE_CIDR}", self.cluster_ip));
         }
-        if let Some(ip) = self.external_ips.iter().find(|ip| unusable(**ip) || SERVICE_CIDR.contains(*ip)) {
+        if let Some(ip) = self.cluster_ip_v6.filter(|ip| {
+            !SERVICE_CIDR_V6.contains(ip) || *ip == SERVICE_CIDR_V6.network() || *ip == SERVICE_CIDR_V6.broadcast()
+        }) {
+            return Err(format!("the cluster IP {ip} is not within {SERVICE_CIDR_V6}"));
+        }
+        if let Some(ip) = self.outer_ips().find(|ip| unusable(**ip) || is_cluster_ip(**ip)) {
             return Err(format!("{ip} cannot be an external address of a service"));
+        }
+        if !self.source_ranges.is_empty() && self.load_balancer_ips.is_empty() {
+            return Err("source ranges limit load balancer IPs, and it has none".to_owned());
         }
         if self.affinity.is_some_and(|seconds| !(1..=LONGEST_AFFINITY).contains(&seconds)) {
             return Err(format!("session affinity lasts 1 to {LONGEST_AFFINITY} seconds"));
@@ -149,7 +180,7 @@ impl LabServicePort {
         if self.node_port.is_some_and(|port| !(first..=last).contains(&port)) {
             return Err(format!("a node port is {first} to {last}"));
         }
-        match self.endpoints.iter().find(|endpoint| unusable(*endpoint.ip())) {
+        match self.endpoints.iter().find(|endpoint| unusable(endpoint.ip())) {
             Some(endpoint) => Err(format!("{endpoint} cannot be an endpoint")),
             None => Ok(()),
         }
@@ -157,8 +188,19 @@ impl LabServicePort {
 }
 
 /// Addresses that Kubernetes takes neither for endpoints nor for external addresses.
-fn unusable(ip: Ipv4Addr) -> bool {
-    ip.is_unspecified() || ip.is_loopback() || ip.is_link_local() || ip.is_multicast() || ip.is_broadcast()
+fn unusable(ip: IpAddr) -> bool {
+    let of_family = match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.to_ipv4_mapped().is_some(),
+    };
+    of_family || ip.is_unspecified() || ip.is_loopback() || ip.is_multicast()
+}
+
+fn is_cluster_ip(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => SERVICE_CIDR.contains(&ip),
+        IpAddr::V6(ip) => SERVICE_CIDR_V6.contains(&ip),
+    }
 }
 
 /// Whether it is a DNS label of at most `longest` bytes.
@@ -178,8 +220,10 @@ pub fn check_services(services: &[LabService]) -> Result<(), String> {
     for service in services {
         service.check()?;
         let full = format!("{}/{}", service.namespace, service.name);
-        if let Some(other) = addresses.insert(service.cluster_ip, full.clone()) {
-            return Err(format!("the cluster IP {} is {other}'s", service.cluster_ip));
+        for ip in service.cluster_ips() {
+            if let Some(other) = addresses.insert(ip, full.clone()) {
+                return Err(format!("the cluster IP {ip} is {other}'s"));
+            }
         }
         for port in &service.ports {
             let node_port = port.node_port.and_then(|number| {
@@ -189,7 +233,7 @@ pub fn check_services(services: &[LabService]) -> Result<(), String> {
             if let Some((number, other)) = node_port {
                 return Err(format!("the node port {number}/{} is {other}'s", port.protocol));
             }
-            for ip in &service.external_ips {
+            for ip in service.outer_ips() {
                 if let Some(other) = outer.insert((*ip, port.protocol, port.port), full.clone()) {
                     return Err(format!("{ip}:{}/{} is {other}'s", port.port, port.protocol));
                 }
@@ -228,7 +272,7 @@ pub struct LabServiceReport {
 pub struct LabEndpoint {
     /// Its address and port.
     #[schemars(with = "String")]
-    pub address: SocketAddrV4,
+    pub address: SocketAddr,
     /// The worker that it is on; `None` for what is not in the lab.
     pub worker: Option<String>,
     /// `namespace/name` of the pod that has the address.
@@ -252,7 +296,10 @@ mod tests {
             namespace: "default".to_owned(),
             name: name.to_owned(),
             cluster_ip: Ipv4Addr::new(10, 32, 0, last),
-            external_ips: vec![Ipv4Addr::new(192, 0, 2, last)],
+            cluster_ip_v6: Some(Ipv6Addr::new(0xfd00, 0x32, 0, 0, 0, 0, 0, u16::from(last))),
+            external_ips: vec![IpAddr::from([192, 0, 2, last])],
+            load_balancer_ips: vec![IpAddr::from([203, 0, 113, last])],
+            source_ranges: vec!["198.51.100.0/24".parse().expect("a range")],
             internal_policy: TrafficPolicy::Cluster,
             external_policy: TrafficPolicy::Cluster,
             affinity: Some(600),
@@ -264,15 +311,19 @@ mod tests {
     #[test]
     fn what_kubernetes_refuses_is_refused() {
         type Spoil = fn(&mut LabService);
-        let spoilers: [Spoil; 14] = [
+        let spoilers: [Spoil; 18] = [
             |service| service.name = "two\nlines".to_owned(),
             |service| service.name = "Web".to_owned(),
             |service| service.namespace = "-a".to_owned(),
             |service| service.ports[0].name = Some("a-name-too-long-for-it".to_owned()),
             |service| service.cluster_ip = Ipv4Addr::new(10, 32, 1, 1),
             |service| service.cluster_ip = Ipv4Addr::new(10, 32, 0, 0),
-            |service| service.external_ips = vec![Ipv4Addr::LOCALHOST],
-            |service| service.external_ips = vec![Ipv4Addr::new(10, 32, 0, 9)],
+            |service| service.cluster_ip_v6 = Some("fd00:33::1".parse().expect("an address")),
+            |service| service.cluster_ip_v6 = Some("fd00:32::".parse().expect("an address")),
+            |service| service.external_ips = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            |service| service.external_ips = vec![IpAddr::from([10, 32, 0, 9])],
+            |service| service.load_balancer_ips = vec!["fe80::1".parse().expect("an address")],
+            |service| service.load_balancer_ips.clear(),
             |service| service.affinity = Some(0),
             |service| service.ports[0].port = 0,
             |service| service.ports[0].node_port = Some(80),
@@ -310,8 +361,16 @@ mod tests {
             Err("the node port 30007/tcp is default/web's".to_owned())
         );
         assert_eq!(
-            other(|other| other.external_ips = vec![Ipv4Addr::new(192, 0, 2, 7)]),
+            other(|other| other.external_ips = vec![IpAddr::from([192, 0, 2, 7])]),
             Err("192.0.2.7:80/tcp is default/web's".to_owned())
+        );
+        assert_eq!(
+            other(|other| other.load_balancer_ips = vec![IpAddr::from([192, 0, 2, 7])]),
+            Err("192.0.2.7:80/tcp is default/web's".to_owned())
+        );
+        assert_eq!(
+            other(|other| other.cluster_ip_v6 = Some("fd00:32::7".parse().expect("an address"))),
+            Err("the cluster IP fd00:32::7 is default/web's".to_owned())
         );
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Must not import anything from the crate but its sibling model types.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,9 @@ pub struct LabHostReport {
     pub name: String,
     /// Its address.
     pub address: IpAddr,
+    /// Its IPv6 address, in a dual-stack lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_v6: Option<Ipv6Addr>,
     /// Where its namespace is bound.
     pub netns_path: String,
     /// Its namespace; `None` when it is gone.
@@ -71,6 +74,14 @@ pub struct LabWorkerReport {
     /// Its pods' addresses.
     #[schemars(with = "String")]
     pub pod_cidr: IpNet,
+    /// Its IPv6 address in the VPC, in a dual-stack lab.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_v6: Option<Ipv6Net>,
+    /// Its pods' IPv6 addresses, in a dual-stack lab.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_cidr_v6: Option<Ipv6Net>,
     /// The bridge of its pods.
     pub bridge: String,
     /// Where its namespace is bound.
@@ -98,6 +109,9 @@ pub struct LabPodReport {
     pub container: ContainerId,
     /// Its address.
     pub address: IpAddr,
+    /// Its IPv6 address, in a dual-stack lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_v6: Option<Ipv6Addr>,
     /// Where its namespace is bound.
     pub netns_path: String,
     /// Its namespace; `None` when it is gone.

@@ -69,8 +69,8 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
     for worker in &lab.workers {
         machines.push(vec![
             worker.name.clone(),
-            worker.address.to_string(),
-            worker.pod_cidr.to_string(),
+            both(&worker.address, worker.address_v6),
+            both(&worker.pod_cidr, worker.pod_cidr_v6),
             last_part(&worker.netns_path),
             inode(worker.netns),
         ]);
@@ -78,7 +78,7 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
     for host in &lab.hosts {
         machines.push(vec![
             host.name.clone(),
-            host.address.to_string(),
+            both(&host.address, host.address_v6),
             NOTHING.to_owned(),
             last_part(&host.netns_path),
             inode(host.netns),
@@ -97,7 +97,7 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
                 worker.name.clone(),
                 pod.namespace.clone(),
                 pod.name.clone(),
-                pod.address.to_string(),
+                both(&pod.address, pod.address_v6),
                 pod.host_link.clone(),
                 number(pod.pause),
                 number(pod.app),
@@ -125,6 +125,12 @@ fn lab(lab: &LabReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
 
 pub(super) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(ToOwned::to_owned).into()
+}
+
+/// `10.200.0.4, fd00:200::4`.
+fn both(four: &impl ToString, six: Option<impl ToString>) -> String {
+    let six = six.map_or_else(String::new, |six| format!(", {}", six.to_string()));
+    four.to_string() + &six
 }
 
 fn inode(netns: Option<NetnsId>) -> String {

@@ -3,6 +3,7 @@
 //! May import model only.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -45,11 +46,12 @@ pub fn table(services: &LabServices, style: Style, out: &mut dyn Write) -> io::R
         let service = &report.service;
         for (port, behind) in service.ports.iter().zip(&report.behind) {
             let name = port.name.as_ref().map_or_else(String::new, |name| format!(":{name}"));
-            let externals: Vec<String> = service.external_ips.iter().map(ToString::to_string).collect();
+            let mut externals: Vec<String> = service.external_ips.iter().map(ToString::to_string).collect();
+            externals.extend(service.load_balancer_ips.iter().map(|ip| balancer(service, *ip)));
             rows.push(vec![
                 service.namespace.clone(),
                 format!("{}{name}", service.name),
-                service.cluster_ip.to_string(),
+                listed(&service.cluster_ips().map(|ip| ip.to_string()).collect::<Vec<_>>()),
                 format!("{}/{}", port.port, port.protocol),
                 port.node_port.map_or_else(|| NOTHING.to_owned(), |port| port.to_string()),
                 listed(&externals),
@@ -65,6 +67,17 @@ fn endpoint(endpoint: &LabEndpoint) -> String {
     match &endpoint.worker {
         Some(worker) => format!("{} ({worker})", endpoint.address),
         None => endpoint.address.to_string(),
+    }
+}
+
+/// `198.51.100.7 (load balancer, for 192.0.2.0/24)`: its ranges are those of the address's family.
+fn balancer(service: &LabService, ip: IpAddr) -> String {
+    let of_family = service.source_ranges.iter().filter(|range| range.addr().is_ipv6() == ip.is_ipv6());
+    let ranges: Vec<String> = of_family.map(ToString::to_string).collect();
+    if ranges.is_empty() {
+        format!("{ip} (load balancer)")
+    } else {
+        format!("{ip} (load balancer, for {})", ranges.join(" and "))
     }
 }
 

@@ -36,12 +36,9 @@ pub fn write(answer: &Answer<Nat>, style: Style, out: &mut dyn Write) -> io::Res
         let names: Vec<_> = left_out
             .iter()
             .map(|chain| {
-                format!(
-                    "{} of {} {}",
-                    escape(&chain.name.to_string()),
-                    chain.table.family,
-                    escape(&chain.table.name.to_string())
-                )
+                let legacy = if chain.table.back_end == BackEnd::Legacy { "legacy " } else { "" };
+                let (name, table) = (escape(&chain.name.to_string()), escape(&chain.table.name.to_string()));
+                format!("{name} of {legacy}{} {table}", chain.table.family)
             })
             .collect();
         writeln!(out, "services are looked up in {}: `podnet services` tells them", names.join(", "))?;

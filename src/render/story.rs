@@ -8,8 +8,10 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::render::style::Style;
 
-/// Where the text begins: behind the indented word.
+/// Where the text begins at the least: behind the indented word.
 const TEXT_COLUMN: usize = 12;
+/// Where it begins at the most: a longer word moves its own line alone.
+const LAST_TEXT_COLUMN: usize = 15;
 /// The evidence stands in one column, unless a text is longer than this.
 const EVIDENCE_COLUMN: usize = 84;
 
@@ -45,12 +47,15 @@ impl Story {
     /// Writes it. The evidence is dim.
     pub fn write(&self, style: Style, out: &mut dyn Write) -> io::Result<()> {
         let with_evidence = self.lines.iter().filter(|line| !line.evidence.is_empty());
+        let word_ends = self.lines.iter().map(|line| 2 + 2 * line.depth + width(&line.word));
+        let text_column =
+            word_ends.filter(|end| *end <= LAST_TEXT_COLUMN).max().map_or(TEXT_COLUMN, |end| end.max(TEXT_COLUMN));
         let widest =
-            with_evidence.map(|line| TEXT_COLUMN + width(&line.text)).filter(|end| *end <= EVIDENCE_COLUMN).max();
-        let column = widest.unwrap_or(TEXT_COLUMN) + 2;
+            with_evidence.map(|line| text_column + width(&line.text)).filter(|end| *end <= EVIDENCE_COLUMN).max();
+        let column = widest.unwrap_or(text_column) + 2;
         for line in &self.lines {
             let margin = 1 + 2 * line.depth;
-            let gap = TEXT_COLUMN.saturating_sub(margin + width(&line.word)).max(1);
+            let gap = text_column.saturating_sub(margin + width(&line.word)).max(1);
             let word = if line.depth == 0 { style.strong(&line.word) } else { line.word.clone() };
             let mut text = format!("{:margin$}{word}{:gap$}{}", "", "", line.text);
             if !line.evidence.is_empty() {
@@ -99,6 +104,17 @@ mod tests {
             "x".repeat(90)
         );
         assert_eq!(told(Style::PLAIN), expected);
+    }
+
+    #[test]
+    fn longer_words_move_the_texts_of_all_lines() {
+        let mut story = Story::default();
+        story.step(0, "in", "host", "on worker-0");
+        story.step(1, "postrouting", "crossed", "flow new");
+        let mut out = Vec::new();
+        story.write(Style::PLAIN, &mut out).unwrap();
+        let expected = " in            host     on worker-0\n   postrouting crossed  flow new\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]

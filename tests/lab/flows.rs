@@ -398,3 +398,88 @@ fn a_call_over_ipv6_is_told_like_any_other() {
         Expected { client: other, served_by: "elsewhere fd00:200:1::2", seen_as: other, nat: "none", ..expected };
     assert_row(&row(&lab, "worker-1", seen.port()), &goes_on, "ipv6");
 }
+
+/// Masquerade rules that ask by which link a packet leaves: the one that the kernel counted is the one that is told.
+#[test]
+fn a_masquerade_that_asks_for_the_link_is_told_where_the_route_leads_by_it() {
+    for proxy in PROXIES {
+        let lab = Lab::up(&["--proxy", proxy, "--no-masquerade"]);
+        let iptables = if proxy == "iptables-legacy" { "iptables-legacy" } else { "iptables" };
+        for rule in [
+            "-s 10.200.0.0/24 -o cnio0 -j MASQUERADE",
+            "-s 10.200.0.0/24 ! -o cnio0 -d 10.240.0.0/24 -j MASQUERADE",
+            "-s 10.200.0.0/24 -o eth+ -j MASQUERADE",
+            "-s 10.200.0.0/24 -j MASQUERADE",
+        ] {
+            let words = [iptables, "-t", "nat", "-A", "POSTROUTING"].into_iter().chain(rule.split(' '));
+            lab.exec("worker-0", &words.collect::<Vec<_>>());
+        }
+        for (to, expected) in [("198.51.100.10:7", "-o eth+ "), ("10.240.0.21:31088", "! -o cnio0 ")] {
+            let port = send(&lab, BUSYBOX, tcp_or_http(to), to);
+            let answer = told(&lab, "worker-0", &[BUSYBOX]);
+            let rows = answer["data"]["flows"].as_array().expect("a list");
+            let row = rows.iter().find(|row| row["client"]["port"] == port).expect("the flow");
+            let place = row["source_rule"]["rule"].as_u64().and_then(|place| usize::try_from(place).ok());
+            let place = place.unwrap_or_else(|| panic!("{proxy} {to}: {row:#}"));
+            let rules = answer["data"]["of_nodes"][0]["rules"][place]["rules"].as_array().expect("a list");
+            let text = rules.last().expect("a rule")["text"].as_str().expect("a text");
+            assert!(text.contains(expected), "{proxy} {to}: {text}");
+            // The kernel counted that one and no other of them.
+            let saved = lab.exec("worker-0", &[&format!("{iptables}-save"), "-c", "-t", "nat"]);
+            let counted: Vec<&str> = saved
+                .lines()
+                .filter(|line| line.contains("-s 10.200.0.0/24") && !line.starts_with("[0:0]"))
+                .filter(|line| line.contains(expected))
+                .collect();
+            assert_eq!(counted.len(), 1, "{proxy} {to}: {saved}");
+        }
+    }
+}
+
+fn tcp_or_http(to: &str) -> Ask {
+    if to.ends_with(":7") { tcp } else { http }
+}
+
+/// The whole answer of a worker.
+#[track_caller]
+fn told(lab: &Lab, on: &str, arguments: &[&str]) -> Value {
+    let node = format!("--lab={}/{on}", lab.name);
+    let mut words = vec![node.as_str(), "-o", "json", "conntrack"];
+    words.extend(arguments);
+    serde_json::from_str(&stdout(&podnet(&words))).expect("JSON")
+}
+
+/// Of so many services that their chains are not all read, those that were not are told without what their rules
+/// say, never wrongly, and the answer says so; asked for alone each is told whole.
+#[test]
+fn of_many_services_what_was_not_read_is_said_and_not_guessed() {
+    const MANY: usize = 36;
+    let lab = Lab::up(&["--workers", "1"]);
+    for number in 0..MANY {
+        let (name, ip) = (format!("s{number:02}"), format!("10.32.0.{}", 150 + number));
+        service(&lab, &[&name, "--port", "7", "--cluster-ip", &ip, "--endpoint", "10.200.0.4:7"]);
+    }
+    let ports: Vec<u16> =
+        (0..MANY).map(|number| send(&lab, BUSYBOX, tcp, &format!("10.32.0.{}:7", 150 + number))).collect();
+    let all = told(&lab, "worker-0", &[]);
+    let issues = all["issues"].as_array().expect("a list");
+    let said = issues.iter().filter(|issue| issue.to_string().contains("the chains were not read"));
+    assert_eq!(said.count(), 1, "{issues:#?}");
+    let rows = all["data"]["flows"].as_array().expect("a list");
+    let mut untold = 0;
+    for (number, port) in ports.iter().enumerate() {
+        let row = rows.iter().find(|row| row["client"]["port"] == *port).expect("the flow");
+        let title = format!("default/s{number:02}");
+        assert_eq!(row["asked_for"]["service"], title.as_str());
+        let would = &row["asked_for"]["would_go_there"];
+        if would.is_null() {
+            untold += 1;
+            let alone = told(&lab, "worker-0", &["--service", &title]);
+            let row = &alone["data"]["flows"][0];
+            assert_eq!((&row["client"]["port"], &row["asked_for"]["would_go_there"]), (&json!(port), &json!(true)));
+        } else {
+            assert_eq!(*would, json!(true), "{title}");
+        }
+    }
+    assert!((1..MANY).contains(&untold), "{untold} of {MANY}");
+}

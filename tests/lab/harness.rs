@@ -176,7 +176,8 @@ pub fn ask_tcp(to: SocketAddr) -> (SocketAddr, Said) {
 
 /// Asks over UDP from an unconnected socket, so that an answer from elsewhere would show.
 pub fn ask_udp(to: SocketAddr) -> (SocketAddr, Said) {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).expect("binds");
+    let any = if to.is_ipv6() { "::" } else { "0.0.0.0" };
+    let socket = UdpSocket::bind((any, 0)).expect("binds");
     socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
     socket.send_to(b"?", to).expect("sends");
     let mut bytes = [0; 2048];

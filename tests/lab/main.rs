@@ -6,6 +6,7 @@ mod harness;
 
 mod adversary;
 mod crash;
+mod dual;
 mod flows;
 mod foreign;
 mod golden;

@@ -1,5 +1,7 @@
 //! The cost of an answer follows the question: which chains, sets and elements each one reads.
 
+use std::sync::Arc;
+
 use podnet::analyze::services::{ServicesQuery, services};
 use podnet::model::view::NodeView;
 
@@ -27,6 +29,17 @@ fn asked(rules: Rules, text: Option<&str>, endpoints_only: bool) -> Vec<String> 
         "ip raw OUTPUT",
         "ip prerouting hook",
         "ip output hook",
+        // Tables that hold little are looked through for base chains of other names.
+        "base chains",
+        // What is dropped behind the translation.
+        "ip filter FORWARD",
+        "ip filter INPUT",
+        "ip filter KUBE-FIREWALL",
+        "ip filter KUBE-FORWARD",
+        "ip mangle FORWARD",
+        "ip mangle INPUT",
+        "ip mangle POSTROUTING",
+        "routes",
     ];
     all.into_iter().filter(|what| !what.starts_with("ip6 ") && !hooked.contains(&what.as_str())).collect()
 }
@@ -59,6 +72,8 @@ fn endpoints_of_a_whole_name_read_its_own_chains_alone() {
             "ip kube-proxy elements of anonymous",
             "ip kube-proxy local-SUSTUHLJ-default/web/tcp/http",
             "ip kube-proxy service-SUSTUHLJ-default/web/tcp/http",
+            // Whether it is there, for another base chain than iptables' own to lead to it.
+            "ip nat KUBE-SERVICES",
         ]
     );
 }
@@ -95,9 +110,13 @@ fn by_address_and_port_in_nftables_mode_one_element_of_each_map_is_looked_up() {
         "ip kube-proxy element 0a2000cd of cluster-ips".to_owned(),
         "ip kube-proxy elements of anonymous".to_owned(),
         "ip kube-proxy elements of nodeport-ips".to_owned(),
+        "ip kube-proxy filter-output-pre-dnat".to_owned(),
+        "ip kube-proxy filter-prerouting-pre-dnat".to_owned(),
+        "ip kube-proxy firewall-check".to_owned(),
         "ip kube-proxy masquerading".to_owned(),
         "ip kube-proxy service-SUSTUHLJ-default/web/tcp/http".to_owned(),
         "ip kube-proxy services".to_owned(),
+        "ip nat KUBE-SERVICES".to_owned(),
         "sockets".to_owned(),
         "sysctl ipv4.conf.all.route_localnet".to_owned(),
     ];
@@ -125,6 +144,25 @@ fn by_node_port_in_nftables_mode_one_element_of_each_map_is_looked_up() {
     expected.extend(["anonymous", "nodeport-ips"].map(|set| format!("ip kube-proxy elements of {set}")));
     expected.sort();
     assert_eq!(maps, expected.iter().collect::<Vec<_>>());
+}
+
+/// Where the tables are full, as with 10,000 services, base chains are read by the names that they bear.
+#[test]
+fn tables_that_are_full_are_not_looked_through_for_one_service_and_the_answer_says_so() {
+    for rules in [Rules::Iptables, Rules::Nftables] {
+        let mut snapshot = rules.node();
+        for rules in snapshot.netns.iter_mut().filter_map(|netns| netns.netfilter.as_mut()) {
+            for table in &mut Arc::make_mut(&mut rules.tables).value {
+                table.objects = Some(40_000);
+            }
+        }
+        let node = Watched::of_rules(snapshot);
+        let query = ServicesQuery { text: Some("10.32.0.205:80".to_owned()), ..ServicesQuery::default() };
+        let answer = services(&[&node as &dyn NodeView], &query).unwrap();
+        assert!(!node.asked().contains(&"base chains".to_owned()), "{rules:?}");
+        let said = answer.data.findings.iter().filter(|finding| finding.text.contains("unusual names"));
+        assert_eq!(said.count(), 1, "{rules:?}: {:?}", answer.data.findings);
+    }
 }
 
 #[test]

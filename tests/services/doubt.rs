@@ -65,6 +65,21 @@ fn in_iptables_mode_each_foreign_rule_leaves_its_doubt() {
     assert_eq!(doubts(&ask(&node, "10.32.0.205:80").unwrap()), Vec::<String>::new());
 }
 
+/// Where one of the two base chains alone leads to them, whose packets get there is said.
+#[test]
+fn where_only_one_base_chain_leads_to_services_it_is_said() {
+    for (base, said) in [
+        ("-A OUTPUT ", "OUTPUT does not lead to KUBE-SERVICES: this node's own packets get to no service by it"),
+        ("-A PREROUTING ", "PREROUTING does not lead to KUBE-SERVICES: others' packets get to no service by it"),
+    ] {
+        let is_jump = |line: &&str| line.contains(base) && line.ends_with("-j KUBE-SERVICES") && !line.contains("NEW");
+        let text: String = TODAY[0].lines().filter(|line| !is_jump(line)).flat_map(|line| [line, "\n"]).collect();
+        let node = worker(&|netns| iptables(netns, "nft", [&text, TODAY[1]]));
+        let doubts = doubts(&ask(&node, "10.32.0.205:80").unwrap());
+        assert_eq!(doubts, [format!("table ip nat: {said}")]);
+    }
+}
+
 /// A draw behind a rule that is not read has no chance that could be told.
 #[test]
 fn behind_a_rule_that_is_not_read_chances_are_unknown() {

@@ -3,8 +3,10 @@
 use podnet::analyze::answer::Answer;
 use podnet::analyze::services::types::{Effect, Foreign, Services};
 use podnet::analyze::services::{ServicesQuery, services};
-use podnet::model::issue::Level;
+use podnet::model::issue::{Level, Read};
 use podnet::model::netfilter::chain::Hook;
+use podnet::model::netfilter::hook::HookEntry;
+use podnet::model::netfilter::table::{BackEnd, Family, TableRef};
 use podnet::model::snapshot::Snapshot;
 use podnet::model::view::NodeView;
 
@@ -202,6 +204,34 @@ fn what_cannot_be_decided_is_unknown_and_names_the_rule() {
         let expected = format!("telling what becomes of packets to default/web:http: {why}");
         assert_eq!((unsure(&answer), answer.exit_code()), (vec![expected], 3), "{script}");
     }
+}
+
+/// At equal priority it is the kernel's list that tells which runs first, where it has one.
+#[test]
+fn at_equal_priority_the_kernels_own_order_decides() {
+    let script =
+        "table ip f { chain c { type nat hook prerouting priority -100; ip daddr 10.32.0.205 dnat to 192.0.2.9\n }\n }";
+    let node = with(Mode::Nft, script);
+    let in_order = |chains: [(&str, &str); 2]| {
+        let entry = |(table, chain): (&str, &str)| HookEntry {
+            priority: -100,
+            function: None,
+            module: None,
+            chain: Some(TableRef { back_end: BackEnd::NfTables, family: Family::Ip, name: table.into() }.chain(chain)),
+            program: None,
+        };
+        let mut node = node.clone();
+        let hooks = node.netns.iter_mut().filter_map(|netns| netns.netfilter.as_mut()).flat_map(|all| &mut all.hooks);
+        for hook in hooks.filter(|hooks| (hooks.family, hooks.hook) == (Family::Ip, Hook::Prerouting)) {
+            hook.entries = Read { value: Some(chains.map(entry).into()), issues: Vec::new() }.section();
+        }
+        ask(&node, "10.32.0.205:80")
+    };
+    let before = in_order([("f", "c"), ("nat", "PREROUTING")]);
+    let effects: Vec<_> = before.data.foreign.iter().map(|one| (one.effect, one.order_known)).collect();
+    assert_eq!((effects, before.exit_code()), (vec![(Effect::Translates, true)], 1));
+    let after = in_order([("nat", "PREROUTING"), ("f", "c")]);
+    assert_eq!((after.data.foreign.len(), after.exit_code(), unsure(&after)), (0, 0, Vec::new()));
 }
 
 /// A program that gets the packet decides.

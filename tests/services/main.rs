@@ -1,6 +1,7 @@
 //! `services`, on rules that real programs wrote: what it says is compared with what the API server said of
 //! the same services, endpoints and pods.
 
+mod among;
 mod asked;
 #[path = "../answers/support/built.rs"]
 #[allow(dead_code)] // shared with tests/answers, which uses more of it

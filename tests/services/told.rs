@@ -14,7 +14,7 @@ use crate::world::{NFTABLES, Rules, TODAY, feed};
 
 fn table(rules: Rules, text: Option<&str>, wide: bool) -> String {
     let node = rules.node();
-    let query = ServicesQuery { text: text.map(str::to_owned), ..ServicesQuery::default() };
+    let query = ServicesQuery { text: text.map(str::to_owned), brief: text.is_none(), ..ServicesQuery::default() };
     let answer = services(&[&node as &dyn NodeView], &query).unwrap();
     let mut out = Vec::new();
     let write = if text.is_some() { render::services::write } else { render::services::list };
@@ -103,7 +103,7 @@ note: as this node's rules see it: selectors, headless and ExternalName services
 /// Every piece of evidence of all services, anywhere in the answer.
 fn evidence(rules: Rules) -> BTreeSet<Evidence> {
     let node = rules.node();
-    let query = ServicesQuery { words: true, ..ServicesQuery::default() };
+    let query = ServicesQuery::default();
     let data = services(&[&node as &dyn NodeView], &query).unwrap().data;
     let mut all: BTreeSet<Evidence> = data.proxies.iter().flat_map(|proxy| proxy.masquerading.clone()).collect();
     for port in &data.services {

@@ -23,6 +23,8 @@ pub enum Subject {
     Sent,
     /// What is sent on to the pod.
     Arriving,
+    /// What the node sends on.
+    SentOn,
     /// What reaches the node.
     Reaching,
     /// What the node sends itself.
@@ -35,6 +37,7 @@ impl Subject {
             Self::RoutedOn => "what this node routes on",
             Self::Sent => "what it sends from the node's address",
             Self::Arriving => "what this node sends on to the pod",
+            Self::SentOn => "what this node sends on to there",
             Self::Reaching => "what reaches this node",
             Self::SentItself => "what this node itself sends",
         }

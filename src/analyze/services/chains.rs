@@ -97,6 +97,7 @@ impl Reader<'_, '_> {
     pub(super) fn read(&self, held: &Held) -> Said {
         let mut said = Said { whole: true, ..Said::default() };
         let own = held.id.name.as_str().and_then(ChainName::parse);
+        let is_firewall = own.as_ref().is_some_and(|own| own.role == ChainRole::Firewall);
         // `None` once a rule was met that is not read: how much comes past it is not known.
         let mut left = Some(Share::ONE);
         for step in held.steps() {
@@ -115,7 +116,8 @@ impl Reader<'_, '_> {
                     }
                     self.drawn(*modulus, *offset, map, &mut left, &mut said, evidence.as_ref());
                 }
-                Then::Reject | Then::Drop => match self.spared(&step) {
+                // Only a load balancer's chain of clients refuses any.
+                Then::Reject | Then::Drop => match self.spared(&step).filter(|_| is_firewall) {
                     Some(spared) => said.refusals.push((step.then == Then::Reject, spared, evidence)),
                     None => said.whole = false,
                 },

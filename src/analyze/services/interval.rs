@@ -118,3 +118,20 @@ pub(super) fn read_port_key(key: &Bytes) -> Option<(Protocol, u16)> {
     let protocol = Protocol::numbered(*key.0.first()?)?;
     Some((protocol, u16::from_be_bytes([*key.0.get(4)?, *key.0.get(5)?])))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_that_nothing_ends_goes_up_to_the_last_address() {
+        let element = |first: [u8; 4], ends: bool| Element {
+            key: Bytes(first.to_vec()),
+            interval_end: ends,
+            ..serde_json::from_str(r#"{"key": ""}"#).unwrap()
+        };
+        let all = [element([240, 0, 0, 0], false), element([10, 1, 0, 0], true), element([10, 0, 0, 0], false)];
+        let nets: Vec<String> = networks(Family::Ip, &all).iter().map(ToString::to_string).collect();
+        assert_eq!(nets, ["10.0.0.0/16", "240.0.0.0/4"]);
+    }
+}

@@ -44,8 +44,10 @@ use self::types::{AskedPod, Evidence, Listening, Mode, Proxy, Refusal, RuleSet, 
 use super::answer::{Answer, Gathered, node_label};
 use super::finding::{Code, Finding};
 use super::identity::{FindError, PodQuery, find_pod};
+use super::nat::words;
 use super::netfilter::owners::both_back_ends;
 use crate::model::kube_proxy::{Protocol, ServicePortName};
+use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::table::Family;
 use crate::model::view::NodeView;
 
@@ -90,7 +92,7 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         Err(error) => return Err(error),
     };
     let is_whole = matches!(asked, Asked::All | Asked::Pod(_));
-    let words = if matches!(asked, Asked::All) && !query.words { Words::Left } else { Words::Told };
+    let words = if matches!(asked, Asked::All) && query.brief { Words::Left } else { Words::Told };
     let mut data = Services { pod: pod.clone(), ..Services::default() };
     for (at, node) in indexed.iter().enumerate() {
         let label = node_label(nodes, node.node);
@@ -128,7 +130,12 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
             ports.retain(|port| has_endpoint(port, pod));
         }
         if !query.endpoints_only {
-            data.foreign.extend(foreign::find(node.node, label.as_ref(), &node.sets, &ports, &mut gathered));
+            let (before, behind) =
+                foreign::find(node.node, label.as_ref(), &node.sets, &ports, is_whole, &mut gathered);
+            data.foreign.extend(before);
+            data.foreign.extend(behind.drops);
+            data.findings.extend(may_drop(&behind.may));
+            data.findings.extend(foreign::not_looked_for(node.node, &node.sets, is_whole));
         }
         data.services.append(&mut ports);
         let masquerading = if query.endpoints_only { Vec::new() } else { masquerading(&node.sets) };
@@ -306,6 +313,19 @@ fn masquerading(sets: &[IndexedSet<'_>]) -> Vec<Evidence> {
         rules.extend(held.steps().map(|step| evidence::of_rule(&held.id, step.rule, source)));
     }
     rules
+}
+
+/// That a path decides.
+fn may_drop(chains: &BTreeSet<ChainRef>) -> Option<Finding> {
+    let first = chains.first()?;
+    let more = chains.len() - 1;
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let text = format!(
+        "behind the translation the rules of {}{more} may drop what is sent on to endpoints: `podnet trace POD \
+         ADDRESS:PORT` tells whose",
+        words::chain(first)
+    );
+    Some(Finding::note(Code::FiltersBehind, text))
 }
 
 /// What is worth saying.

@@ -72,7 +72,9 @@ pub(super) fn rule_sets<'a>(node: &'a dyn NodeView, gathered: &mut Gathered) -> 
             let table = |name: &str| TableRef { back_end, family, name: name.into() };
             if there.contains(&table("nat")) {
                 let nat = Source::new(view, host, table("nat"));
-                if leads(&nat, [("PREROUTING", Hook::Prerouting), ("OUTPUT", Hook::Output)], "KUBE-SERVICES") {
+                if leads(&nat, [("PREROUTING", Hook::Prerouting), ("OUTPUT", Hook::Output)], "KUBE-SERVICES")
+                    || leads_by_another(node, &nat, "KUBE-SERVICES")
+                {
                     let filter = Source::new(view, host, table("filter"));
                     let source = RuleSource { nat, filter: Some(filter) };
                     sets.push((RuleSet { mode: Mode::Iptables, back_end, family }, source));
@@ -82,7 +84,9 @@ pub(super) fn rule_sets<'a>(node: &'a dyn NodeView, gathered: &mut Gathered) -> 
             }
             if back_end == BackEnd::NfTables && there.contains(&table(OWN_TABLE)) {
                 let own = Source::new(view, host, table(OWN_TABLE));
-                if leads(&own, [("nat-prerouting", Hook::Prerouting), ("nat-output", Hook::Output)], "services") {
+                if leads(&own, [("nat-prerouting", Hook::Prerouting), ("nat-output", Hook::Output)], "services")
+                    || leads_by_another(node, &own, "services")
+                {
                     let source = RuleSource { nat: own, filter: None };
                     sets.push((RuleSet { mode: Mode::Nftables, back_end, family }, source));
                 } else {
@@ -105,6 +109,35 @@ fn leads(source: &Source<'_>, from: [(&str, Hook); 2], to: &str) -> bool {
         source.issue(Issue::incomplete(what, Why::Unsupported { detail }));
     }
     outside || own
+}
+
+/// Whether base chains of other names lead there.
+fn leads_by_another(node: &dyn NodeView, source: &Source<'_>, to: &str) -> bool {
+    let host = node.node().host_netns;
+    // Most tables have nothing that could be led to, and are not looked through.
+    if source.chain(&to.into()).is_none() {
+        return false;
+    }
+    let bases = node.netfilter().base_chains(host);
+    let here = bases.value.iter().filter(|chain| chain.id.table == source.table);
+    let by: Vec<String> = here
+        .filter_map(|chain| {
+            let hook = chain.base.as_ref()?.hook;
+            let name = chain.id.name.as_str().filter(|_| matches!(hook, Hook::Prerouting | Hook::Output))?;
+            doubt::leads(source, (name, hook), to).then(|| name.to_owned())
+        })
+        .collect();
+    if by.is_empty() {
+        return false;
+    }
+    let detail = format!(
+        "{} lead to {to}, which is not as kube-proxy writes it: which packets get there, and what rules of others do \
+         to them before, is unknown",
+        by.join(" and ")
+    );
+    let what = format!("table {} {}", source.table.family, source.table.name);
+    source.issue(Issue::incomplete(what, Why::Unsupported { detail }));
+    true
 }
 
 /// Says that which of several sets of rules translates a packet is not known.

@@ -218,6 +218,19 @@ fn common(source: &Source<'_>, begun: &mut Begun) {
             doubt::unsure(source, &held, detail);
         }
     }
+    for name in ["filter-prerouting-pre-dnat", "filter-output-pre-dnat", "firewall-check"] {
+        let Some(held) = source.chain(&name.into()) else { continue };
+        for (at, step) in held.steps().enumerate() {
+            let is_usual = match &step.then {
+                Then::To(chain) => *chain == *"firewall-check",
+                Then::Map { set, .. } => *set == FIREWALL_IPS,
+                _ => false,
+            };
+            if !is_usual && doubt::decides(source, &step) {
+                doubt::among(source, &held, at);
+            }
+        }
+    }
     if let Some(held) = source.chain(&"masquerading".into()) {
         for step in held.steps().filter(|step| step.then == Then::Masquerade) {
             let flow = step.when.iter().find_map(|when| match when {

@@ -16,8 +16,9 @@ pub struct ServicesQuery {
     pub namespace: Option<String>,
     /// Only endpoints and how likely each is: with a whole name nothing else is read.
     pub endpoints_only: bool,
-    /// Whether rules are told in words where all services are asked for; else they always are.
-    pub words: bool,
+    /// Whether it is left out what statements rest on where all services are asked for: a table does not show it, and
+    /// to write it takes longer than all else.
+    pub brief: bool,
 }
 
 /// Why there is no answer.

@@ -132,7 +132,9 @@ fn sandbox(state: &LabState, worker: &LabWorker, pod: &LabPod, proc: &Path) -> S
         netns,
         netns_path: Some(pod.netns.clone()),
         host_network: false,
-        ips: Some(vec![pod.address.addr()]),
+        ips: Some(
+            [Some(pod.address.addr()), pod.address_v6.map(|six| six.addr().into())].into_iter().flatten().collect(),
+        ),
         cni_interfaces: pod.interfaces.clone(),
         containers: Some(vec![Container {
             id: pod.container.id.clone(),

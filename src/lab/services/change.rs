@@ -4,7 +4,9 @@
 //! whoever comes next writes them when it finds the mark.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
 
 use nix::sys::signal::{Signal, kill};
 
@@ -16,7 +18,8 @@ use super::{Writer, behind, stale};
 use crate::model::kube_proxy::Protocol;
 use crate::model::lab::{LabPhase, LabState};
 use crate::model::lab_service::{
-    LabService, LabServicePort, LabServiceReport, LabServices, SERVICE_CIDR, TrafficPolicy, check_services,
+    LabService, LabServicePort, LabServiceReport, LabServices, SERVICE_CIDR, SERVICE_CIDR_V6, TrafficPolicy,
+    check_services,
 };
 use crate::sys::netns::NsThread;
 
@@ -34,8 +37,14 @@ pub struct Added {
     pub port: LabServicePort,
     /// Its address; the first free one where there is none yet.
     pub cluster_ip: Option<Ipv4Addr>,
+    /// Its IPv6 address; the first free one where there is none yet, in a dual-stack lab.
+    pub cluster_ip_v6: Option<Ipv6Addr>,
     /// Further addresses.
-    pub external_ips: Option<Vec<Ipv4Addr>>,
+    pub external_ips: Option<Vec<IpAddr>>,
+    /// Load balancers' addresses.
+    pub load_balancer_ips: Option<Vec<IpAddr>>,
+    /// Who may use those.
+    pub source_ranges: Option<Vec<IpNet>>,
     /// Where traffic to the cluster IP may go.
     pub internal_policy: Option<TrafficPolicy>,
     /// Where traffic from outside may go.
@@ -50,7 +59,7 @@ impl Added {
     /// A port without endpoints of its own.
     pub fn port(name: Option<String>, protocol: Protocol, port: u16, target_port: Option<u16>) -> LabServicePort {
         let target_port = target_port.unwrap_or(port);
-        LabServicePort { name, protocol, port, target_port, node_port: None, endpoints: Vec::<SocketAddrV4>::new() }
+        LabServicePort { name, protocol, port, target_port, node_port: None, endpoints: Vec::new() }
     }
 }
 
@@ -65,7 +74,7 @@ pub fn add(lab: &str, added: &Added, stop_after: Option<usize>) -> Result<LabSer
         joined(&mut services[at], added)?;
         services[at].clone()
     } else {
-        let service = fresh(&services, added)?;
+        let service = fresh(&services, added, open.state.options.dual_stack)?;
         services.push(service.clone());
         service
     };
@@ -122,17 +131,31 @@ pub fn list(state: &LabState) -> LabServices {
     }
 }
 
-fn fresh(services: &[LabService], added: &Added) -> Result<LabService, LabError> {
-    let taken = |ip: &Ipv4Addr| services.iter().any(|service| service.cluster_ip == *ip);
+fn fresh(services: &[LabService], added: &Added, dual_stack: bool) -> Result<LabService, LabError> {
+    let taken = |ip: IpAddr| services.iter().any(|service| service.cluster_ips().any(|other| other == ip));
     let free = || {
         let first = SERVICE_CIDR.hosts().skip(usize::from(FIRST_FREE) - 1).chain(SERVICE_CIDR.hosts().skip(1));
-        first.into_iter().find(|ip| !taken(ip)).ok_or_else(|| LabError::Usage(format!("{SERVICE_CIDR} is full")))
+        first
+            .into_iter()
+            .find(|ip| !taken(IpAddr::V4(*ip)))
+            .ok_or_else(|| LabError::Usage(format!("{SERVICE_CIDR} is full")))
     };
+    let outer = added.external_ips.iter().chain(&added.load_balancer_ips).flatten();
+    let has_v6 = added.cluster_ip_v6.is_some()
+        || outer.chain(added.port.endpoints.iter().map(SocketAddr::ip).collect::<Vec<_>>().iter()).any(IpAddr::is_ipv6);
+    if has_v6 && !dual_stack {
+        return Err(LabError::Usage("the lab has no IPv6; `podnet lab up --dual-stack` makes one that has".to_owned()));
+    }
+    // `::100` and up, as the others begin at `.100`.
+    let free_v6 = || SERVICE_CIDR_V6.hosts().skip(0x100).find(|ip| !taken(IpAddr::V6(*ip)));
     Ok(LabService {
         namespace: added.namespace.clone(),
         name: added.name.clone(),
         cluster_ip: added.cluster_ip.map_or_else(free, Ok)?,
+        cluster_ip_v6: if dual_stack { added.cluster_ip_v6.or_else(free_v6) } else { None },
         external_ips: added.external_ips.clone().unwrap_or_default(),
+        load_balancer_ips: added.load_balancer_ips.clone().unwrap_or_default(),
+        source_ranges: added.source_ranges.clone().unwrap_or_default(),
         internal_policy: added.internal_policy.unwrap_or_default(),
         external_policy: added.external_policy.unwrap_or_default(),
         affinity: added.affinity,
@@ -145,6 +168,9 @@ fn fresh(services: &[LabService], added: &Added) -> Result<LabService, LabError>
 fn joined(service: &mut LabService, added: &Added) -> Result<(), LabError> {
     let differs = [
         ("cluster IP", added.cluster_ip.is_some_and(|ip| ip != service.cluster_ip)),
+        ("IPv6 cluster IP", added.cluster_ip_v6.is_some() && added.cluster_ip_v6 != service.cluster_ip_v6),
+        ("load balancer IPs", added.load_balancer_ips.as_ref().is_some_and(|ips| *ips != service.load_balancer_ips)),
+        ("source ranges", added.source_ranges.as_ref().is_some_and(|ranges| *ranges != service.source_ranges)),
         ("external IPs", added.external_ips.as_ref().is_some_and(|ips| *ips != service.external_ips)),
         ("internal traffic policy", added.internal_policy.is_some_and(|policy| policy != service.internal_policy)),
         ("external traffic policy", added.external_policy.is_some_and(|policy| policy != service.external_policy)),

@@ -6,7 +6,7 @@ mod change;
 mod stale;
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -17,24 +17,29 @@ use super::nfacct;
 use super::programs::Programs;
 use super::proxy::{Endpoint, Node, ServicePort, iptables, nftables};
 use crate::model::kube_proxy::Protocol;
-use crate::model::lab::{LabState, LabWorker};
-use crate::model::lab_service::{LabEndpoint, LabService, LabServicePort, SERVICE_CIDR, TrafficPolicy};
+use crate::model::lab::{LabPod, LabState, LabWorker};
+use crate::model::lab_service::{
+    LabEndpoint, LabService, LabServicePort, SERVICE_CIDR, SERVICE_CIDR_V6, TrafficPolicy,
+};
 use crate::sys::netns::NsThread;
 
 /// All pods of the lab: 10.200.i.0/24 on worker-i.
 const PODS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 200, 0, 0), 16);
 
-/// The IPv6 nets that the recorded cluster had. No pod and no service of a lab has an address there.
-const PODS_V6: &str = "fd00:200::/48";
-const SERVICES_V6: &str = "fd00:32::/112";
+/// The same in IPv6: `fd00:200:0:i::/64`. Only those of a dual-stack lab have addresses there.
+const PODS_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x200, 0, 0, 0, 0, 0, 0), 48);
 
 /// The services of every lab.
-pub fn usual() -> Vec<LabService> {
-    let service = |namespace: &str, name: &str, last, label: (&str, &str), ports| LabService {
+pub fn usual(dual_stack: bool) -> Vec<LabService> {
+    let six = |last| Ipv6Addr::new(0xfd00, 0x32, 0, 0, 0, 0, 0, last);
+    let service = |namespace: &str, name: &str, last, last_v6, label: (&str, &str), ports| LabService {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         cluster_ip: Ipv4Addr::new(10, 32, 0, last),
+        cluster_ip_v6: dual_stack.then(|| six(last_v6)),
         external_ips: Vec::new(),
+        load_balancer_ips: Vec::new(),
+        source_ranges: Vec::new(),
         internal_policy: TrafficPolicy::Cluster,
         external_policy: TrafficPolicy::Cluster,
         affinity: None,
@@ -51,8 +56,8 @@ pub fn usual() -> Vec<LabService> {
     };
     let dns = vec![port(Some("dns"), Protocol::Udp, 53, None), port(Some("dns-tcp"), Protocol::Tcp, 53, None)];
     vec![
-        service("default", "nginx", 53, ("run", "nginx"), vec![port(None, Protocol::Tcp, 80, Some(31088))]),
-        service("kube-system", "kube-dns", 10, ("k8s-app", "kube-dns"), dns),
+        service("default", "nginx", 53, 0x53, ("run", "nginx"), vec![port(None, Protocol::Tcp, 80, Some(31088))]),
+        service("kube-system", "kube-dns", 10, 0x10, ("k8s-app", "kube-dns"), dns),
     ]
 }
 
@@ -65,28 +70,28 @@ fn behind(state: &LabState, service: &LabService, port: &LabServicePort) -> Vec<
         };
         pods()
             .filter(|(_, pod)| pod.namespace == service.namespace && fits(&pod.labels))
-            .filter_map(|(_, pod)| match pod.address.addr() {
-                IpAddr::V4(address) => Some(SocketAddrV4::new(address, port.target_port)),
-                IpAddr::V6(_) => None,
-            })
+            .flat_map(|(_, pod)| addresses_of(pod).map(|address| SocketAddr::new(address, port.target_port)))
             .collect()
     };
-    let mut addresses: Vec<SocketAddrV4> = if !port.endpoints.is_empty() {
+    let mut addresses: Vec<SocketAddr> = if !port.endpoints.is_empty() {
         port.endpoints.clone()
     } else if service.selector.is_empty() {
         Vec::new()
     } else {
         selected()
     };
-    // As kube-proxy sorts them: by text.
-    addresses.sort_by_key(ToString::to_string);
+    // As kube-proxy sorts them: by text, each family for itself.
+    addresses.sort_by_key(|address| (address.is_ipv6(), address.to_string()));
     addresses.dedup();
     addresses
         .into_iter()
         .map(|address| {
-            let ip = IpAddr::V4(*address.ip());
-            let pod = pods().find(|(_, pod)| pod.address.addr() == ip);
-            let node = || state.workers.iter().find(|worker| worker.address.addr() == ip);
+            let ip = address.ip();
+            let pod = pods().find(|(_, pod)| addresses_of(pod).any(|own| own == ip));
+            let is_its = |worker: &&LabWorker| {
+                worker.address.addr() == ip || worker.v6.is_some_and(|six| IpAddr::V6(six.address.addr()) == ip)
+            };
+            let node = || state.workers.iter().find(is_its);
             LabEndpoint {
                 address,
                 worker: pod.map(|(worker, _)| worker).or_else(node).map(|worker| worker.name.clone()),
@@ -96,27 +101,41 @@ fn behind(state: &LabState, service: &LabService, port: &LabServicePort) -> Vec<
         .collect()
 }
 
-/// The service ports as a worker's kube-proxy sees them.
-fn seen_by(state: &LabState, worker: &LabWorker) -> Vec<ServicePort> {
-    let ports = state.services.iter().flat_map(|service| service.ports.iter().map(move |port| (service, port)));
+/// A pod's addresses, IPv4's first.
+fn addresses_of(pod: &LabPod) -> impl Iterator<Item = IpAddr> {
+    std::iter::once(pod.address.addr()).chain(pod.address_v6.map(|six| IpAddr::V6(six.addr())))
+}
+
+/// The service ports as a worker's kube-proxy of one family sees them.
+fn seen_by(state: &LabState, worker: &LabWorker, is_v6: bool) -> Vec<ServicePort> {
+    let of_family = |ips: &[IpAddr]| ips.iter().copied().filter(|ip| ip.is_ipv6() == is_v6).collect();
+    let at = |service: &LabService| service.cluster_ips().find(|ip| ip.is_ipv6() == is_v6);
+    let services = state.services.iter().filter_map(|service| Some((service, at(service)?)));
+    let ports = services.flat_map(|(service, ip)| service.ports.iter().map(move |port| (service, ip, port)));
     ports
-        .map(|(service, port)| ServicePort {
+        .map(|(service, cluster_ip, port)| ServicePort {
             name: service.port_name(port),
             protocol: port.protocol,
-            cluster_ip: IpAddr::V4(service.cluster_ip),
+            cluster_ip,
             port: port.port,
             node_port: port.node_port,
-            external_ips: service.external_ips.iter().copied().map(IpAddr::V4).collect(),
-            load_balancer_ips: Vec::new(),
-            source_ranges: Vec::new(),
+            external_ips: of_family(&service.external_ips),
+            load_balancer_ips: of_family(&service.load_balancer_ips),
+            source_ranges: service
+                .source_ranges
+                .iter()
+                .copied()
+                .filter(|range| range.addr().is_ipv6() == is_v6)
+                .collect(),
             health_check_node_port: None,
             internal: service.internal_policy,
             external: service.external_policy,
             affinity: service.affinity,
             endpoints: behind(state, service, port)
                 .into_iter()
+                .filter(|endpoint| endpoint.address.is_ipv6() == is_v6)
                 .map(|endpoint| Endpoint {
-                    address: SocketAddr::V4(endpoint.address),
+                    address: endpoint.address,
                     local: endpoint.worker.as_ref() == Some(&worker.name),
                 })
                 .collect(),
@@ -147,12 +166,12 @@ impl Writer<'_> {
 
     /// kube-proxy's rules, from what the state has now. `is_new` is for a worker that has none yet.
     pub fn again(&self, state: &LabState, worker: &LabWorker, is_new: bool) -> Result<Option<String>, LabError> {
-        let services = seen_by(state, worker);
+        let (services, services_v6) = (seen_by(state, worker, false), seen_by(state, worker, true));
         let (mut four, mut six) = nodes(worker);
         if let Some(nft) = &self.programs.nft {
             // Both families in one transaction.
             let mut text = String::new();
-            for (node, services) in [(&four, services.as_slice()), (&six, &[])] {
+            for (node, services) in [(&four, &services), (&six, &services_v6)] {
                 if node.is_v6() && self.programs.v6.is_none() {
                     continue;
                 }
@@ -179,7 +198,7 @@ impl Writer<'_> {
         }
         six.accounting = four.accounting;
         if self.programs.v6.is_some() {
-            self.iptables(worker, &six, &[], is_new)?;
+            self.iptables(worker, &six, &services_v6, is_new)?;
         }
         Ok(note.map(|why| {
             format!("the rules of services count with no nfacct objects, unlike on a Kubernetes node: {why}")
@@ -225,12 +244,17 @@ impl Writer<'_> {
 
 /// The worker in IPv4 and in IPv6.
 fn nodes(worker: &LabWorker) -> (Node, Node) {
-    let six = |text: &str| IpNet::V6(text.parse::<Ipv6Net>().unwrap_or_default());
     let four = Node {
         pods: IpNet::V4(PODS),
         services: IpNet::V4(SERVICE_CIDR),
         addresses: vec![worker.address.addr()],
         accounting: false,
     };
-    (four, Node { pods: six(PODS_V6), services: six(SERVICES_V6), addresses: Vec::new(), accounting: false })
+    let six = Node {
+        pods: IpNet::V6(PODS_V6),
+        services: IpNet::V6(SERVICE_CIDR_V6),
+        addresses: worker.v6.iter().map(|six| IpAddr::V6(six.address.addr())).collect(),
+        accounting: false,
+    };
+    (four, six)
 }

@@ -39,7 +39,11 @@ pub(super) fn delete(
     if fronts.is_empty() {
         return Ok(());
     }
-    let listed = programs.run(thread, &worker.netns, conntrack, &["-L", "-p", "udp", "-f", "ipv4"], "")?;
+    let list = |family: &str| programs.run(thread, &worker.netns, conntrack, &["-L", "-p", "udp", "-f", family], "");
+    let mut listed = list("ipv4")?;
+    if state.options.dual_stack {
+        listed.push_str(&list("ipv6")?);
+    }
     for flow in listed.lines().filter_map(flow).filter(|flow| is_stale(flow, &fronts)) {
         let (source, destination) = (flow.source.to_string(), flow.destination.to_string());
         let (from, to) = (flow.source_port.to_string(), flow.destination_port.to_string());
@@ -48,7 +52,7 @@ pub(super) fn delete(
             "-p",
             "udp",
             "-f",
-            "ipv4",
+            if flow.source.is_ipv6() { "ipv6" } else { "ipv4" },
             "--orig-src",
             &source,
             "--orig-dst",
@@ -67,11 +71,12 @@ pub(super) fn delete(
 /// Where UDP services with endpoints answer, and from where.
 fn fronts(state: &LabState, worker: &LabWorker) -> BTreeMap<Front, BTreeSet<IpAddr>> {
     let mut fronts: BTreeMap<Front, BTreeSet<IpAddr>> = BTreeMap::new();
-    for port in seen_by(state, worker) {
+    for port in seen_by(state, worker, false).into_iter().chain(seen_by(state, worker, true)) {
         if port.protocol != Protocol::Udp || port.endpoints.is_empty() {
             continue;
         }
-        let addresses = std::iter::once(port.cluster_ip).chain(port.external_ips.iter().copied());
+        let addresses =
+            std::iter::once(port.cluster_ip).chain(port.external_ips.iter().chain(&port.load_balancer_ips).copied());
         let places = addresses.map(|address| (Some(address), port.port));
         for place in places.chain(port.node_port.map(|number| (None, number))) {
             fronts.entry(place).or_default().extend(port.endpoints.iter().map(|endpoint| endpoint.address.ip()));
@@ -83,7 +88,9 @@ fn fronts(state: &LabState, worker: &LabWorker) -> BTreeMap<Front, BTreeSet<IpAd
 fn is_stale(flow: &Flow, fronts: &BTreeMap<Front, BTreeSet<IpAddr>>) -> bool {
     let port = flow.destination_port;
     let endpoints = fronts.get(&(Some(flow.destination), port)).or_else(|| fronts.get(&(None, port)));
-    endpoints.is_some_and(|endpoints| !endpoints.contains(&flow.answers))
+    // A family without endpoints is none that a client could be led to.
+    let serves = |endpoints: &BTreeSet<IpAddr>| endpoints.iter().any(|ip| ip.is_ipv6() == flow.answers.is_ipv6());
+    endpoints.is_some_and(|endpoints| serves(endpoints) && !endpoints.contains(&flow.answers))
 }
 
 /// `udp 17 29 src=A dst=B sport=1 dport=2 [UNREPLIED] src=C dst=D sport=2 dport=1 …`

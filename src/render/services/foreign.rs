@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use crate::analyze::services::types::{Effect, Foreign, Met, Services};
+use crate::model::netfilter::chain::Hook;
 use crate::render::nat;
 use crate::render::style::{Style, escape};
 
@@ -21,7 +22,9 @@ pub(super) fn write(data: &Services, style: Style, out: &mut dyn Write) -> io::R
         } else {
             style.odd("odd:")
         };
-        let order = if one.order_known {
+        let order = if matches!(one.hook, Hook::Forward | Hook::Input | Hook::Postrouting) {
+            "behind kube-proxy's translation"
+        } else if one.order_known {
             "before kube-proxy's rules are asked"
         } else {
             "before or after kube-proxy's rules are asked"

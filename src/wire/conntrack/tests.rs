@@ -14,17 +14,9 @@ use crate::model::flow::{
     BothWays, Counted, Flow, Helper, More, SequenceAdjustment, Synproxy, Timestamps, UnknownAttribute,
 };
 use crate::model::text::Bytes;
-use crate::wire::netlink::attr::AttrError;
+use crate::wire::netlink::attr::{AttrError, attribute as attr};
 
 const NESTED: u16 = 0x8000;
-
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(payload);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
 
 fn nest(kind: u16, inner: &[Vec<u8>]) -> Vec<u8> {
     attr(kind | NESTED, &inner.concat())

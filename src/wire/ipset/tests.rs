@@ -1,17 +1,10 @@
 use super::request::test as ask;
 use super::*;
 use crate::model::netfilter::table::Counters;
+use crate::wire::netlink::attr::attribute as attr;
 
 const NET: u16 = NETWORK_ORDER;
 const NESTED: u16 = 0x8000;
-
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(payload);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
 
 fn v4(kind: u16, address: [u8; 4]) -> Vec<u8> {
     attr(kind | NESTED, &attr(1 | NET, &address))

@@ -11,6 +11,14 @@ use thiserror::Error;
 const FLAG_NESTED: u16 = 0x8000;
 const FLAG_NETWORK_ORDER: u16 = 0x4000;
 
+/// An attribute as it is sent: header, payload, and zeros up to the next four bytes. `kind` with its flag bits.
+pub fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len() + 4).unwrap_or(u16::MAX);
+    let mut bytes = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), payload].concat();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
 /// One attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attr<'a> {

@@ -10,7 +10,7 @@ use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::rule::Body;
 use crate::model::netfilter::table::{Family, TableRef};
 use crate::model::text::Bytes;
-use crate::wire::netlink::attr::AttrError;
+use crate::wire::netlink::attr::{AttrError, attribute as attr};
 use crate::wire::netlink::frame::messages;
 
 const CAPTURED: [&[u8]; 6] = [
@@ -21,15 +21,6 @@ const CAPTURED: [&[u8]; 6] = [
     include_bytes!("../../../fixtures/rules/nf_tables/captured/elements.bin"),
     include_bytes!("../../../fixtures/rules/nf_tables/captured/objects.bin"),
 ];
-
-/// One attribute, padded.
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
-    bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(payload);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
 
 fn nest(kind: u16, parts: &[Vec<u8>]) -> Vec<u8> {
     attr(kind | 0x8000, &parts.concat())

@@ -93,13 +93,7 @@ fn joined(network: &[u8], transport: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::model::netfilter::table::Family;
-
-    fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(payload.len() + 4).unwrap();
-        let mut bytes = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), payload].concat();
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
+    use crate::wire::netlink::attr::attribute as attr;
 
     #[test]
     fn a_rule_that_drops_is_read() {

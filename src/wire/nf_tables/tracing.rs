@@ -12,6 +12,7 @@ use super::{NEWCHAIN, NEWRULE, NEWTABLE, SUBSYSTEM, nfta, number};
 use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::table::Family;
 use crate::model::probe::Pattern;
+use crate::wire::netlink::attr::attribute as attr;
 use crate::wire::netlink::frame::{FLAG_ACK, FLAG_REQUEST};
 use crate::wire::netlink::request::Request;
 
@@ -93,13 +94,6 @@ pub fn table(name: &str, prerouting: &[Pattern], output: &[Pattern]) -> Vec<Requ
 
 /// `NLA_F_NESTED`
 const NESTED: u16 = 0x8000;
-
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len() + 4).unwrap_or(u16::MAX);
-    let mut bytes = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), payload].concat();
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
 
 fn expression(name: &[u8], data: &[Vec<u8>]) -> Vec<u8> {
     let inner = [attr(nfta::EXPR_NAME, &text(name)), nest(nfta::EXPR_DATA, &data.concat())].concat();

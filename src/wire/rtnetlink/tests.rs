@@ -17,7 +17,7 @@ use super::{AF_BRIDGE, address, link, neigh, nexthop, nsid, route, rule, vlan};
 use crate::model::ids::{IfIndex, Mark, Nsid, TableId};
 use crate::model::link::{LinkKind, RawAttr, VlanRange};
 use crate::model::route::{NextHop, RouteKind, RuleAction};
-use crate::wire::netlink::attr::AttrError;
+use crate::wire::netlink::attr::{AttrError, attribute as attr};
 use crate::wire::netlink::frame::messages;
 
 const CAPTURED: [&[u8]; 11] = [
@@ -33,15 +33,6 @@ const CAPTURED: [&[u8]; 11] = [
     include_bytes!("../../../fixtures/netlink/filters-ingress.bin"),
     include_bytes!("../../../fixtures/netlink/filters-egress.bin"),
 ];
-
-/// One attribute, padded.
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
-    bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(payload);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
 
 fn nest(kind: u16, parts: &[Vec<u8>]) -> Vec<u8> {
     attr(kind | 0x8000, &parts.concat())

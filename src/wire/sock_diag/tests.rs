@@ -2,14 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::socket::{SCTP, TCP};
-
-fn attr(kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(payload);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
+use crate::wire::netlink::attr::attribute as attr;
 
 /// `struct inet_diag_msg` as `inet_diag_msg_common_fill` writes it.
 fn message(family: u8, ports: [u16; 2], addresses: [&[u8]; 2], link: u32, more: &[Vec<u8>]) -> Vec<u8> {

@@ -101,7 +101,7 @@ fn of_service(nodes: &[&dyn NodeView], text: &str, asked: &Asked) -> Result<Targ
         text: Some(text.to_owned()),
         namespace: asked.namespace.clone(),
         endpoints_only: false,
-        words: false,
+        brief: false,
     };
     let found = services(nodes, &query)?.data.services;
     let fits =

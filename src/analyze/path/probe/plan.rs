@@ -174,7 +174,7 @@ pub fn affinity(nodes: &[&dyn NodeView], path: &Path) -> Option<String> {
     // A node port is asked for by its number alone.
     [text, port.to_string()].into_iter().find_map(|text| {
         let is_port = !text.contains(':');
-        let query = ServicesQuery { text: Some(text), namespace: None, endpoints_only: false, words: false };
+        let query = ServicesQuery { text: Some(text), namespace: None, endpoints_only: false, brief: false };
         let found = services(nodes, &query).ok()?.data.services;
         let local = || {
             let held = |node: &&dyn NodeView| {

@@ -6,6 +6,7 @@
 //! siblings only.
 
 mod bases;
+pub(super) mod behind;
 pub mod types;
 
 use std::cell::{Cell, OnceCell};
@@ -15,10 +16,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use self::bases::{Before, bases};
+use self::behind::Behind;
 use self::types::{Effect, Foreign, Met};
 use super::index::IndexedSet;
 use super::types::{Mode, NodePort, ServicePort};
 use crate::analyze::answer::Gathered;
+use crate::analyze::finding::{Code, Finding};
 use crate::analyze::nat::words::{self, Subject};
 use crate::analyze::netfilter::owners::is_of_services;
 use crate::analyze::netfilter::text::RuleRef;
@@ -88,8 +91,9 @@ pub(super) fn find(
     label: Option<&String>,
     sets: &[IndexedSet<'_>],
     ports: &[ServicePort],
+    is_whole: bool,
     gathered: &mut Gathered,
-) -> Vec<Foreign> {
+) -> (Vec<Foreign>, Behind) {
     let mut found: BTreeMap<Same, Foreign> = BTreeMap::new();
     let mut search = Search { node, gathered, own: OnceCell::new(), walks_left: MOST_WALKS };
     for set in sets {
@@ -99,7 +103,7 @@ pub(super) fn find(
         };
         let mut fronts: Option<Vec<Front>> = None;
         for hook in [Hook::Prerouting, Hook::Output] {
-            let chains = bases(node, set, hook, search.gathered);
+            let chains = bases(node, set, hook, is_whole, search.gathered);
             let may = search.walk(set, &chains, &packet(family, hook));
             if may.found.is_empty() && !may.crowded {
                 search.gathered.issues.extend(may.issues);
@@ -120,7 +124,21 @@ pub(super) fn find(
     for one in &found {
         search.weigh(one);
     }
-    found
+    let families = sets.iter().map(|set| set.set.family).collect();
+    let behind = search.behind(&families, ports, label, is_whole);
+    (found, behind)
+}
+
+/// That base chains which bear none of the usual names were not looked for, where the kernel does not list what is
+/// hooked in and the tables are too full to be looked through for one service.
+pub(super) fn not_looked_for(node: &dyn NodeView, sets: &[IndexedSet<'_>], is_whole: bool) -> Option<Finding> {
+    let families: BTreeSet<table::Family> = sets.iter().map(|set| set.set.family).collect();
+    if is_whole || !families.into_iter().any(|family| bases::are_unseen(node, family)) {
+        return None;
+    }
+    let text = "base chains of unusual names within kube-proxy's tables were not looked for: `podnet services` without \
+                a name does";
+    Some(Finding::note(Code::FiltersBehind, text))
 }
 
 /// What is known of any packet at a hook.

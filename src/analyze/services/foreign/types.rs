@@ -12,13 +12,15 @@ use crate::analyze::netfilter::{Clause, Translation};
 use crate::model::kube_proxy::Protocol;
 use crate::model::netfilter::chain::Hook;
 
-/// A rule of somebody else's that acts, or may act, on packets to services before kube-proxy's rules are asked.
+/// A rule of somebody else's that acts, or may act, on packets to services before kube-proxy's rules are asked, or
+/// drops them behind the translation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Foreign {
     /// The node; only where several were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Where: `prerouting` for packets of others, `output` for this node's own, `ingress` at a link.
+    /// Where: `prerouting` for packets of others, `output` for this node's own, `ingress` at a link; behind the
+    /// translation `forward`, `input` or `postrouting`, and the services' addresses are then their endpoints.
     pub hook: Hook,
     /// The priority of the base chain that leads to it.
     pub priority: i32,
@@ -40,7 +42,7 @@ pub struct Foreign {
     /// Why it is not known whether or how it acts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
-    /// The rules that lead to it, from the base chain's on; it is the last.
+    /// The rules that lead to it, from the base chain's on; it is the last. None where a chain's policy drops.
     pub rules: Vec<RuleRef>,
 }
 
