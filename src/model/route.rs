@@ -353,6 +353,9 @@ pub struct RouteQuery {
     /// The user id of the socket; `None` is root's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
+    /// Whether the source may be any address, as of a packet that rules have changed (`FLOWI_FLAG_ANYSRC`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_source: bool,
 }
 
 impl RouteQuery {
@@ -369,6 +372,7 @@ impl RouteQuery {
             source_port: None,
             destination_port: None,
             uid: None,
+            any_source: false,
         }
     }
 }

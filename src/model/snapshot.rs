@@ -83,6 +83,9 @@ pub struct NetnsSections {
     pub rules: Section<Vec<Rule>>,
     /// Routes.
     pub routes: Section<Vec<Route>>,
+    /// What routing has learned of single destinations; `None` in files of a podnet that did not read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned_routes: Option<Section<Vec<Route>>>,
     /// Nexthop objects.
     pub nexthops: Section<Vec<NexthopObject>>,
     /// Programs by link.
@@ -122,6 +125,7 @@ impl Snapshot {
             all.extend(&netns.fdb.issues);
             all.extend(&netns.rules.issues);
             all.extend(&netns.routes.issues);
+            all.extend(netns.learned_routes.iter().flat_map(|section| &section.issues));
             all.extend(&netns.nexthops.issues);
             all.extend(netns.link_bpf.values().flat_map(|section| &section.issues));
             all.extend(netns.sysctls.values().flat_map(|section| &section.issues));
@@ -156,6 +160,7 @@ impl Snapshot {
             drop_hints(&mut netns.fdb);
             drop_hints(&mut netns.rules);
             drop_hints(&mut netns.routes);
+            netns.learned_routes.iter_mut().for_each(drop_hints);
             drop_hints(&mut netns.nexthops);
             netns.link_bpf.values_mut().for_each(drop_hints);
             netns.sysctls.values_mut().for_each(drop_hints);
@@ -270,6 +275,12 @@ impl NodeView for Snapshot {
 
     fn routes(&self, netns: NetnsId) -> Section<Vec<Route>> {
         self.section(netns, |found| &found.routes, "routes")
+    }
+
+    fn learned_routes(&self, netns: NetnsId) -> Section<Vec<Route>> {
+        self.netns(netns)
+            .and_then(|sections| sections.learned_routes.clone())
+            .unwrap_or_else(|| not_recorded(&format!("what routes of {netns} have learned")))
     }
 
     fn nexthops(&self, netns: NetnsId) -> Section<Vec<NexthopObject>> {

@@ -11,12 +11,17 @@ pub const GLOBAL: &[&str] = &[
     "ipv4.fib_multipath_hash_policy",
     "ipv4.fib_multipath_use_neigh",
     "ipv4.ip_no_pmtu_disc",
+    "ipv4.ip_forward_use_pmtu",
+    "ipv4.fwmark_reflect",
+    "ipv4.icmp_errors_use_inbound_ifaddr",
     "ipv4.ip_nonlocal_bind",
     "ipv4.ip_default_ttl",
     "ipv4.ip_local_port_range",
     "ipv4.tcp_l3mdev_accept",
     "ipv4.udp_l3mdev_accept",
     "ipv6.bindv6only",
+    "ipv6.fwmark_reflect",
+    "ipv6.icmp.ratelimit",
     "bridge.bridge-nf-call-iptables",
     "bridge.bridge-nf-call-ip6tables",
     "bridge.bridge-nf-call-arptables",
@@ -85,7 +90,8 @@ pub const IPV4_LINK: &[&str] = &[
 ];
 
 /// Those of each IPv6 interface, and of `all` and `default`.
-pub const IPV6_LINK: &[&str] = &["forwarding", "disable_ipv6", "accept_ra", "proxy_ndp", "accept_dad", "use_tempaddr"];
+pub const IPV6_LINK: &[&str] =
+    &["forwarding", "force_forwarding", "mtu", "disable_ipv6", "accept_ra", "proxy_ndp", "accept_dad", "use_tempaddr"];
 
 /// The name of an interface's sysctl, in the slash form where the interface's name has a dot.
 ///

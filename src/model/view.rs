@@ -68,6 +68,12 @@ pub trait NodeView {
     /// Routes of all tables and both families, in the kernel's order within a table.
     fn routes(&self, netns: NetnsId) -> Section<Vec<Route>>;
 
+    /// What routing has learned of single destinations (a path's MTU, a redirection), and has used since; the routes
+    /// that it learned it for stand in [`Self::routes`]. By family.
+    fn learned_routes(&self, _netns: NetnsId) -> Section<Vec<Route>> {
+        Read::ok(Vec::new()).section()
+    }
+
     /// Nexthop objects, by id.
     fn nexthops(&self, netns: NetnsId) -> Section<Vec<NexthopObject>>;
 

@@ -19,6 +19,9 @@ const FEW: usize = 2;
 pub fn write(answer: &Answer<Path>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let path = &answer.data;
     writeln!(out, "{}", headline(path, style))?;
+    if let Some(sees) = &path.sees {
+        writeln!(out, "its sender sees {}", escape(&sees.how))?;
+    }
     if let Some(endpoint) = &path.endpoint {
         let wanted = endpoint.port.map_or_else(
             || endpoint.address.to_string(),
@@ -116,6 +119,11 @@ pub(super) struct Signs {
 
 pub(super) fn tell(path: &Path, course: &Course, signs: Option<&Signs>, style: Style, story: &mut Story) {
     tell_way(path, &course.there, signs.map(|signs| &*signs.there), style, story);
+    if !course.error.is_empty() {
+        unsigned(signs.is_some(), story);
+        story.step(0, "error", style.dim("the way back of the error"), "");
+        tell_way(path, &course.error, None, style, story);
+    }
     if !course.back.is_empty() {
         unsigned(signs.is_some(), story);
         let way = if course.leaves.is_some() { "the way back of an answer, if one comes" } else { "the way back" };
@@ -126,6 +134,10 @@ pub(super) fn tell(path: &Path, course: &Course, signs: Option<&Signs>, style: S
         story.mark(signs.end.clone());
     }
     story.step(0, "end", verdict(&course.verdict, style), "");
+    if let Some(sees) = &course.sees {
+        unsigned(signs.is_some(), story);
+        story.step(0, "sender", format!("sees {}", escape(&sees.how)), "");
+    }
 }
 
 /// A line between the steps has no sign of its own.
@@ -223,6 +235,10 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             );
             story.step(1, "bridge", text, escape(how));
         }
+        StepKind::Split { mtu, pieces } => {
+            let text = format!("{} of at most {mtu} bytes", count(*pieces as usize, "piece", "pieces"));
+            story.step(1, "splits", text, "they are followed as one");
+        }
         StepKind::Forwarded { ttl } => story.step(1, "sends on", format!("ttl {ttl}"), ""),
         StepKind::Delivered { tuple, listener } => {
             let text = format!(
@@ -241,7 +257,7 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
         StepKind::Ended { verdict } => {
             let text = match verdict {
                 Stop::Dropped { why } => format!("{} {}", style.bad("dropped:"), escape(why)),
-                Stop::Rejected { with, why } => {
+                Stop::Rejected { with, why, .. } => {
                     format!("{} {}", style.bad(&format!("rejected ({}):", escape(with))), escape(why))
                 }
                 Stop::Unknown { because } => format!("{} {}", style.odd("unknown from here:"), escape(because)),

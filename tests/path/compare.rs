@@ -114,15 +114,17 @@ fn same(predicted: &Frames, seen: &Frames, bridges: &[(usize, u32)]) -> bool {
 }
 
 fn fits(course: &Course, heard: &Heard) -> bool {
-    match &course.verdict {
-        Verdict::Answered => *heard == Heard::Answer,
-        // A socket for echos looks at the id alone, not at who answers.
-        Verdict::Unanswered { why } if why.starts_with("the answer comes from") => {
-            *heard != Heard::Answer || matches!(course.there[0].what, StepKind::Sent { tuple, .. } if tuple.is_echo())
+    crate::heard::hears(course, heard)
+        && match &course.verdict {
+            Verdict::Answered => *heard == Heard::Answer,
+            // A socket for echos looks at the id alone, not at who answers.
+            Verdict::Unanswered { why } if why.starts_with("the answer comes from") => {
+                *heard != Heard::Answer
+                    || matches!(course.there[0].what, StepKind::Sent { tuple, .. } if tuple.is_echo())
+            }
+            Verdict::Rejected { .. } | Verdict::Unanswered { .. } | Verdict::Dropped { .. } => *heard != Heard::Answer,
+            Verdict::Varies { .. } | Verdict::Unknown { .. } => false,
         }
-        Verdict::Rejected { .. } | Verdict::Unanswered { .. } | Verdict::Dropped { .. } => *heard != Heard::Answer,
-        Verdict::Varies { .. } | Verdict::Unknown { .. } => false,
-    }
 }
 
 /// Whether all that crossed rules is the packet and its answer, so that counters can be told to the last one.

@@ -8,14 +8,18 @@
 mod compare;
 mod counters;
 mod directed;
+mod errors;
 mod fixtures;
+mod heard;
 mod net;
 mod plan;
+mod reverse;
 mod rules;
 mod script;
 mod shares;
 mod shrink;
 mod wire;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -87,6 +87,7 @@ fn node(runtime: Option<&str>, sandboxes: Vec<Sandbox>, state: CniState) -> Snap
         preferred_s: None,
     };
     let netns = NetnsSections {
+        learned_routes: None,
         id: POD_NETNS,
         links: Section::default(),
         addresses: Read::ok(vec![address]).section(),

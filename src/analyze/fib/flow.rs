@@ -29,6 +29,8 @@ pub(super) struct Flow {
     pub source_port: u16,
     pub destination_port: u16,
     pub uid: u32,
+    /// Whether the source may be nobody's here.
+    pub any_source: bool,
     /// Routes of a wider scope do not count.
     pub scope: Scope,
     /// Whether a link without carrier counts all the same (the second look of the reverse path filter).
@@ -53,6 +55,7 @@ impl Flow {
             destination_port: query.destination_port.unwrap_or(0),
             // A packet that comes in belongs to nobody: the kernel takes root.
             uid: query.uid.filter(|_| query.iif.is_none()).unwrap_or(0),
+            any_source: query.any_source,
             scope: Scope::Universe,
             any_link_state: false,
         }

@@ -99,7 +99,10 @@ pub fn lookup(node: &dyn NodeView, netns: NetnsId, query: &RouteQuery, gathered:
         answer.outcome = Outcome::Unknown { why };
     }
     tell_encap(&answer, gathered);
-    let witness = node.route_witness(netns, query).map(|witness| gathered.take(&witness).clone());
+    // The kernel is asked as a program asks, which has a source of its own.
+    let is_foreign = query.any_source && query.src.is_some_and(|src| facts.holders(src).is_empty());
+    let witness = if is_foreign { None } else { node.route_witness(netns, query) };
+    let witness = witness.map(|witness| gathered.take(&witness).clone());
     gathered.issues.extend(facts.issues());
     let mut found = Lookup {
         query: query.clone(),

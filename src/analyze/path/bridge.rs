@@ -68,11 +68,12 @@ impl Walk<'_, '_> {
                 Ok(Now::Up { place, link: bridge.clone(), crossed })
             }
             Exit::Port(port, how) => {
-                self.check_port(bridge, from, &port)?;
+                check_port(bridge, from, &port)?;
                 self.told_bridge(place, bridge, from, Some(&port), how);
                 if let (true, Some(from)) = (filtered, from) {
                     self.cross_in_bridge(place, bridge, from, &port)?;
                 }
+                self.fits_port(place, &port, filtered)?;
                 self.transmit(place, &port, Some(mac))
             }
         }
@@ -179,37 +180,6 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Mirrors `should_deliver`.
-    fn check_port(&self, bridge: &Link, from: Option<&Link>, to: &Link) -> Result<(), Stop> {
-        let Some(port) = &to.port else {
-            return Err(Stop::unknown(format!("the state of the port {} could not be read", to.name)));
-        };
-        if port.state != PortState::Forwarding {
-            let state = format!("{:?}", port.state).to_lowercase();
-            return Err(Stop::dropped(format!("the port {} of {} is {state}", to.name, bridge.name)));
-        }
-        let Some(from) = from else { return Ok(()) };
-        if from.ifindex == to.ifindex && !port.hairpin {
-            return Err(Stop::dropped(format!(
-                "it would leave {} by the port that it came in by, {}, whose hairpin mode is off",
-                bridge.name, to.name
-            )));
-        }
-        if port.isolated && from.port.as_ref().is_some_and(|port| port.isolated) {
-            return Err(Stop::dropped(format!(
-                "both ports of {}, {} and {}, are isolated",
-                bridge.name, from.name, to.name
-            )));
-        }
-        if self.packet.length > to.mtu {
-            return Err(Stop::dropped(format!(
-                "{} takes {} bytes, the packet has {}, and a bridge tells nobody",
-                to.name, to.mtu, self.packet.length
-            )));
-        }
-        Ok(())
-    }
-
     /// Up, or to which port. Mirrors `br_handle_frame_finish`.
     fn exit(&self, place: Place, bridge: &Link, from: Option<&Link>, mac: &MacAddr) -> Result<Exit, Stop> {
         if bridge.mac == *mac {
@@ -267,4 +237,29 @@ impl Walk<'_, '_> {
             _ => Err(Stop::unknown(format!("several ports of {} lead to {mac}", bridge.name))),
         }
     }
+}
+
+/// Mirrors `should_deliver`.
+fn check_port(bridge: &Link, from: Option<&Link>, to: &Link) -> Result<(), Stop> {
+    let Some(port) = &to.port else {
+        return Err(Stop::unknown(format!("the state of the port {} could not be read", to.name)));
+    };
+    if port.state != PortState::Forwarding {
+        let state = format!("{:?}", port.state).to_lowercase();
+        return Err(Stop::dropped(format!("the port {} of {} is {state}", to.name, bridge.name)));
+    }
+    let Some(from) = from else { return Ok(()) };
+    if from.ifindex == to.ifindex && !port.hairpin {
+        return Err(Stop::dropped(format!(
+            "it would leave {} by the port that it came in by, {}, whose hairpin mode is off",
+            bridge.name, to.name
+        )));
+    }
+    if port.isolated && from.port.as_ref().is_some_and(|port| port.isolated) {
+        return Err(Stop::dropped(format!(
+            "both ports of {}, {} and {}, are isolated",
+            bridge.name, from.name, to.name
+        )));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::chance::Chance;
+use super::error::Heard;
 use super::flow::{Flow, Tracking};
 use super::packet::{self, ICMPV6, Packet, Tuple};
 use super::table::Ct;
@@ -100,7 +101,8 @@ impl Walk<'_, '_> {
                 self.steps = there;
                 self.end(&stop);
                 let there = std::mem::take(&mut self.steps);
-                self.told(judge::there(stop), there, None, None)
+                let Heard { verdict, sees, steps } = self.told_back(question, sent, stop);
+                Course { error: steps, sees, ..self.told(verdict, there, None, None) }
             }
             Ok(End::Arrived(place)) => {
                 let arrived = Arrival { place: self.number(place), seen_as: self.packet.tuple };
@@ -196,7 +198,7 @@ impl Walk<'_, '_> {
         self.tracking = Tracking::Not;
     }
 
-    fn default_ttl(&self, place: Place, towards: IpAddr) -> u8 {
+    pub(super) fn default_ttl(&self, place: Place, towards: IpAddr) -> u8 {
         let read = if towards.is_ipv4() { self.world.sysctl(place, "ipv4.ip_default_ttl") } else { Ok(64) };
         read.ok().and_then(|ttl| u8::try_from(ttl).ok()).filter(|ttl| *ttl > 0).unwrap_or(64)
     }
@@ -208,7 +210,7 @@ impl Walk<'_, '_> {
     }
 
     /// The last step of a way that ends early.
-    fn end(&mut self, stop: &Stop) {
+    pub(super) fn end(&mut self, stop: &Stop) {
         if !self.is_told {
             return;
         }
@@ -227,6 +229,7 @@ impl Walk<'_, '_> {
         let probability = choices.iter().try_fold(1.0, |product, choice| Some(product * choice.probability?));
         let back = std::mem::take(&mut self.steps);
         let counted = vec![std::mem::take(&mut self.counted)];
-        Course { probability, choices, verdict, there, back, arrived, counted, leaves }
+        let (error, sees) = (Vec::new(), None);
+        Course { probability, choices, verdict, there, back, error, sees, arrived, counted, leaves }
     }
 }

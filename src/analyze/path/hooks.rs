@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use super::error::Tells;
 use super::flow::{Flow, Side, Tracking};
 use super::packet::{ICMPV6, Packet, SCTP, TCP, UDP};
 use super::rules::Ruling;
@@ -41,6 +42,7 @@ impl Walk<'_, '_> {
     /// The packet crosses a hook. Where rules of output had it routed again: its new way.
     pub fn cross(&mut self, at: &mut Crossing) -> Result<Option<Egress>, Stop> {
         let mut before = self.packet.clone();
+        self.stands_at(at);
         self.acted.clear();
         self.tried = Tried::default();
         let mut egress = None;
@@ -49,9 +51,13 @@ impl Walk<'_, '_> {
         // The last thing there is conntrack, which keeps the flow. Mirrors `nf_confirm`.
         if result.is_ok()
             && matches!(at.hook, Hook::Postrouting | Hook::Input)
+            && !self.is_related()
             && let Some(flow) = self.flow_mut()
         {
             flow.confirmed = true;
+        }
+        if let (true, Some(here)) = (result.is_ok(), &mut self.here) {
+            here.hook = None;
         }
         result.map(|()| egress)
     }
@@ -68,7 +74,13 @@ impl Walk<'_, '_> {
     }
 
     fn run(&mut self, at: &mut Crossing, egress: &mut Option<Egress>, before: &mut Packet) -> Result<(), Stop> {
-        for op in self.ops(at.place, at.hook)?.iter() {
+        let ops = self.ops(at.place, at.hook)?;
+        if self.piece.is_some() {
+            let has_rules = ops.iter().any(|op| !matches!(op, Op::Conntrack));
+            let has_nat = self.has_nat(at.place)?;
+            self.meets_rules_whole(has_rules, has_nat)?;
+        }
+        for op in ops.iter() {
             let entered = self.packet.clone();
             let mut reroutes = false;
             match op {
@@ -238,6 +250,9 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         self.tracking = Tracking::Not;
+        if let Some(Tells::Icmp { about, echo, .. }) = self.error {
+            return self.track_error(place, about, echo);
+        }
         let tuple = self.packet.tuple;
         let here = || self.flows.iter().enumerate().filter(|(_, (at, flow))| *at == place && flow.zone == self.zone);
         let by_original = here().find(|(_, (_, flow))| flow.original == tuple).map(|(index, _)| (index, false));
@@ -295,6 +310,10 @@ impl Walk<'_, '_> {
             Hook::Prerouting | Hook::Output => Side::Destination,
             _ => Side::Source,
         };
+        if matches!(self.error, Some(Tells::Icmp { .. })) {
+            self.translate_error(side);
+            return Ok(());
+        }
         let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side));
         // An answer whose flow is not known begins one of its own, which nat never sees as a first packet's.
         if !is_reply && !is_settled {

@@ -2,8 +2,10 @@
 //!
 //! May import model and analyze's siblings only.
 
+use super::error::Here;
 use super::output::single;
 use super::packet::TCP;
+use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, LOOPBACK, Now, Walk};
 use super::world::Place;
@@ -13,16 +15,11 @@ use crate::model::link::Link;
 use crate::model::netfilter::chain::Hook;
 use crate::model::route::Family;
 
-/// `ENETUNREACH`
-const ENETUNREACH: i32 = 101;
-/// `EHOSTUNREACH`
-const EHOSTUNREACH: i32 = 113;
-/// `EACCES`
-const EACCES: i32 = 13;
-
 impl Walk<'_, '_> {
     /// The packet goes up to IP from a link.
     pub fn receive(&mut self, place: Place, link: Link, crossed: Option<LinkRef>) -> Result<Now, Stop> {
+        let port = crossed.as_ref().map(|port| port.ifindex);
+        self.here = Some(Here { place, hook: None, input: Some(link.ifindex), port, is_local: false });
         if crossed.is_none() {
             self.cross(&mut Crossing {
                 place,
@@ -61,18 +58,22 @@ impl Walk<'_, '_> {
     }
 
     /// What the sender hears of a packet that no route takes. Mirrors `ip_error` and `ip6_pkt_discard`.
-    fn not_routed(&self, place: Place, link: &Link, errno: i32, why: &str) -> Result<Stop, Stop> {
-        let told = match errno {
-            ENETUNREACH => "network unreachable",
-            EHOSTUNREACH => "host unreachable",
-            EACCES => "administratively prohibited",
-            _ => return Ok(Stop::dropped(why)),
-        };
-        let tells = self.packet.family() == Family::Ipv6 || self.forwards(place, link)?;
-        Ok(if tells { Stop::rejected(told, why) } else { Stop::dropped(why) })
+    fn not_routed(&mut self, place: Place, link: &Link, errno: i32, why: &str) -> Result<Stop, Stop> {
+        let family = self.packet.family();
+        let Some((by, told)) = Refusal::of_route(family, errno) else { return Ok(Stop::dropped(why)) };
+        let tells = family == Family::Ipv6 || self.forwards(place, link)?;
+        if tells && family == Family::Ipv4 {
+            self.assume("no route refused more than a few packets of its sender of late (error_burst)".to_owned());
+        }
+        Ok(if tells { Stop::rejected(told, by, why) } else { Stop::dropped(why) })
     }
 
     fn deliver(&mut self, place: Place, link: Link, crossed: Option<LinkRef>) -> Result<Now, Stop> {
+        if let Some(here) = &mut self.here {
+            here.is_local = true;
+        }
+        // Its pieces are put together before rules of input see them.
+        self.piece = None;
         self.cross(&mut Crossing {
             place,
             hook: Hook::Input,
@@ -101,15 +102,10 @@ impl Walk<'_, '_> {
         let egress = self.egress(place, found)?;
         self.told_route(place, found, &egress);
         if self.packet.ttl <= 1 {
-            return Err(Stop::rejected("time exceeded", "its TTL is used up"));
+            let by = Refusal::time_exceeded(self.packet.family());
+            return Err(Stop::rejected("time exceeded", by, "its TTL is used up"));
         }
-        let mtu = egress.mtu.unwrap_or(egress.link.mtu).min(egress.link.mtu);
-        if self.packet.length > mtu {
-            return Err(Stop::rejected(
-                "packet too big",
-                format!("{} takes {mtu} bytes, and the packet has {}", egress.link.name, self.packet.length),
-            ));
-        }
+        self.fits_on(place, &egress)?;
         self.no_circle(place, link.ifindex)?;
         self.packet.ttl -= 1;
         let ttl = self.packet.ttl;

@@ -4,25 +4,23 @@
 
 use super::course::Walked;
 use super::packet::Tuple;
+use super::refusal::Sees;
 use super::types::{Course, Step, StepKind, Stop, Verdict};
 
 /// How many SYNs are told of; the last is sent some seconds after the first.
 const TRIES: usize = 4;
 
-/// A way there that ended early.
-pub(super) fn there(stop: Stop) -> Verdict {
-    match stop {
-        Stop::Dropped { why } => Verdict::Dropped { why },
-        Stop::Rejected { with, why } => Verdict::Rejected { with, why },
-        Stop::Unknown { because } => Verdict::Unknown { because },
-    }
+/// What the sender's program sees, where all courses lead to the same.
+pub(super) fn sees(courses: &[Course]) -> Option<Sees> {
+    let first = courses.first()?.sees.clone()?;
+    courses.iter().all(|course| course.sees.as_ref() == Some(&first)).then_some(first)
 }
 
-/// A way back that did.
+/// A way back that ended early.
 pub(super) fn back(stop: Stop) -> Verdict {
     match stop {
         Stop::Dropped { why } => Verdict::Unanswered { why: format!("the answer is lost: {why}") },
-        Stop::Rejected { with, why } => {
+        Stop::Rejected { with, why, .. } => {
             Verdict::Unanswered { why: format!("the answer is refused with {with}: {why}") }
         }
         Stop::Unknown { because } => Verdict::Unknown { because: format!("the way back: {because}") },
@@ -105,6 +103,8 @@ fn is_same(one: &Walked, other: &Walked, fork: usize) -> bool {
     let (left, right) = (&one.course, &other.course);
     same_way(&left.there, &right.there)
         && same_way(&left.back, &right.back)
+        && same_way(&left.error, &right.error)
+        && left.sees == right.sees
         && left.verdict == right.verdict
         && behind(one) == behind(other)
         && one.draws_again == other.draws_again
@@ -144,6 +144,8 @@ pub(super) fn judge(walked: Vec<Walked>, is_unfinished: bool) -> (Verdict, Vec<C
         let twin = merged.iter_mut().find(|other| {
             other.there == course.there
                 && other.back == course.back
+                && other.error == course.error
+                && other.sees == course.sees
                 && other.verdict == course.verdict
                 && other.probability.is_some() == course.probability.is_some()
         });
@@ -171,6 +173,9 @@ fn over_all(courses: &[Course], again: f64) -> Verdict {
     if courses.iter().all(|course| alike(&course.verdict, &first.verdict)) {
         return first.verdict.clone();
     }
+    if let Some(verdict) = never_arrives(courses) {
+        return verdict;
+    }
     if let Some(Verdict::Unknown { because }) =
         courses.iter().map(|course| &course.verdict).find(|verdict| matches!(verdict, Verdict::Unknown { .. }))
     {
@@ -197,4 +202,19 @@ fn over_all(courses: &[Course], again: f64) -> Verdict {
     });
     let tries = if again > 0.0 && answered > 0.0 { tries.collect() } else { Vec::new() };
     Verdict::Varies { answered, why: rest.unwrap_or_default(), tries }
+}
+
+/// It arrives in no course: what differs is what its sender hears of that.
+fn never_arrives(courses: &[Course]) -> Option<Verdict> {
+    let ends = |course: &Course| matches!(course.verdict, Verdict::Dropped { .. } | Verdict::Rejected { .. });
+    let rejected = courses.iter().find_map(|course| match &course.verdict {
+        Verdict::Rejected { with, why } => Some((with, why)),
+        _ => None,
+    })?;
+    let what = courses.iter().flat_map(|course| &course.choices).map(|choice| choice.what.clone()).next()?;
+    let (with, why) = rejected;
+    courses.iter().all(ends).then(|| Verdict::Rejected {
+        with: with.clone(),
+        why: format!("{why}; {what} decides whether its sender hears of that"),
+    })
 }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::refusal::Refusal;
 use super::segment::Hearer;
 use super::types::{StepKind, Stop};
 use super::walk::Walk;
@@ -83,9 +84,11 @@ impl Walk<'_, '_> {
         }
         self.learned.extend(learned);
         match (found.len(), segment.beyond) {
-            (0, None) => {
-                Err(Stop::rejected("host unreachable", format!("nobody on {} answers for {address}", link.name)))
-            }
+            (0, None) => Err(Stop::rejected(
+                "host unreachable",
+                Refusal::no_neighbour(Family::of(address)),
+                format!("nobody on {} answers for {address}", link.name),
+            )),
             (0, Some(beyond)) => Err(Stop::unknown(format!("who answers for {address} beyond {beyond}"))),
             (1, _) => {
                 let (mac, how) = found.swap_remove(0);

@@ -4,7 +4,10 @@
 
 use std::net::IpAddr;
 
+use super::error::Here;
 use super::flow::Tracking;
+use super::mtu::SMALLEST;
+use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, Egress, LOOPBACK, Now, Walk};
 use super::world::Place;
@@ -12,7 +15,10 @@ use crate::analyze::fib::{Lookup, Outcome, Source};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::IfIndex;
 use crate::model::netfilter::chain::Hook;
-use crate::model::route::{RouteKind, RouteQuery};
+use crate::model::route::{RouteKind, RouteQuery, RouteWitness};
+
+/// `1 << RTAX_MTU`
+const LOCKED_MTU: u32 = 1 << 2;
 
 impl Walk<'_, '_> {
     /// The question that the routes are asked for the packet as it is.
@@ -67,13 +73,14 @@ impl Walk<'_, '_> {
         if addresses.value.iter().any(|held| held.address.addr() == source) {
             return Ok(());
         }
-        Err(Stop::rejected("EADDRNOTAVAIL", format!("{source} is no address of this namespace")))
+        Err(Stop::rejected("EADDRNOTAVAIL", Refusal::Errno, format!("{source} is no address of this namespace")))
     }
 
     /// The same for an answer, which has its source.
     pub fn send_by(&mut self, place: Place, found: &Lookup) -> Result<Now, Stop> {
         let mut egress = self.egress(place, found)?;
         self.told_route(place, found, &egress);
+        self.sends_from(place, &egress)?;
         let mut at = Crossing {
             place,
             hook: Hook::Output,
@@ -96,6 +103,7 @@ impl Walk<'_, '_> {
         egress: Egress,
         input: Option<crate::model::link::Link>,
     ) -> Result<Now, Stop> {
+        let is_forwarded = input.is_some();
         let mut at = Crossing {
             place,
             hook: Hook::Postrouting,
@@ -108,22 +116,20 @@ impl Walk<'_, '_> {
         self.next_hop = egress.next_hop;
         self.cross(&mut at)?;
         self.next_hop = None;
-        self.check_mtu(&egress)?;
+        self.split_for(place, &egress, is_forwarded)?;
         Ok(Now::Leaving { place, egress })
     }
 
-    fn check_mtu(&self, egress: &Egress) -> Result<(), Stop> {
-        let mtu = egress.mtu.unwrap_or(egress.link.mtu).min(egress.link.mtu);
-        if egress.next_hop.is_some() && self.packet.length > mtu {
-            return Err(Stop::unknown(format!(
-                "{} takes {mtu} bytes, and the packet has {}: it would be sent in pieces, which are not followed",
-                egress.link.name, self.packet.length
-            )));
-        }
+    /// It is at its sender now, and may be split on its way or not.
+    fn sends_from(&mut self, place: Place, egress: &Egress) -> Result<(), Stop> {
+        let is_local = egress.next_hop.is_none();
+        self.here = Some(Here { place, hook: None, input: None, port: None, is_local });
+        self.piece = None;
+        self.whole = self.packet.length <= SMALLEST || self.keeps_whole(place, egress)?;
         Ok(())
     }
 
-    fn chosen_source(&mut self, found: &Lookup) -> Result<(IpAddr, String), Stop> {
+    pub fn chosen_source(&mut self, found: &Lookup) -> Result<(IpAddr, String), Stop> {
         let ways: Vec<&Source> = found.usable().map(|way| &way.source).collect();
         match ways.as_slice() {
             [Source::Chosen { address, why }] => Ok((*address, why.clone())),
@@ -148,7 +154,7 @@ impl Walk<'_, '_> {
         let mtu = found.route.as_ref().and_then(|route| route.mtu);
         if matches!(found.outcome, Outcome::Delivered) {
             let link = self.world.link(place, LOOPBACK)?;
-            return Ok(Egress { link, next_hop: None, mtu: None });
+            return Ok(Egress { link, next_hop: None, mtu: None, locked: false, learned: None });
         }
         let ways: Vec<_> = found.usable().collect();
         let way = match ways.as_slice() {
@@ -174,7 +180,16 @@ impl Walk<'_, '_> {
         let ifindex = way.ifindex.ok_or_else(|| Stop::unknown("the route names no link"))?;
         let link = self.world.link(place, ifindex)?;
         let next_hop = Some(way.gateway.unwrap_or(self.packet.tuple.destination));
-        Ok(Egress { link, next_hop, mtu })
+        let locked = found
+            .route
+            .as_ref()
+            .is_some_and(|route| route.metrics.iter().any(|(name, bits)| name == "lock" && bits & LOCKED_MTU != 0));
+        // Asked for one destination, the kernel tells what it has learned of it, and for how long that holds.
+        let learned = match found.witness.as_ref().and_then(|witness| witness.answer.as_ref()) {
+            Some(RouteWitness::Found { resolved, .. }) => resolved.mtu.filter(|_| resolved.expires_s.is_some()),
+            _ => None,
+        };
+        Ok(Egress { link, next_hop, mtu, locked, learned })
     }
 
     pub fn told_route(&mut self, place: Place, found: &Lookup, egress: &Egress) {
@@ -191,9 +206,11 @@ impl Walk<'_, '_> {
 
     /// Rules of output changed what the route hangs on: it is looked up again. Mirrors `ip_route_me_harder`.
     pub fn reroute(&mut self, place: Place) -> Result<Egress, Stop> {
-        let found = self.world.route(place, &self.route_query(None, None))?;
+        let query = RouteQuery { any_source: true, ..self.route_query(None, None) };
+        let found = self.world.route(place, &query)?;
         if let Outcome::Refused { name, why, .. } = &found.outcome {
-            return Err(Stop::dropped(format!("after it was changed no route takes it ({name}): {why}")));
+            let why = format!("after it was changed no route takes it ({name}): {why}");
+            return Err(Stop::rejected(name.clone(), Refusal::Errno, why));
         }
         refused(&found)?;
         let egress = self.egress(place, &found)?;
@@ -207,7 +224,7 @@ pub(super) fn refused(found: &Lookup) -> Result<(), Stop> {
     single(found)?;
     match &found.outcome {
         Outcome::Sent | Outcome::Delivered => Ok(()),
-        Outcome::Refused { name, why, .. } => Err(Stop::rejected(name.clone(), why.clone())),
+        Outcome::Refused { name, why, .. } => Err(Stop::rejected(name.clone(), Refusal::Errno, why.clone())),
         Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
     }
 }

@@ -118,6 +118,17 @@ impl Packet {
     }
 }
 
+/// The ICMP type that answers an echo's request, or that a reply answers.
+pub(super) fn inverse(icmp: Option<u8>) -> Option<u8> {
+    match icmp? {
+        8 => Some(0),
+        0 => Some(8),
+        128 => Some(129),
+        129 => Some(128),
+        _ => None,
+    }
+}
+
 /// The ICMP type of an echo's request or reply; `None` of other protocols.
 pub fn echo(protocol: u8, is_answer: bool) -> Option<u8> {
     match (protocol, is_answer) {

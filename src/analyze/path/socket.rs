@@ -7,12 +7,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::packet::{SCTP, TCP, UDP};
+use super::refusal::Refusal;
 use super::types::Stop;
 use super::walk::{LOOPBACK, Walk};
 use super::world::{Place, World};
 use crate::analyze::sockets::{Sought, best, elsewhere};
 use crate::model::ids::IfIndex;
 use crate::model::link::Link;
+use crate::model::route::Family;
 use crate::model::socket::{Socket, protocol_name};
 
 /// Flags of a TCP header that begins a connection.
@@ -91,9 +93,15 @@ fn refused(sockets: &[Socket], sought: &Sought) -> Stop {
         format!("nothing listens on {name} port {} of {} there, {says}{near}", sought.port, sought.destination)
     };
     match sought.protocol {
-        TCP => Stop::rejected("connection refused", why("and its kernel answers with a reset")),
-        UDP => Stop::rejected("port unreachable", why("and its kernel says so by ICMP")),
-        SCTP => Stop::rejected("abort", why("and its kernel aborts, or says by ICMP that it has no SCTP")),
+        TCP => Stop::rejected("connection refused", Refusal::Reset, why("and its kernel answers with a reset")),
+        UDP => Stop::rejected(
+            "port unreachable",
+            Refusal::port(Family::of(sought.destination)),
+            why("and its kernel says so by ICMP"),
+        ),
+        SCTP => {
+            Stop::rejected("abort", Refusal::Other, why("and its kernel aborts, or says by ICMP that it has no SCTP"))
+        }
         _ => Stop::unknown(why("whatever that means")),
     }
 }

@@ -77,6 +77,8 @@ impl Walk<'_, '_> {
         let counted = std::mem::take(&mut self.counted);
         let tried = std::mem::take(&mut self.tried);
         let zone = std::mem::take(&mut self.zone);
+        let (error, attached, stood) = (self.error.take(), self.attached, self.here);
+        let piece = self.piece.take();
         let is_own = std::mem::replace(&mut self.is_own, false);
         let mac = self.mac.replace(sender.mac.clone());
         let passed = self.crossings(here, sender, there, receiver, through);
@@ -87,6 +89,8 @@ impl Walk<'_, '_> {
         self.counted = counted;
         self.tried = tried;
         self.zone = zone;
+        (self.error, self.attached, self.here) = (error, attached, stood);
+        self.piece = piece;
         self.is_own = is_own;
         self.mac = mac;
         match passed {

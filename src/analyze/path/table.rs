@@ -74,10 +74,20 @@ impl Tuple {
 impl Walk<'_, '_> {
     /// The flow of the table that the packet belongs to, and whether it runs in the direction of its answers.
     pub fn flow_in_table(&mut self, place: Place) -> Result<Option<(Flow, bool)>, Stop> {
+        self.flow_of_tuple(place, self.packet.tuple, self.packet.icmp)
+    }
+
+    /// The same of any tuple.
+    pub fn flow_of_tuple(
+        &mut self,
+        place: Place,
+        tuple: Tuple,
+        icmp: Option<u8>,
+    ) -> Result<Option<(Flow, bool)>, Stop> {
         if self.ct == Ct::New {
             return Ok(None);
         }
-        let Some(tuple) = self.packet.tuple.for_table(self.packet.icmp) else { return Ok(None) };
+        let Some(tuple) = tuple.for_table(icmp) else { return Ok(None) };
         let Some(found) = self.listed(place, &tuple)? else { return Ok(None) };
         let is_reply = found.original != tuple;
         if found.status.0 & (Status::OFFLOAD | Status::HW_OFFLOAD) != 0 {

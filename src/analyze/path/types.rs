@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::chance::Choice;
 use super::packet::{Packet, Tuple};
+use super::refusal::{Refusal, Sees};
 use super::socket::Listener;
 use super::table::KnownFlow;
 use crate::analyze::naming::LinkRef;
@@ -24,6 +25,9 @@ pub struct Path {
     pub packet: Packet,
     /// How it ends, over all courses.
     pub verdict: Verdict,
+    /// What the sender's program sees of it, where that is known and the same in all courses; `None` of an answer too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sees: Option<Sees>,
     /// The ways that chance, or what nobody can tell, leads it; the likeliest first. One where nothing forks.
     pub courses: Vec<Course>,
     /// The namespaces that it crosses, in their order.
@@ -118,6 +122,12 @@ pub struct Course {
     pub there: Vec<Step>,
     /// The way back of the answer; empty where none is sent.
     pub back: Vec<Step>,
+    /// The way back of the error that its sender is told by; empty where none is sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub error: Vec<Step>,
+    /// What the sender's program sees of a packet that does not arrive; `None` where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sees: Option<Sees>,
     /// Who gets the packet; `None` where nobody does, or where that is beyond what was asked.
     pub arrived: Option<Arrival>,
     /// The rules whose counters it makes grow, each as often as it does, in the order of the way; several such
@@ -279,6 +289,13 @@ pub enum StepKind {
         /// What is left.
         ttl: u8,
     },
+    /// It is too long for its way, and goes on in pieces, which are followed as one.
+    Split {
+        /// How long a piece may be.
+        mtu: u32,
+        /// How many there are.
+        pieces: u32,
+    },
     /// It is handed to the namespace's own programs.
     Delivered {
         /// Addresses and ports as the receiver sees them.
@@ -309,6 +326,9 @@ pub enum Stop {
         with: String,
         /// Why.
         why: String,
+        /// The same for the walk.
+        #[serde(skip)]
+        by: Refusal,
     },
     /// It cannot be told how it goes on.
     Unknown {
@@ -322,8 +342,8 @@ impl Stop {
         Self::Dropped { why: why.into() }
     }
 
-    pub(super) fn rejected(with: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::Rejected { with: with.into(), why: why.into() }
+    pub(super) fn rejected(with: impl Into<String>, by: Refusal, why: impl Into<String>) -> Self {
+        Self::Rejected { with: with.into(), why: why.into(), by }
     }
 
     pub(super) fn unknown(because: impl Into<String>) -> Self {

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use super::chance::Chance;
+use super::error::{Here, Tells};
 use super::flow::{Flow, Tracking};
 use super::neighbour::Learned;
 use super::packet::{Packet, Tuple};
@@ -63,6 +64,10 @@ pub(super) struct Egress {
     pub next_hop: Option<IpAddr>,
     /// The MTU of the route, where it has one of its own.
     pub mtu: Option<u32>,
+    /// Whether that one is locked: what a path's MTU is learned to be does not count.
+    pub locked: bool,
+    /// What the kernel says that the path's MTU has been learned to be.
+    pub learned: Option<u32>,
 }
 
 /// A place at which rules are hooked in, as the packet crosses it.
@@ -133,6 +138,16 @@ pub(super) struct Walk<'w, 'n> {
     pub tells_rules: bool,
     /// Whether a table has it in a conversation that has begun, though it was taken for a first packet.
     pub joins: bool,
+    /// The error that is walked in place of the packet.
+    pub error: Option<Tells>,
+    /// Whether what is walked was given its flow as it was made.
+    pub attached: bool,
+    /// Where in a namespace it is.
+    pub here: Option<Here>,
+    /// Whether no router may split it (IPv4's DF).
+    pub whole: bool,
+    /// The length of the longest piece, where it goes in pieces.
+    pub piece: Option<u32>,
 }
 
 impl<'w, 'n> Walk<'w, 'n> {
@@ -173,6 +188,11 @@ impl<'w, 'n> Walk<'w, 'n> {
             most_draws: MOST_DRAWS,
             tells_rules: false,
             joins: false,
+            error: None,
+            attached: false,
+            here: None,
+            whole: true,
+            piece: None,
         }
     }
 
@@ -209,6 +229,19 @@ impl<'w, 'n> Walk<'w, 'n> {
         }
     }
 
+    /// Whether no link has been crossed.
+    pub fn has_left_nothing(&self) -> bool {
+        self.links == 0
+    }
+
+    /// A number of sysctl; where it was not recorded it is taken to be what the kernel sets it to.
+    pub fn setting(&mut self, place: Place, name: &str, default: i64) -> i64 {
+        self.world.sysctl(place, name).unwrap_or_else(|_| {
+            self.assume(format!("net.{name} is {default}, as the kernel sets it"));
+            default
+        })
+    }
+
     /// A packet that is forwarded just as it was twice before runs in a circle that its TTL does not end: a rule sets
     /// it anew. The kernel carries it round, often thousands of times, until a new flow finds no port or the table of
     /// flows is full (measured: `insert_failed` and `drop` of `conntrack -S`).
@@ -237,6 +270,7 @@ impl<'w, 'n> Walk<'w, 'n> {
     /// Nothing of the namespace before is known of it in the next one.
     pub fn scrub(&mut self, from: Place, to: Place) {
         self.tracking = Tracking::Not;
+        self.attached = false;
         self.zone = 0;
         self.packet.uid = None;
         self.is_own = false;
@@ -267,6 +301,7 @@ impl<'w, 'n> Walk<'w, 'n> {
             Tracking::Not | Tracking::Zoned => return None,
             Tracking::Untracked => FlowState::Untracked,
             Tracking::Invalid => FlowState::Invalid,
+            Tracking::Of { .. } if self.is_related() => FlowState::Related,
             Tracking::Of { is_reply: true, .. } => FlowState::Established,
             Tracking::Of { is_reply: false, .. } => self.flow().map_or(FlowState::New, Flow::state),
         })
@@ -275,6 +310,10 @@ impl<'w, 'n> Walk<'w, 'n> {
     /// The flags of its TCP header: of a SYN or of what answers one, or of data.
     pub fn tcp_flags(&self) -> Option<u8> {
         const ACK: u8 = 0x10;
+        const RST: u8 = 0x04;
+        if self.error == Some(Tells::Reset) {
+            return Some(if self.later { RST } else { RST | ACK });
+        }
         self.packet.tcp_flags().map(|flags| if self.later { ACK } else { flags })
     }
 

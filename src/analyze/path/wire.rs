@@ -45,6 +45,7 @@ impl Walk<'_, '_> {
                 if !peer.up {
                     return Err(Stop::dropped(format!("{}, the other end of {}, is down", peer.name, link.name)));
                 }
+                self.fits_pair(&peer)?;
                 self.scrub(place, there);
                 Ok(Now::Frame { place: there, link: peer, mac })
             }

@@ -17,6 +17,9 @@ use super::dump::Dump;
 
 const IP: [u8; 2] = [AF_INET, AF_INET6];
 
+/// `RTM_F_CLONED`: of dumps, what was learned in place of what was set.
+const RTM_F_CLONED: u32 = 0x200;
+
 /// A dump of one family whose fixed part is `N` bytes, all zero but the family.
 fn family_dump<const N: usize>(get: u16, family: u8) -> Dump {
     let mut fixed = [0; N];
@@ -112,6 +115,23 @@ impl Namespace {
             }
         }
         read.value.sort_by_key(|route| (route.family, route.table));
+        read
+    }
+
+    /// What routing has learned of single destinations and has used since, by family.
+    pub fn learned_routes(&self) -> Read<Vec<Route>> {
+        let dumps = IP.map(|family| {
+            // `struct rtmsg`: the flags are its last four bytes.
+            let mut fixed = [0; 12];
+            let [first, .., a, b, c, d] = &mut fixed;
+            *first = family;
+            [*a, *b, *c, *d] = RTM_F_CLONED.to_ne_bytes();
+            Dump { request: Request::dump(rt::GETROUTE, &fixed), wanted: rt::GETROUTE - 2, family: Some(family) }
+        });
+        let mut read = self.dump("what routes have learned", &dumps, rt::route::route);
+        // A kernel that does not know the flag gives the routes themselves.
+        read.value.retain(|route| route.flags.iter().any(|flag| flag == "cloned"));
+        read.value.sort_by_key(|route| route.family);
         read
     }
 

@@ -74,6 +74,7 @@ struct Memory {
     fdb: Memo<NetnsId, Vec<FdbEntry>>,
     rules: Memo<NetnsId, Vec<Rule>>,
     routes: Memo<NetnsId, Vec<Route>>,
+    learned_routes: Memo<NetnsId, Vec<Route>>,
     nexthops: Memo<NetnsId, Vec<NexthopObject>>,
     link_bpf: Memo<(NetnsId, IfIndex), Vec<BpfAttachment>>,
     cgroup_bpf: Memo<SandboxId, Vec<BpfAttachment>>,

@@ -287,6 +287,11 @@ impl NodeView for LiveNode {
         self.memory.routes.get(netns, || self.within(netns, "routes", kernel::Namespace::routes))
     }
 
+    fn learned_routes(&self, netns: NetnsId) -> Section<Vec<Route>> {
+        let read = || self.within(netns, "what routes have learned", kernel::Namespace::learned_routes);
+        self.memory.learned_routes.get(netns, read)
+    }
+
     fn nexthops(&self, netns: NetnsId) -> Section<Vec<NexthopObject>> {
         self.memory.nexthops.get(netns, || self.within(netns, "nexthop objects", kernel::Namespace::nexthops))
     }

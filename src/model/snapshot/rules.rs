@@ -53,6 +53,7 @@ impl Snapshot {
                 fdb: not_given("forwarding entries"),
                 rules: not_given("routing rules"),
                 routes: not_given("routes"),
+                learned_routes: None,
                 nexthops: not_given("nexthop objects"),
                 link_bpf: BTreeMap::new(),
                 sysctls: BTreeMap::new(),

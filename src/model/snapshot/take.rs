@@ -92,6 +92,7 @@ impl NetnsSections {
             fdb: node.fdb(id),
             rules: node.rules(id),
             routes: node.routes(id),
+            learned_routes: Some(node.learned_routes(id)),
             nexthops: node.nexthops(id),
             link_bpf: links.value.iter().map(|link| (link.ifindex, node.link_bpf(id, link.ifindex))).collect(),
             sysctls: sysctl_names(&links.value)

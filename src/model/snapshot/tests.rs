@@ -119,6 +119,7 @@ fn sections(id: NetnsId, links: Vec<Link>, addresses: Vec<Address>, routes: Vec<
         fdb: ok(Vec::new()),
         rules: ok(vec![main_rule()]),
         routes: ok(routes),
+        learned_routes: Some(ok(Vec::new())),
         nexthops: ok(Vec::new()),
         link_bpf: links.iter().map(|link| (link.ifindex, ok(Vec::new()))).collect(),
         sysctls: sysctls(&links),

@@ -85,6 +85,7 @@ impl Node {
             fdb: ok(Vec::new()),
             rules: ok(Vec::new()),
             routes: ok(Vec::new()),
+            learned_routes: None,
             nexthops: ok(Vec::new()),
             link_bpf: BTreeMap::new(),
             sysctls: BTreeMap::new(),

@@ -257,6 +257,7 @@ fn sections(folder: &Path, id: NetnsId, nsids: BTreeMap<Nsid, Option<NetnsId>>) 
         fdb: ok(json::fdb(&file("bridge-j-fdb"), &names)),
         rules: ok(json::rules(&file("ip-j-rule"))),
         routes: ok(json::routes(&file("ip-j-route-all"), &names)),
+        learned_routes: None,
         nexthops: ok(Vec::new()),
         link_bpf: names.values().map(|ifindex| (*ifindex, ok(Vec::new()))).collect(),
         sysctls: BTreeMap::new(),

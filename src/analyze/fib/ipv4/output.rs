@@ -39,10 +39,15 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
                 names.join(" and ")
             ));
         }
-        let Some(holder) = holders.first() else {
-            return refused(errno::ENETUNREACH, format!("the source {src} is no address of this namespace"));
+        let holder = match holders.first() {
+            Some(holder) => Some(holder),
+            None if flow.any_source => None,
+            None => return refused(errno::ENETUNREACH, format!("the source {src} is no address of this namespace")),
         };
-        if flow.oif.is_none() && everybody {
+        if let Some(holder) = holder
+            && flow.oif.is_none()
+            && everybody
+        {
             return on_link(facts, flow, *holder, dst, "to everybody on the link that holds the source address");
         }
     }

@@ -111,6 +111,7 @@ impl World {
             section(self.rules)
         };
         let netns = NetnsSections {
+            learned_routes: None,
             id: NETNS,
             links: section(links()),
             addresses: section(self.addresses),

@@ -229,7 +229,10 @@ fn ended(of: Of<'_>, course: &Course, seen: &Seen<'_>, stop: &Stop) -> Marked {
     }
     match (&of.observed.heard, stop, of.way) {
         (Heard::Answer, _, _) => Marked::differs("the sender got an answer"),
-        (Heard::Nothing, Stop::Rejected { .. }, Way::There) => Marked::differs("no error came back"),
+        // An error may get lost on its way back, and is then said to be.
+        (Heard::Nothing, Stop::Rejected { .. }, Way::There) if matches!(course.verdict, Verdict::Rejected { .. }) => {
+            Marked::differs("no error came back")
+        }
         (Heard::Error { error }, Stop::Dropped { .. }, Way::There) => {
             Marked::differs(format!("an error came: {error}"))
         }

@@ -76,6 +76,8 @@ fn course(verdict: Verdict) -> Course {
     ];
     let arrived = Some(Arrival { place: 1, seen_as: tuple() });
     Course {
+        error: Vec::new(),
+        sees: None,
         probability: Some(1.0),
         choices: Vec::new(),
         verdict,
@@ -92,7 +94,7 @@ fn path(course: Course) -> Path {
     let packet =
         Packet { tuple: tuple(), is_answer: false, icmp: None, mark: 0, tos: 0, ttl: 64, length: 60, uid: Some(0) };
     let (verdict, places) = (course.verdict.clone(), vec![place(POD, "default/pod"), place(HOST, "host")]);
-    Path { packet, verdict, courses: vec![course], places, assumed: Vec::new(), endpoint: None }
+    Path { packet, verdict, courses: vec![course], places, assumed: Vec::new(), endpoint: None, sees: None }
 }
 
 fn frame(netns: NetnsId, ifindex: u32, out: bool) -> Frame {

@@ -49,13 +49,14 @@ pub(super) fn step(step: &StepKind) -> String {
         StepKind::Crossed { .. } => "crosses the network between the nodes".to_owned(),
         StepKind::Bridged { bridge, .. } => format!("goes through the bridge {}", bridge.name),
         StepKind::Forwarded { .. } => "is forwarded".to_owned(),
+        StepKind::Split { .. } => "goes on in pieces".to_owned(),
         StepKind::Tracked { .. } => "is of a flow that the table has".to_owned(),
         StepKind::FromOutside { tuple, .. } => format!("comes from outside as {}", self::tuple(*tuple)),
         StepKind::ToOutside { .. } => "goes to where nothing can be seen".to_owned(),
         StepKind::Delivered { tuple, .. } => format!("arrives as {}", self::tuple(*tuple)),
         StepKind::Ended { verdict } => match verdict {
             Stop::Dropped { why } => format!("is dropped: {why}"),
-            Stop::Rejected { with, why } => format!("is rejected ({with}): {why}"),
+            Stop::Rejected { with, why, .. } => format!("is rejected ({with}): {why}"),
             Stop::Unknown { because } => format!("unknown from here: {because}"),
         },
     }

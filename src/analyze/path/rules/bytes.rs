@@ -38,7 +38,7 @@ fn network(packet: &Packet, at: usize) -> Option<u8> {
     }
 }
 
-fn transport(packet: &Packet, flags: Option<u8>, at: usize) -> Option<u8> {
+fn transport(packet: &Packet, flags: Option<u8>, code: u8, at: usize) -> Option<u8> {
     let port = |port: Option<u16>, at: usize| port.and_then(|port| port.to_be_bytes().get(at).copied());
     let tuple = &packet.tuple;
     match (tuple.protocol, at) {
@@ -50,7 +50,7 @@ fn transport(packet: &Packet, flags: Option<u8>, at: usize) -> Option<u8> {
             u16::try_from(length).ok().and_then(|length| length.to_be_bytes().get(at - 4).copied())
         }
         (ICMP | ICMPV6, 0) => packet.icmp,
-        (ICMP | ICMPV6, 1) => Some(0),
+        (ICMP | ICMPV6, 1) => Some(code),
         (ICMP | ICMPV6, 4 | 5) => port(tuple.source_port, at - 4),
         _ => None,
     }
@@ -65,9 +65,17 @@ pub(super) fn payload(walk: &Walk<'_, '_>, base: PayloadBase, offset: u32, lengt
     let size = usize::try_from(packet.length).ok()?;
     let header = usize::try_from(packet.header_length()).ok()?;
     match base {
-        PayloadBase::Network if all.end <= size => Some(Value::partly(all.map(|at| network(packet, at)))),
+        PayloadBase::Network if all.end <= size => {
+            let mut value = Value::partly(all.clone().map(|at| network(packet, at)));
+            // The traffic class ends in the middle of a byte; what the rest is, the flow label, nothing tells.
+            let at = 1usize.checked_sub(from).filter(|_| packet.family() == Family::Ipv6);
+            if let Some((byte, known)) = at.and_then(|at| Some((value.bytes.get_mut(at)?, value.known.get_mut(at)?))) {
+                (*byte, *known) = (packet.tos << 4, 0xf0);
+            }
+            Some(value)
+        }
         PayloadBase::Transport if all.end.saturating_add(header) <= size => {
-            Some(Value::partly(all.map(|at| transport(packet, walk.tcp_flags(), at))))
+            Some(Value::partly(all.map(|at| transport(packet, walk.tcp_flags(), walk.icmp_code(), at))))
         }
         PayloadBase::Network | PayloadBase::Transport => None,
         PayloadBase::Link => Some(Value::partly(all.map(|at| frame(packet, mac, at)))),

@@ -8,12 +8,15 @@ mod bytes;
 mod kinds;
 mod nft;
 mod register;
+mod reverse;
 mod sets;
 mod target;
+mod write;
 mod xt;
 
 pub(super) use self::sets::Noted;
 use super::nat::Mapping;
+use super::refusal::Refusal;
 use super::types::{Counted, Stop};
 use super::walk::{Crossing, Walk};
 use crate::model::issue::Section;
@@ -44,7 +47,7 @@ pub(super) enum Effect {
     Did(String),
     Accept,
     Drop,
-    Reject(String),
+    Reject(String, Refusal),
     Return,
     Jump(ByteText),
     Goto(ByteText),
@@ -87,9 +90,9 @@ impl Walk<'_, '_> {
                     told(self, "drops it".to_owned());
                     return Ok(Ruling::Ends(Stop::dropped(by(&chain, rule, "drops it"))));
                 }
-                Effect::Reject(with) => {
+                Effect::Reject(with, by_what) => {
                     told(self, format!("rejects it with {with}"));
-                    return Ok(Ruling::Ends(Stop::rejected(with, by(&chain, rule, "rejects it"))));
+                    return Ok(Ruling::Ends(Stop::rejected(with, by_what, by(&chain, rule, "rejects it"))));
                 }
                 Effect::Return => {
                     stack.pop();

@@ -10,6 +10,7 @@ use super::register::{Registers, Value};
 use crate::analyze::netfilter::deed::TranslationKind;
 use crate::analyze::path::flow::Tracking;
 use crate::analyze::path::nat::Mapping;
+use crate::analyze::path::refusal::Refusal;
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::analyze::path::world::World;
@@ -22,6 +23,8 @@ use crate::model::netfilter::xt::targets::NatRange;
 use crate::model::route::Family;
 use crate::model::text::{ByteText, Bytes};
 
+/// `NFT_EXTHDR_OP_TCPOPT`
+const TCP_OPTION: u32 = 1;
 /// `NFT_CT_MARK`
 const CT_MARK: u32 = 3;
 /// `NFT_CT_ZONE`
@@ -191,7 +194,9 @@ impl Walk<'_, '_> {
             }
             Expr::Nat(nat) => Step::Does(Effect::Map(mapping(nat, registers)?)),
             Expr::Reject { kind, code } => {
-                Step::Does(Effect::Reject(reject_words(*kind, *code, self.packet.family()).to_owned()))
+                let family = self.packet.family();
+                let words = reject_words(*kind, *code, family).to_owned();
+                Step::Does(Effect::Reject(words, Refusal::of_nft(*kind, *code, family)))
             }
             Expr::XtMatch(found) => {
                 let holds = self.xt_holds(at, found, chain.table.family)?;
@@ -209,7 +214,15 @@ impl Walk<'_, '_> {
             Expr::Dynset { op: 0 | 1, set, .. } => self.condition(None, || format!("an entry of @{set}")),
             Expr::Queue { .. } => return Err(Stop::unknown("a program that gets the packet by a queue decides")),
             Expr::Tproxy { .. } => return Err(Stop::unknown("tproxy hands it to a socket, which is not followed")),
-            Expr::PayloadSet { .. } | Expr::Exthdr { to: None, .. } => {
+            Expr::PayloadSet { from, base, offset, length: count, checksum, checksum_offset, checksum_flags } => {
+                let value = registers.get(*from, length(*count));
+                let checksum = (*checksum, *checksum_offset, *checksum_flags);
+                let did = self.write(super::write::Place { base: *base, offset: *offset, checksum }, &value)?;
+                Step::Does(Effect::Did(did))
+            }
+            // A segment size of TCP: nothing that the way hangs on.
+            Expr::Exthdr { to: None, op: TCP_OPTION, .. } => Step::On,
+            Expr::Exthdr { to: None, .. } => {
                 return Err(Stop::unknown(format!(
                     "a rule of {} writes to the packet, which is not followed",
                     chain.name
@@ -281,7 +294,7 @@ impl Walk<'_, '_> {
         const TYPE: u32 = 3;
         let (source, iif, oif) = (flags & 1 != 0, flags & 8 != 0, flags & 16 != 0);
         if result != TYPE {
-            return Ok(Value::unknown(if result == 2 { 16 } else { 4 }));
+            return self.fib_link(at, result, flags);
         }
         let address = if source { self.packet.tuple.source } else { self.packet.tuple.destination };
         let link = match (iif, oif) {

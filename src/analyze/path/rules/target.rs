@@ -6,6 +6,7 @@ use super::Effect;
 use crate::analyze::netfilter::deed::TranslationKind;
 use crate::analyze::path::flow::Tracking;
 use crate::analyze::path::nat::Mapping;
+use crate::analyze::path::refusal::Refusal;
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, Walk};
 use crate::model::netfilter::xt::XtTarget;
@@ -26,7 +27,10 @@ impl Walk<'_, '_> {
             Target::Masquerade(to) => map(TranslationKind::Masquerade, to),
             Target::Redirect(to) => map(TranslationKind::Redirect, to),
             Target::Netmap(to) => map(TranslationKind::Netmap, to),
-            Target::Reject(kind) => Effect::Reject(reject_words(*kind, self.packet.family()).to_owned()),
+            Target::Reject(kind) => {
+                let family = self.packet.family();
+                Effect::Reject(reject_words(*kind, family).to_owned(), Refusal::of_xt(*kind, family))
+            }
             Target::Mark(set) => {
                 self.packet.mark = (self.packet.mark & !set.clear) ^ set.value;
                 Effect::Did(format!("marks it {:#x}", self.packet.mark))

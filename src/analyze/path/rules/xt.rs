@@ -165,8 +165,10 @@ impl Walk<'_, '_> {
             Match::Pkttype(test) => is(test, test.value == self.packet_type(at)),
             Match::Ttl(test) => xt_ttl(*test, self.packet.ttl),
             Match::Dscp(test) => is(test, self.packet.tos >> 2 == test.value),
-            // The way back is not looked up yet.
-            Match::Rpfilter(asked) => self.open(in_words()) != asked.invert,
+            Match::Rpfilter(asked) => match self.believes_source(at, *asked)? {
+                Some(holds) => holds,
+                None => self.open(in_words()),
+            },
             // What hangs on a rate, or on what a simulated packet does not have.
             Match::Limit(_) | Match::Hashlimit(_) | Match::Tcpmss(_) | Match::Socket(_) => self.open(in_words()),
             Match::Unknown(_) => self.open(format!("the undecoded match {} (revision {})", found.name, found.revision)),
@@ -201,7 +203,7 @@ impl Walk<'_, '_> {
     }
 
     fn xt_icmp(&self, wanted: Icmp, has_any: bool) -> bool {
-        let code = wanted.code_min == 0;
+        let code = (wanted.code_min..=wanted.code_max).contains(&self.icmp_code());
         (has_any && wanted.kind == 255) || (self.packet.icmp == Some(wanted.kind) && code)
     }
 
@@ -210,6 +212,7 @@ impl Walk<'_, '_> {
         let state = match self.tracking {
             Tracking::Not | Tracking::Invalid => return INVALID,
             Tracking::Untracked => return 1 << 8,
+            Tracking::Of { .. } if self.is_related() => 1 << 2,
             Tracking::Zoned => return 1 << 3,
             Tracking::Of { is_reply: true, .. } => 1 << 1,
             Tracking::Of { is_reply: false, .. } => match self.flow().map(Flow::state) {
@@ -307,7 +310,7 @@ impl Walk<'_, '_> {
             | bit(flow.settled.source, SRC_NAT_DONE)
             | bit(flow.settled.destination, DST_NAT_DONE)
             | bit(flow.confirmed, CONFIRMED)
-            | bit(self.is_reply() || flow.answered, SEEN_REPLY);
+            | bit((self.is_reply() && !self.is_related()) || flow.answered, SEEN_REPLY);
         match &flow.known {
             Some(known) => (bits | known.status.0, u32::MAX),
             None => (bits, !(EXPECTED | SET_BY_RULES)),
