@@ -91,7 +91,7 @@ mod tests {
         story.step(0, "pod", "default/nginx", "");
         story.step(1, "pause", style.good("pid 7"), "net:[12]");
         story.step(1, "others", "pid 12345", "net:[12]");
-        story.step(0, "averylongword", "x".repeat(90), "far");
+        story.step(0, "averyverylongword", "x".repeat(90), "far");
         let mut out = Vec::new();
         story.write(style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn texts_and_evidence_stand_in_columns() {
         let expected = format!(
-            " pod        default/nginx\n   pause    pid 7      net:[12]\n   others   pid 12345  net:[12]\n averylongword {}  far\n",
+            " pod        default/nginx\n   pause    pid 7      net:[12]\n   others   pid 12345  net:[12]\n averyverylongword {}  far\n",
             "x".repeat(90)
         );
         assert_eq!(told(Style::PLAIN), expected);
