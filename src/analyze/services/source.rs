@@ -36,7 +36,7 @@ struct Whole {
     chains: Section<Vec<Chain>>,
     /// Where each stands among them.
     names: Keyed<ByteText, usize>,
-    /// To which of them a batch led.
+    /// Which of them were asked for: those that something leads to.
     reached: RefCell<Vec<bool>>,
     batch: RefCell<Batch>,
     /// Sets that were asked for one key after the other, all of their elements.
@@ -237,8 +237,10 @@ impl<'a> Source<'a> {
             if let Some(from) = whole.held(name) {
                 return Some(Held { from, id });
             }
-            if !whole.has(name) {
-                return None;
+            let at = *whole.names.get(name)?;
+            // By an element of a map, which no batch follows.
+            if let Some(reached) = whole.reached.borrow_mut().get_mut(at) {
+                *reached = true;
             }
         }
         let section = self.view.chain(self.netns, &id);
@@ -246,7 +248,7 @@ impl<'a> Source<'a> {
         section.value.is_some().then(|| Held { from: From::One(Arc::clone(&section)), id })
     }
 
-    /// The chains, of a table that is asked about as a whole, to which no batch led.
+    /// The chains, of a table that is asked about as a whole, to which nothing led.
     pub(super) fn unreached(&self) -> Vec<&ByteText> {
         let Some(whole) = &self.whole else { return Vec::new() };
         let reached = whole.reached.borrow();
