@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike as _, SockaddrStorage, bind, connect,
-    getsockname, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike as _, SockaddrStorage,
+    bind, connect, getsockname, recv, recvmsg, send, setsockopt, socket, sockopt,
 };
 
 /// `IPPROTO_*`
@@ -149,7 +149,7 @@ impl Sender {
             let Some(to) = &self.to else { return Back::Nothing };
             return match connect(fd, to) {
                 Ok(()) | Err(Errno::EISCONN) => Back::Answer,
-                Err(Errno::EALREADY | Errno::EINPROGRESS | Errno::EINTR) => Back::Nothing,
+                Err(Errno::EALREADY | Errno::EINPROGRESS | Errno::EINTR) => self.queued_error(),
                 Err(error) => Back::Error(error as i32),
             };
         }
@@ -166,6 +166,24 @@ impl Sender {
             }
         }
         Back::Nothing
+    }
+
+    /// An ICMP error that came while the call that connects still held the socket: the connection itself hears of it
+    /// only when its packet is sent again, a second later.
+    fn queued_error(&self) -> Back {
+        let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let Ok(message) = recvmsg::<SockaddrStorage>(self.fd.as_raw_fd(), &mut [], Some(&mut space), flags) else {
+            return Back::Nothing;
+        };
+        let Ok(mut queued) = message.cmsgs() else { return Back::Nothing };
+        let errno = queued.find_map(|one| match one {
+            ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                i32::try_from(error.ee_errno).ok()
+            }
+            _ => None,
+        });
+        errno.map_or(Back::Nothing, Back::Error)
     }
 
     fn is_own(&self, bytes: &[u8]) -> bool {
