@@ -19,31 +19,16 @@ use podnet::model::kube_proxy::{
 };
 use podnet::model::lab_service::TrafficPolicy;
 
+use crate::line::Line;
 use crate::restored::{feed, live};
 use crate::testbed::Netns;
 
 const MODES: [&str; 3] = ["iptables-nft", "iptables-legacy", "nftables"];
 
-/// A client with two addresses, a node that routes, and an endpoint.
-struct Line {
-    client: Netns,
-    node: Netns,
-    endpoint: Netns,
-}
-
 impl Line {
-    fn new(mode: &'static str) -> Self {
-        let line = Self { client: Netns::new(), node: Netns::new(), endpoint: Netns::new() };
-        let Self { client, node, endpoint } = &line;
-        node.ip(&format!(
-            "link add c type veth peer name eth0 netns {}\nlink add e type veth peer name eth0 netns {}\n\
-             addr add 192.0.2.254/24 dev c\naddr add 10.200.0.1/24 dev e\nlink set lo up\nlink set c up\nlink set e up",
-            client.name, endpoint.name
-        ));
-        client.ip("addr add 192.0.2.1/24 dev eth0\naddr add 192.0.2.2/24 dev eth0\nlink set eth0 up\n\
-             route add default via 192.0.2.254");
-        endpoint.ip("addr add 10.200.0.34/24 dev eth0\nlink set eth0 up\nroute add default via 10.200.0.1");
-        feed(node, &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], "");
+    fn with_service(mode: &'static str) -> Self {
+        let line = Self::new();
+        let node = &line.node;
         let place = Node {
             pods: "10.200.0.0/16".parse().unwrap(),
             services: "10.32.0.0/24".parse().unwrap(),
@@ -144,7 +129,7 @@ type Change<'c> = &'c str;
 
 #[track_caller]
 fn check(mode: &'static str, name: &str, changes: &[Change<'_>], harmless: bool) -> Vec<String> {
-    let line = Line::new(mode);
+    let line = Line::with_service(mode);
     for change in changes {
         match change.strip_prefix("iptables ") {
             Some(arguments) => {

@@ -12,6 +12,7 @@ mod deep;
 mod doubt;
 mod file;
 mod foreign;
+mod line;
 mod odd;
 mod oracle;
 mod packets;

@@ -6,15 +6,8 @@ use std::time::{Duration, Instant};
 use podnet::analyze::services::types::ServicePort;
 use podnet::analyze::services::{ServicesQuery, services};
 
+use crate::line::Line;
 use crate::restored::{feed, live};
-use crate::testbed::Netns;
-
-/// A client, a node that routes, and an endpoint.
-struct Line {
-    client: Netns,
-    node: Netns,
-    endpoint: Netns,
-}
 
 const LIMITED: &str = "\
 *nat
@@ -50,18 +43,9 @@ COMMIT
 ";
 
 impl Line {
-    fn new(back_end: &str, protocol: &str) -> Self {
-        let line = Self { client: Netns::new(), node: Netns::new(), endpoint: Netns::new() };
-        let Self { client, node, endpoint } = &line;
-        node.ip(&format!(
-            "link add c type veth peer name eth0 netns {}\nlink add e type veth peer name eth0 netns {}\n\
-             addr add 192.0.2.254/24 dev c\naddr add 10.200.0.1/24 dev e\nlink set lo up\nlink set c up\nlink set e up",
-            client.name, endpoint.name
-        ));
-        client.ip("addr add 192.0.2.1/24 dev eth0\naddr add 192.0.2.2/24 dev eth0\nlink set eth0 up\n\
-             route add default via 192.0.2.254");
-        endpoint.ip("addr add 10.200.0.34/24 dev eth0\nlink set eth0 up\nroute add default via 10.200.0.1");
-        feed(node, &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], "");
+    fn limited(back_end: &str, protocol: &str) -> Self {
+        let line = Self::new();
+        let node = &line.node;
         let rules = LIMITED.replace("PROTO", protocol);
         feed(node, &[&format!("iptables-{back_end}-restore")], &rules);
         line
@@ -90,7 +74,7 @@ impl Line {
         text.lines().next().map(str::to_owned)
     }
 
-    fn told(&self) -> ServicePort {
+    fn told_of_limited(&self) -> ServicePort {
         let query = ServicesQuery { text: Some("default/limited".to_owned()), ..ServicesQuery::default() };
         let mut answer = services(&[&live(&self.node)], &query).unwrap();
         assert_eq!(answer.data.services.len(), 1);
@@ -140,7 +124,7 @@ else:
 #[test]
 fn limited_load_balancers_sctp_and_node_ports_are_as_packets_meet_them() {
     for (back_end, protocol) in [("nft", "udp"), ("nft", "sctp"), ("legacy", "udp"), ("legacy", "sctp")] {
-        let line = Line::new(back_end, protocol);
+        let line = Line::limited(back_end, protocol);
         let what = format!("{back_end}, {protocol}");
         let gets = |from: &str, to: &str| line.gets(protocol, from, to);
         let endpoint = Some("10.200.0.34:7777".to_owned());
@@ -153,7 +137,7 @@ fn limited_load_balancers_sctp_and_node_ports_are_as_packets_meet_them() {
         ] {
             assert_eq!(gets(from, to), *expected, "{what}: {from} to {to}");
         }
-        let port = line.told();
+        let port = line.told_of_limited();
         let words = |addresses: Vec<String>| addresses.join(" ");
         assert_eq!(port.protocol.map(|protocol| protocol.to_string()).as_deref(), Some(protocol));
         assert_eq!(
