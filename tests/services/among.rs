@@ -348,3 +348,15 @@ fn filters_behind_the_translation_are_not_claimed_to_let_it_pass() {
     wrong.extend(check("iptables-legacy", "FORWARD rule", &["iptables -I FORWARD -d 10.200.0.34 -j REJECT"], false));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// What drops all that is sent to the endpoint is said for certain, and the answer is a bad one.
+#[test]
+fn a_filter_that_lets_nothing_pass_makes_the_answer_bad() {
+    for mode in ["iptables-nft", "nftables"] {
+        let line = Line::with_service(mode);
+        let rules = "table inet mine { chain f { type filter hook forward priority 0; ip daddr 10.200.0.34 drop; }\n }";
+        drop(feed(&line.node, &["nft", "-f", "-"], rules));
+        assert_eq!(line.arrive(), BTreeSet::new(), "{mode}");
+        assert_eq!(line.told().expect("the service").exit_code(), 1, "{mode}");
+    }
+}
