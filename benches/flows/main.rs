@@ -8,6 +8,7 @@
 //! `PODNET` names the binary to measure; without it, it is the one cargo built. `FLOWS`, `PODS`, `SERVICES`
 //! `PAIRS` and `SECONDS` (of `--watch`) make a smaller node or shorter runs; `HOLD=1` asks nothing and keeps the node until stdin ends.
 
+mod bare;
 #[path = "../node/inside.rs"]
 mod inside;
 #[allow(dead_code, reason = "what benches/rules needs of it and this one does not")]
@@ -56,6 +57,14 @@ fn main() -> ExitCode {
     {
         return watch::inside(binary, load);
     }
+    if let [_, flag, address] = arguments.as_slice()
+        && flag == "--bare"
+    {
+        bare::dump(address.parse().expect("an address"));
+        // As the shell's side does: who counts lines finds one.
+        say("");
+        return ExitCode::SUCCESS;
+    }
     // `cargo test --all-targets` starts benches too, without this.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
@@ -97,6 +106,7 @@ fn bench(binary: &str) -> bool {
         let script = format!("{binary} {arguments} >/dev/null; code=$?; echo; test $code = 0 -o $code = 3");
         vec!["sh".to_owned(), "-c".to_owned(), script]
     };
+    let this = std::env::current_exe().expect("this program");
     let listing = "conntrack -L >/dev/null 2>&1; echo".to_owned();
     let questions = [
         Question {
@@ -105,6 +115,15 @@ fn bench(binary: &str) -> bool {
             podnet: vec![binary.to_owned(), "conntrack".to_owned(), pod.clone()],
             pairs: setting("PAIRS", 11),
             at_least: 5.0,
+            peak_kib: PEAK_OF_POD_KIB,
+        },
+        // No target: what podnet would take if joins, names and the program itself cost nothing.
+        Question {
+            name: "conntrack POD : its four dumps alone",
+            shell: format!("{} --bare {ip}", this.to_str().expect("a path in UTF-8")),
+            podnet: vec![binary.to_owned(), "conntrack".to_owned(), pod.clone()],
+            pairs: setting("PAIRS", 11),
+            at_least: 0.0,
             peak_kib: PEAK_OF_POD_KIB,
         },
         Question {

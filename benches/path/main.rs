@@ -10,8 +10,8 @@ mod shape;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{self, BufRead as _, BufReader, Write as _, stdout};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::process::Stdio;
 
 use criterion::{Criterion, Throughput};
@@ -28,6 +28,9 @@ const ROUND: usize = 512;
 const CLIENT: &str = "10.200.250.1";
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--listen") {
+        return listen();
+    }
     // `cargo test --all-targets` starts benches too, without this.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
@@ -74,6 +77,13 @@ fn question(from: Place, service: usize, number: usize) -> Question {
     Question::new(from, packet)
 }
 
+/// What the endpoints are: a socket that listens in the server's namespace until stdin ends.
+fn listen() {
+    let _socket = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).expect("a socket");
+    writeln!(stdout(), "listening").expect("stdout");
+    io::copy(&mut io::stdin(), &mut io::sink()).expect("stdin");
+}
+
 /// A node with rules that a program reads from stdin, written down.
 fn snapshot(restore: &[&str], rules: &str) -> Snapshot {
     let worker = Worker::without_runtime();
@@ -105,8 +115,16 @@ END
     let mut child = worker.command(&["sh", "-c", &script]).stdin(Stdio::piped()).spawn().expect("a shell");
     child.stdin.take().expect("its stdin").write_all(rules.as_bytes()).expect("its stdin");
     assert!(child.wait().expect("its end").success(), "{restore:?}");
+    let this = std::env::current_exe().expect("this program");
+    let mut command =
+        worker.command(&["ip", "netns", "exec", "server", this.to_str().expect("a path in UTF-8"), "--listen"]);
+    let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+    let mut said = String::new();
+    BufReader::new(server.stdout.as_mut().expect("its stdout")).read_line(&mut said).expect("its first line");
     let binary = std::env::var("PODNET").unwrap_or_else(|_| env!("CARGO_BIN_EXE_podnet").to_owned());
     let mut command = worker.command(&[binary.as_str(), "snapshot", "-"]);
     let written = command.stderr(Stdio::null()).output().expect("podnet");
+    drop(server.stdin.take());
+    assert!(server.wait().expect("its end").success());
     serde_json::from_slice(&written.stdout).expect("a snapshot")
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown)] // doc comments here are the help text, which has no markup
 
 use std::io::{self, BufWriter, Write};
+use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
@@ -145,7 +146,8 @@ pub fn run(global: &Global, args: &ConntrackArgs) -> Result<u8, Failure> {
         return run::answer(global, "conntrack-expectations", ask, render::conntrack::expectations);
     }
     let mut progress = run::progress(global, "reading flows");
-    let nodes = run::open(global)?;
+    // Not taken apart: the process ends.
+    let nodes = ManuallyDrop::new(run::open(global)?);
     let nodes: Vec<&dyn NodeView> = nodes.iter().map(Node::view).collect();
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
 

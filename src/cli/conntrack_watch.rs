@@ -57,6 +57,7 @@ pub struct WatchArgs {
 }
 
 /// Why a round of the watch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// The watch is over.
     End,
@@ -177,6 +178,9 @@ impl Watch<'_> {
         let mut round = Round { watch: self, views, places: &places, labels, wanted: &wanted, readers: &mut readers };
         round.begin(fresh, compare)?;
         let next = round.follow()?;
+        if next == Next::End {
+            (0..places.len()).try_for_each(|place| round.lost_since(place))?;
+        }
         self.refer(views, &places, readers)?;
         Ok(next)
     }
@@ -317,6 +321,7 @@ impl Round<'_, '_, '_> {
     fn compare(&mut self, place: usize, why: CompareReason) -> Result<(), Failure> {
         let (compared, issues) = self.with(place, |socket, view, each| socket.compare(view.conntrack(), each));
         self.watch.issues(issues)?;
+        self.lost_since(place)?;
         let note = WatchNote::Compared {
             why,
             began: compared.began,
@@ -394,7 +399,23 @@ impl Round<'_, '_, '_> {
     }
 
     fn overrun(&mut self, place: usize) -> Result<(), Failure> {
-        let lost = self.watch.sockets[place].newly_lost().map(u64::from);
+        match self.watch.sockets[place].newly_lost() {
+            // Said already.
+            Some(0) => Ok(()),
+            lost => self.lost(place, lost.map(u64::from)),
+        }
+    }
+
+    /// Says what was lost after an overrun was told of: the kernel may drop more before its comparison is made, and
+    /// during that.
+    fn lost_since(&mut self, place: usize) -> Result<(), Failure> {
+        match self.watch.sockets[place].newly_lost() {
+            Some(0) | None => Ok(()),
+            Some(lost) => self.lost(place, Some(lost.into())),
+        }
+    }
+
+    fn lost(&mut self, place: usize, lost: Option<u64>) -> Result<(), Failure> {
         self.watch.lines.totals.overrun(lost);
         Ok(self.watch.lines.note(self.labels[place].as_deref(), WatchNote::Overrun { lost })?)
     }

@@ -5,7 +5,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 /// Values by key. It cannot be walked: no answer can depend on the order in which it holds them, which differs
 /// from run to run. Its hashes are fast, and seeded at random, so that nobody can choose keys that make it slow.
@@ -19,6 +19,11 @@ impl<K, V> Default for Keyed<K, V> {
 }
 
 impl<K: Eq + Hash, V> Keyed<K, V> {
+    /// Empty, with room for so many values.
+    pub fn with_room(count: usize) -> Self {
+        Self(HashMap::with_capacity(count))
+    }
+
     /// The value of a key.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
     where

@@ -181,21 +181,8 @@ pub enum LinkKind {
     Veth,
     /// A bridge.
     Bridge(BridgeInfo),
-    /// A vxlan tunnel end.
-    Vxlan {
-        /// The network's id.
-        vni: u32,
-        /// The VTEP's own address.
-        local: Option<IpAddr>,
-        /// The default remote or multicast group.
-        remote: Option<IpAddr>,
-        /// The UDP port.
-        port: u16,
-        /// Whether it learns addresses from frames.
-        learning: bool,
-        /// Whether metadata (an external flow table or BPF) decides where frames go.
-        external: bool,
-    },
+    /// A vxlan tunnel end. `link_nsid` is the namespace that its outer packets are sent in, where that is another.
+    Vxlan(VxlanInfo),
     /// A macvlan on `link`.
     Macvlan {
         /// `private`, `vepa`, `bridge`, `passthru` or `source`.
@@ -274,7 +261,7 @@ impl LinkKind {
             Self::Physical => "physical",
             Self::Veth => "veth",
             Self::Bridge(_) => "bridge",
-            Self::Vxlan { .. } => "vxlan",
+            Self::Vxlan(_) => "vxlan",
             Self::Macvlan { .. } => "macvlan",
             Self::Macvtap { .. } => "macvtap",
             Self::Ipvlan { .. } => "ipvlan",
@@ -287,6 +274,79 @@ impl LinkKind {
             Self::Netkit { .. } => "netkit",
         }
     }
+}
+
+/// A vxlan's settings. Source: `IFLA_INFO_DATA` of kind `vxlan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[allow(clippy::struct_excessive_bools)] // the kernel's own independent switches
+pub struct VxlanInfo {
+    /// The network's id. `IFLA_VXLAN_ID`.
+    pub vni: u32,
+    /// The VTEP's own address.
+    pub local: Option<IpAddr>,
+    /// The default remote or multicast group.
+    pub remote: Option<IpAddr>,
+    /// The link that outer packets to the default remote leave by. `IFLA_VXLAN_LINK`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower: Option<IfIndex>,
+    /// The UDP port.
+    pub port: u16,
+    /// The lowest source port, and one more than the highest; `None` where these are those of the namespace
+    /// (`net.ipv4.ip_local_port_range`). `IFLA_VXLAN_PORT_RANGE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ports: Option<(u16, u16)>,
+    /// Whether it learns addresses from frames.
+    pub learning: bool,
+    /// Whether metadata (an external flow table or BPF) decides where frames go.
+    pub external: bool,
+    /// TTL of outer packets; 0: what the namespace sends by. `IFLA_VXLAN_TTL`.
+    #[serde(default)]
+    pub ttl: u8,
+    /// Whether outer packets have the inner one's TTL. `IFLA_VXLAN_TTL_INHERIT`.
+    #[serde(default)]
+    pub ttl_inherit: bool,
+    /// Type of service of outer packets; 1: the inner one's. `IFLA_VXLAN_TOS`.
+    #[serde(default)]
+    pub tos: u8,
+    /// Whether outer IPv4 packets may be split: `unset` (they may), `set`, or `inherit`. `IFLA_VXLAN_DF`.
+    #[serde(default)]
+    pub df: VxlanDf,
+    /// Whether it answers questions for neighbours by itself. `IFLA_VXLAN_PROXY`.
+    #[serde(default)]
+    pub proxy: bool,
+    /// Whether it routes by itself what goes to a router. `IFLA_VXLAN_RSC`.
+    #[serde(default)]
+    pub rsc: bool,
+    /// Whether what goes to a VTEP of its own namespace is handed over without an outer packet; the kernel's default,
+    /// and what kernels do that have no such switch. `IFLA_VXLAN_LOCALBYPASS`.
+    #[serde(default = "yes")]
+    pub local_bypass: bool,
+    /// Whether outer IPv6 packets are sent without a checksum. `IFLA_VXLAN_UDP_ZERO_CSUM6_TX`.
+    #[serde(default)]
+    pub zero_checksum6_tx: bool,
+    /// Whether such packets are taken. `IFLA_VXLAN_UDP_ZERO_CSUM6_RX`.
+    #[serde(default)]
+    pub zero_checksum6_rx: bool,
+    /// Extensions that it speaks, by name, sorted: `gbp`, `gpe`, `remcsum`, `vnifilter`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `enum ifla_vxlan_df`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum VxlanDf {
+    /// Routers may split outer packets.
+    #[default]
+    Unset,
+    /// They may not.
+    Set,
+    /// They may where they may split the inner packet.
+    Inherit,
 }
 
 /// A bridge's own settings. Source: `IFLA_INFO_DATA` of kind `bridge`.

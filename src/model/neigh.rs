@@ -47,6 +47,12 @@ pub struct FdbEntry {
     /// `NDA_PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// The link by which outer packets of a vxlan entry leave, in the namespace that they are sent in. `NDA_IFINDEX`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<IfIndex>,
+    /// The nexthop object that has the remote VTEPs of a vxlan entry. `NDA_NH_ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nexthop: Option<u32>,
     /// `NUD_*` by lower-case name; `permanent` entries are the bridge's or port's own, learned ones are `reachable` or `stale`.
     pub states: Vec<String>,
     /// `NTF_*` by lower-case name: `self`, `master`, `extern_learn`, `sticky`, …

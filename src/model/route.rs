@@ -341,7 +341,7 @@ pub struct RouteQuery {
     /// The type of service byte.
     #[serde(default)]
     pub tos: u8,
-    /// The IP protocol, source and destination port, where they are given.
+    /// The IP protocol, where it is given; 0: the look-up is one of the kernel's own that names none (of ARP, say).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u8>,
     /// The source port.

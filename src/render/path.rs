@@ -6,8 +6,11 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use crate::analyze::answer::Answer;
+use crate::analyze::naming::LinkRef;
 use crate::analyze::netfilter::text::RuleRef;
-use crate::analyze::path::{Acted, Course, FlowState, Listener, Path, Step, StepKind, Stop, Tried, Tuple, Verdict};
+use crate::analyze::path::{
+    Acted, Beneath, Course, FlowState, Listener, Path, Step, StepKind, Stop, Tried, Tuple, Verdict,
+};
 use crate::render::story::Story;
 use crate::render::style::{Style, escape};
 use crate::render::words::{count, table_name};
@@ -165,6 +168,16 @@ fn tell_way(path: &Path, steps: &[Step], signs: Option<&[String]>, style: Style,
     }
 }
 
+/// Where a hook is that is not simply IP's.
+fn hooked_at(beneath: Option<&Beneath>, in_bridge: bool) -> String {
+    match beneath {
+        Some(Beneath::Bridge { link }) => format!(" of the bridge {}", escape(&link.name.to_string())),
+        Some(Beneath::Netdev { link }) => format!(" of {}", escape(&link.name.to_string())),
+        None if in_bridge => " (in the bridge)".to_owned(),
+        None => String::new(),
+    }
+}
+
 fn tell_step(step: &Step, style: Style, story: &mut Story) {
     match &step.what {
         StepKind::Sent { tuple, source } => {
@@ -187,8 +200,8 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             evidence.extend(rule.map(|rule| format!("rule {rule}")));
             story.step(1, "route", format!("{dst} {way}"), evidence.join(", "));
         }
-        StepKind::Hooked { hook, in_bridge, state, rules, tried } => {
-            let place = if *in_bridge { " (in the bridge)" } else { "" };
+        StepKind::Hooked { hook, in_bridge, beneath, state, rules, tried } => {
+            let place = hooked_at(beneath.as_ref(), *in_bridge);
             let state = state.map_or("", |state| match state {
                 FlowState::New => ", flow new",
                 FlowState::Established => ", flow established",
@@ -223,17 +236,13 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             story.step(1, "in by", format!("{}  {}", escape(&link.name.to_string()), short(*tuple)), "");
         }
         StepKind::Crossed { how } => story.step(1, "between", "over the network between the nodes", escape(how)),
-        StepKind::Bridged { bridge, from, to, how } => {
-            let name = |link: &Option<crate::analyze::naming::LinkRef>, none: &str| {
-                link.as_ref().map_or_else(|| none.to_owned(), |link| escape(&link.name.to_string()))
-            };
-            let text = format!(
-                "{}: {} → {}",
-                escape(&bridge.name.to_string()),
-                name(from, "this namespace"),
-                name(to, "this namespace")
-            );
-            story.step(1, "bridge", text, escape(how));
+        StepKind::Bridged { bridge, from, to, how } => tell_bridged(bridge, [from.as_ref(), to.as_ref()], how, story),
+        StepKind::Encapsulated { link, vni, tuple, length, how } => {
+            let text = format!("by {} (VNI {vni}) into {tuple}, {length} bytes", escape(&link.name.to_string()));
+            story.step(1, "packs", text, escape(how));
+        }
+        StepKind::Decapsulated { link, vni } => {
+            story.step(1, "unpacks", format!("by {} (VNI {vni})", escape(&link.name.to_string())), "");
         }
         StepKind::Split { mtu, pieces } => {
             let text = format!("{} of at most {mtu} bytes", count(*pieces as usize, "piece", "pieces"));
@@ -265,6 +274,14 @@ fn tell_step(step: &Step, style: Style, story: &mut Story) {
             story.step(1, "ends", text, "");
         }
     }
+}
+
+fn tell_bridged(bridge: &LinkRef, [from, to]: [Option<&LinkRef>; 2], how: &str, story: &mut Story) {
+    let name = |link: Option<&LinkRef>| {
+        link.map_or_else(|| "this namespace".to_owned(), |link| escape(&link.name.to_string()))
+    };
+    let text = format!("{}: {} → {}", escape(&bridge.name.to_string()), name(from), name(to));
+    story.step(1, "bridge", text, escape(how));
 }
 
 fn tell_rules(rules: &[Acted], tried: &Tried, style: Style, story: &mut Story) {

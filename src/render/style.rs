@@ -50,6 +50,9 @@ impl Style {
 /// Text that others wrote, safe on a terminal: control characters, bidirectional overrides and
 /// other invisible characters become `\xNN` or `\u{NNNN}`.
 pub fn escape(text: &str) -> String {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

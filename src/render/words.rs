@@ -60,7 +60,7 @@ pub fn link_kind(kind: &LinkKind) -> String {
         LinkKind::Ipvlan { mode, flags } => format!("ipvlan {} {}", escape(mode), escape(flags)),
         LinkKind::Vlan { id, protocol } => format!("vlan {id} {}", escape(protocol)),
         LinkKind::Vrf { table } => format!("vrf, table {}", table_name(*table)),
-        LinkKind::Vxlan { vni, port, .. } => format!("vxlan {vni}, port {port}"),
+        LinkKind::Vxlan(vxlan) => format!("vxlan {}, port {}", vxlan.vni, vxlan.port),
         LinkKind::Bond { mode } => format!("bond {}", escape(mode)),
         LinkKind::Netkit { mode, policy, primary } => {
             format!("netkit {} {} {}", escape(mode), escape(policy), if *primary { "primary" } else { "peer" })

@@ -31,7 +31,7 @@ pub fn raise_open_files() -> io::Result<()> {
 
 /// How much the heap grows at a time. What is not written to takes no memory.
 #[cfg(target_env = "gnu")]
-const HEAP_STEP: libc::c_int = 4 << 20;
+const HEAP_STEP: libc::c_int = 1 << 20;
 
 /// Lets the heap grow in large steps. By default it grows by 128 KiB at a time, which for the rules of a large node
 /// is a thousand system calls, each of which makes the page faults of other threads wait.
@@ -41,6 +41,16 @@ pub fn grow_heap_in_large_steps() {
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::mallopt(libc::M_TOP_PAD, HEAP_STEP);
+    }
+}
+
+/// Gives the pages back in which nothing is held any more. What was taken apart stays the process's otherwise.
+#[allow(unsafe_code)]
+pub fn give_memory_back() {
+    // SAFETY: malloc_trim takes a number and touches nothing that is in use.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

@@ -67,6 +67,9 @@ impl XtSocket {
             place.copy_from_slice(&size.to_ne_bytes());
         }
         let room = Room::of(&mut bytes);
+        if let Some(room) = room {
+            room.enlarge();
+        }
         thread::scope(|scope| {
             // Without a thread, or on a kernel before 5.14, each page is made as it is written to.
             let helper = room.map(|room| thread::Builder::new().spawn_scoped(scope, move || room.make()));
@@ -127,6 +130,15 @@ impl Room {
         let begin = address.next_multiple_of(PAGE);
         let length = (address + bytes.len()).saturating_sub(begin) / PAGE * PAGE;
         (length >= LONG).then_some(Self { address: begin, length })
+    }
+
+    /// Asks for large pages, of which a machine may have some.
+    #[allow(unsafe_code)]
+    fn enlarge(self) {
+        let address = std::ptr::with_exposed_provenance_mut(self.address);
+        // SAFETY: this changes no byte of memory, whosever it is: it tells the kernel which size of page would be
+        // of use. Where it fails, nothing was done.
+        unsafe { libc::madvise(address, self.length, libc::MADV_HUGEPAGE) };
     }
 
     #[allow(unsafe_code)]

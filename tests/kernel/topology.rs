@@ -48,6 +48,11 @@ link set h2p up
 link add vx0 type vxlan id 42 local 10.9.0.1 remote 10.9.0.2 dstport 4789 nolearning
 link add vx1 type vxlan external dstport 8472
 link add vx6 type vxlan id 43 local fd00:9::1 remote fd00:9::2 dstport 4790
+link add vx2 type vxlan id 44 local 10.9.0.1 dev h2p dstport 4791 ttl inherit tos inherit df inherit proxy rsc srcport 5000 6000 udp6zerocsumtx udp6zerocsumrx gbp
+link add vx3 type vxlan id 45 local 10.9.0.1 dstport 4792 ttl 9 tos 0x10 df set
+link add vx4 type vxlan external vnifilter dstport 4793 gpe
+link add vx5 type vxlan id 46 dstport 4794
+link set vx5 netns {other}
 link add mv0 link h2p type macvlan mode private
 link add mv1 link h2p type macvlan mode bridge
 link add mt0 link h2p type macvtap mode vepa
@@ -98,6 +103,7 @@ fdb add 02:00:00:00:01:06 dev h1 master extern_learn
 fdb append 00:00:00:00:00:00 dev vx0 dst 10.9.0.3
 fdb add 02:00:00:00:02:01 dev vx0 dst 10.9.0.4 vni 77 port 5000
 fdb add 02:00:00:00:02:02 dev vx6 dst fd00:9::4
+fdb append 02:00:00:00:02:03 dev vx3 dst 10.9.0.4 via h2p
 ";
 
 const RULES: &str = "

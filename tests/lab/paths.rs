@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -169,7 +170,14 @@ fn a_choice_is_predicted_with_its_odds_and_affinity_by_the_clients_own_entry() {
         assert_eq!(data["verdict"]["is"], "varies", "{proxy}: {:#}", data["verdict"]);
         assert_eq!(data["verdict"]["tries"], json!([0.5, 0.25, 0.125, 0.0625]), "{proxy}");
         let slow = within(&netns(&lab, POD), || {
-            (0..6).map(|_| TcpStream::connect_timeout(&address("10.32.0.62:7"), PATIENCE).is_ok()).collect::<Vec<_>>()
+            // Each SYN draws anew, one a second: that 15 of them draw the dead one is one chance in 32,768.
+            let settings = Path::new("/proc/sys/net/ipv4");
+            std::fs::write(settings.join("tcp_syn_retries"), "14").expect("a setting of the pod's");
+            // Older kernels double the time between them.
+            let _ = std::fs::write(settings.join("tcp_syn_linear_timeouts"), "14");
+            (0..6)
+                .map(|_| TcpStream::connect_timeout(&address("10.32.0.62:7"), 2 * PATIENCE).is_ok())
+                .collect::<Vec<_>>()
         });
         assert_eq!(slow, [true; 6], "{proxy}: slow, not broken");
     }

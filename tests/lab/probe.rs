@@ -20,7 +20,7 @@ use podnet::probe::{Opened, Phase, Shot};
 use podnet::sys::sender::Wanted;
 use serde_json::Value;
 
-use crate::harness::{Lab, pod, podnet, processes_of, stderr, stdout, succeeded, within};
+use crate::harness::{Lab, pod, podnet, processes_of, stderr, stdout, succeeded, wait_until, within};
 
 const CLIENT: &str = "busybox0-rw89s";
 
@@ -120,6 +120,14 @@ fn what_pins_a_client_is_probed_only_when_that_is_accepted() {
     }
 }
 
+/// Whether the table of a probe is in any namespace of a node.
+fn has_probe(node: &LiveNode) -> bool {
+    node.namespaces().value.iter().any(|netns| {
+        let tables = node.netfilter().tables(netns.id);
+        tables.value.iter().any(|table| table.id.name.as_bytes().starts_with(b"podnet-probe-"))
+    })
+}
+
 /// A probe by the library, with something done between the prediction and the packet.
 fn shot(
     lab: &str,
@@ -129,7 +137,13 @@ fn shot(
     pause: &mut dyn FnMut(Phase),
 ) -> Answer<Probe> {
     let options = LabOptions { lab: lab.to_owned(), worker: None, now: "2026-01-01T00:00:00Z".parse().unwrap() };
-    let nodes = LiveNode::open_lab(&options).unwrap();
+    // The kernel takes a probe's table away as its socket is closed, which it may do a little after the probe is over:
+    // a chain that was listed is not there then when its rules are asked for.
+    let mut nodes = Vec::new();
+    wait_until("the table of the probe before is gone", || {
+        nodes = LiveNode::open_lab(&options).unwrap();
+        !nodes.iter().any(has_probe)
+    });
     let views: Vec<&dyn NodeView> = nodes.iter().map(|node| node as &dyn NodeView).collect();
     let mut asked = Asked { from: CLIENT.to_owned(), to: to.to_owned(), protocol, ..Asked::default() };
     let first = ask(&views, &asked).unwrap().data;
@@ -141,7 +155,7 @@ fn shot(
     asked.source_port = Some(ready.port());
     let predicted = ask(&views, &asked).unwrap();
     between();
-    let limits = Limits { wait_ms: 400, table: format!("podnet-probe-{}", std::process::id()) };
+    let limits = Limits { wait_ms: 2000, table: format!("podnet-probe-{}", std::process::id()) };
     let plan = plan(&views, &predicted.data, limits).unwrap();
     let opened: Vec<Opened> =
         plan.watched.iter().map(|one| Opened { netns: one.netns, file: Ok(open(one.netns)) }).collect();

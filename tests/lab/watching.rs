@@ -107,6 +107,35 @@ impl Lines {
     }
 }
 
+/// What a watch has told of flows.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// How many began.
+    pub began: usize,
+    /// The ids of those that did not end.
+    pub alive: BTreeSet<u64>,
+}
+
+impl Told {
+    pub fn of(events: &[Value]) -> Self {
+        let mut told = Self::default();
+        for event in events {
+            told.take(event);
+        }
+        told
+    }
+
+    fn take(&mut self, event: &Value) {
+        let Some(id) = event["flow"]["id"].as_u64() else { return };
+        self.began += usize::from(event["event"] == "new");
+        if event["event"] == "destroyed" {
+            self.alive.remove(&id);
+        } else {
+            self.alive.insert(id);
+        }
+    }
+}
+
 /// A program that runs until it is told to end.
 pub struct Watching {
     pub child: Child,
@@ -140,17 +169,23 @@ impl Watching {
         kill(Pid::from_raw(self.child.id().try_into().expect("a pid")), signal).expect("it runs");
     }
 
-    /// Waits until it has told nothing for longer than it waits between two comparisons.
+    /// Waits until what it has told so far, as JSON lines, is what is wanted. It may be told while all else is slow.
     #[track_caller]
-    pub fn quiet(&self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let (mut seen, mut since) = (0, Instant::now());
-        while since.elapsed() < Duration::from_millis(1500) {
-            assert!(Instant::now() < deadline, "it goes on");
-            let now = self.out().lines.lock().expect("no panic").len();
-            if now != seen {
-                (seen, since) = (now, Instant::now());
+    pub fn until(&self, what: &str, mut done: impl FnMut(&Told) -> bool) {
+        const LONG: Duration = Duration::from_secs(60);
+        let deadline = Instant::now() + LONG;
+        let mut told = Told::default();
+        let mut read = 0;
+        loop {
+            {
+                let lines = self.out().lines.lock().expect("no panic");
+                lines[read..].iter().for_each(|line| told.take(&serde_json::from_str(line).expect("JSON")));
+                read = lines.len();
             }
+            if done(&told) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what} did not happen within {LONG:?}");
             thread::sleep(Duration::from_millis(20));
         }
     }

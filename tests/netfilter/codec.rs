@@ -155,7 +155,10 @@ fn told_by_podnet(namespace: &Namespace) -> (Told, Vec<Expr>) {
         let sets = namespace.sets(&table.id);
         assert_eq!(sets.issues, []);
         assert!(sets.value.is_sorted_by(|one, other| one.id < other.id));
+        assert_eq!(namespace.set(&table.id.set("no-such-set")).value, None);
         for set in sets.value {
+            let alone = namespace.set(&set.id);
+            assert_eq!((alone.value.as_ref(), &alone.issues[..]), (Some(&set), &[][..]));
             let elements = namespace.elements(&set.id);
             assert_eq!(elements.issues, []);
             assert!(elements.value.is_sorted_by_key(|element| (element.key.clone(), element.key_end.clone())));
@@ -165,6 +168,7 @@ fn told_by_podnet(namespace: &Namespace) -> (Told, Vec<Expr>) {
             all.extend(elements.value.into_iter().flat_map(|element: Element| element.exprs));
         }
     }
+    assert_eq!(namespace.base_chains_beside(), namespace.base_chains());
     (told, all)
 }
 

@@ -96,9 +96,9 @@ pub fn grown(before: &Counts, after: &Counts) -> Counts {
 }
 
 /// The same as podnet tells it.
-pub fn predicted(counted: &[Counted], ids: &[NetnsId]) -> Counts {
+pub fn predicted(counted: &[Counted], ids: &[NetnsId], sure: bool) -> Counts {
     let mut counts = Counts::new();
-    for Counted { netns, chain, number, handle } in counted {
+    for Counted { netns, chain, number, handle, .. } in counted.iter().filter(|one| one.is_sure == sure) {
         let host = ids.iter().position(|id| id == netns).unwrap();
         let table = chain.table.name.to_string();
         let (back_end, number) = match chain.table.back_end {

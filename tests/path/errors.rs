@@ -1,7 +1,7 @@
 //! Packets that do not arrive, and the errors about them: each frame of an error on each link, and what the sender's
 //! program sees, against the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,9 +14,7 @@ use nix::sys::socket::{
 use podnet::analyze::path::{Course, Packet, Path, Place, Question, StepKind, Tuple, Verdict, packet, path};
 use podnet::collect::handle::NetnsHandle;
 use podnet::model::ids::NetnsId;
-use podnet::model::link::LinkKind;
 use podnet::model::probe::Kind;
-use podnet::model::view::NodeView;
 use podnet::wire::packet::packet as decoded;
 
 use crate::heard::{hears, named};
@@ -54,12 +52,12 @@ pub fn row() -> String {
     text
 }
 
-struct Case {
-    name: &'static str,
+pub struct Case {
+    pub name: &'static str,
     /// What is added to the row of hosts.
-    more: &'static str,
+    pub more: &'static str,
     /// `PROTOCOL DESTINATION PORT LENGTH`, the verdict, and the error that the program sees (`-`: none, `?`: not known).
-    shots: &'static [(&'static str, &'static str, &'static str)],
+    pub shots: &'static [(&'static str, &'static str, &'static str)],
 }
 
 struct Real {
@@ -76,15 +74,7 @@ impl Real {
         let node = net.live();
         let ids: Vec<NetnsId> =
             (0..net.hosts.len()).map(|host| NetnsHandle::open(net.path(host).as_ref()).unwrap().id).collect();
-        let (mut ports, mut bridges) = (BTreeMap::new(), Vec::new());
-        for (host, id) in ids.iter().enumerate() {
-            for link in &node.links(*id).value {
-                ports.insert((host, link.ifindex.0), link.controller.is_some());
-                if matches!(link.kind, LinkKind::Bridge(_)) {
-                    bridges.push((host, link.ifindex.0));
-                }
-            }
-        }
+        let (ports, bridges) = crate::wire::for_others(&node, &ids);
         let taps = (0..net.hosts.len())
             .map(|host| {
                 net.within(host, || {
@@ -194,9 +184,14 @@ fn connects(net: &Net, to: SocketAddr) -> Result<(), Errno> {
 }
 
 fn run(cases: &[Case]) {
+    run_on(&row(), cases);
+}
+
+/// The same of another network; its packets are sent by h0.
+pub fn run_on(network: &str, cases: &[Case]) {
     let mut wrong = String::new();
     for Case { name, more, shots } in cases {
-        let real = Real::build(&(row() + more));
+        let real = Real::build(&(network.to_owned() + more));
         // The first packets find out who is on the links.
         for (number, (text, ..)) in shots.iter().enumerate() {
             let short = format!("{} 60", text.rsplit_once(' ').unwrap().0);

@@ -26,7 +26,7 @@ pub fn named(name: &str) -> Errno {
     (1..134).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name).unwrap_or(Errno::UnknownErrno)
 }
 
-fn is_by_route(course: &Course) -> bool {
+pub fn is_by_route(course: &Course) -> bool {
     let last = course.there.last().map(|step| serde_json::to_string(&step.what).unwrap());
     last.is_some_and(|text| text.contains("refuses") || text.contains("no rule leads"))
 }

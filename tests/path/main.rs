@@ -5,19 +5,26 @@
 //! elsewhere, `PODNET_PATH_KEEP` to keep what a mismatch is shrunk to among the fixtures, `PODNET_PATH_TELL` for
 //! figures and for what agreed only when it was sent again, `PODNET_PATH_SHOW` for the networks themselves.
 
+mod bridged;
 mod compare;
 mod counters;
 mod directed;
 mod errors;
 mod fixtures;
 mod heard;
+mod macvlan;
 mod net;
+mod netdev;
+mod pieces;
 mod plan;
+mod policy;
 mod reverse;
 mod rules;
 mod script;
 mod shares;
 mod shrink;
+mod tunnel;
+mod tunnel_length;
 mod wire;
 mod written;
 
@@ -178,20 +185,30 @@ fn smaller(plan: &Plan, shots: &[Shot], name: &str) -> String {
 
 #[test]
 fn routes_and_bridges() {
-    compare(Taste { faults: true, rules: false, policy: false }, "routes", 25, 20);
+    compare(Taste { faults: true, rules: false, policy: false, tunnels: false }, "routes", 25, 20);
 }
 
 #[test]
 fn policy_rules_and_marks() {
-    compare(Taste { faults: true, rules: false, policy: true }, "policy", 25, 20);
+    compare(Taste { faults: true, rules: false, policy: true, tunnels: false }, "policy", 25, 20);
 }
 
 #[test]
 fn rules_of_all_back_ends() {
-    compare(Taste { faults: false, rules: true, policy: false }, "rules", 25, 20);
+    compare(Taste { faults: false, rules: true, policy: false, tunnels: false }, "rules", 25, 20);
 }
 
 #[test]
 fn all_at_once() {
-    compare(Taste { faults: true, rules: true, policy: true }, "all", 25, 20);
+    compare(Taste { faults: true, rules: true, policy: true, tunnels: false }, "all", 25, 20);
+}
+
+#[test]
+fn tunnels_and_macvlans() {
+    compare(Taste { faults: true, rules: false, policy: true, tunnels: true }, "tunnels", 15, 20);
+}
+
+#[test]
+fn tunnels_and_rules() {
+    compare(Taste { faults: false, rules: true, policy: false, tunnels: true }, "tunnels and rules", 15, 20);
 }

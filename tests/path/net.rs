@@ -1,5 +1,6 @@
 //! Namespaces of one random network, and what is run within them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -107,11 +108,47 @@ impl Net {
         })
     }
 
-    /// Lines of `ip`; those that the kernel refuses are left out.
+    /// Lines of `ip`; those that the kernel refuses are left out, but a rule never is. A batch takes no family within
+    /// it: lines that begin with one are fed after all others.
     pub fn ip(&self, host: usize, lines: &str) {
-        if !lines.is_empty() {
-            let _ = feed(Command::new("ip").args(["-n", &self.hosts[host], "-force", "-batch", "-"]), lines, false);
+        let rules = if lines.contains("rule add ") { self.rules(host) } else { [0; 2] };
+        for family in [None, Some("-4"), Some("-6")] {
+            let of_family = lines.lines().filter_map(|line| match (family, line.split_once(' ')) {
+                (Some(family), Some((first, rest))) => (first == family).then_some(rest),
+                (None, Some(("-4" | "-6", _))) | (Some(_), None) => None,
+                (None, _) => Some(line),
+            });
+            let lines: String = of_family.map(|line| line.to_owned() + "\n").collect();
+            if lines.is_empty() {
+                continue;
+            }
+            let mut command = Command::new("ip");
+            let command = command.args(family).args(["-n", &self.hosts[host], "-force", "-batch", "-"]);
+            let _ = feed(command, &lines, false);
         }
+        self.took_rules(host, lines, &rules);
+    }
+
+    /// How many rules a host has, of IPv4 and IPv6.
+    fn rules(&self, host: usize) -> [usize; 2] {
+        ["-4", "-6"].map(|family| {
+            let output = Command::new("ip").args(["-n", &self.hosts[host], family, "rule"]).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap().lines().count()
+        })
+    }
+
+    /// Each family has as many rules more as the lines add: a network without its rules would be compared as if it had
+    /// been planned without them.
+    fn took_rules(&self, host: usize, lines: &str, before: &[usize; 2]) {
+        let planned: BTreeSet<&str> = lines.lines().filter(|line| line.contains("rule add ")).collect();
+        if planned.is_empty() {
+            return;
+        }
+        // A line of IPv6's addresses that names no family would be taken for one of IPv4.
+        let six = planned.iter().filter(|line| line.starts_with("-6") || line.contains(':')).count();
+        let wanted = [before[0] + planned.len() - six, before[1] + six];
+        assert_eq!(self.rules(host), wanted, "rules of {}, planned:\n{lines}", self.hosts[host]);
     }
 
     /// `ipv4/ip_forward=1` and its like, below `/proc/sys/net`; what this kernel does not have is left out.

@@ -8,10 +8,13 @@ use crate::script::Script;
 
 /// What a network is made of besides its links.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "none hangs on another")]
 pub struct Taste {
     pub faults: bool,
     pub rules: bool,
     pub policy: bool,
+    /// Vxlan tunnels in place of some pairs, and macvlans.
+    pub tunnels: bool,
 }
 
 /// One end of a segment.
@@ -70,13 +73,13 @@ pub fn plan(random: &mut Random, taste: Taste) -> Plan {
         let mut members = vec![known];
         members.extend(left.drain(..more));
         joined.extend(&members[1..]);
-        segment(&mut plan, random, number, &members);
+        segment(&mut plan, random, number, &members, taste);
         number += 1;
     }
     if count > 2 && random.percent(40) {
         let one = random.below(count);
         let other = (one + 1 + random.below(count - 1)) % count;
-        segment(&mut plan, random, number, &[one, other]);
+        segment(&mut plan, random, number, &[one, other], taste);
     }
     for host in 0..count {
         configure(&mut plan, random, host, taste);
@@ -84,10 +87,75 @@ pub fn plan(random: &mut Random, taste: Taste) -> Plan {
     plan
 }
 
+/// One end of a cable: the host, the link's name, and its address where it is not any.
+type Plug<'p> = (usize, &'p str, Option<&'p str>);
+
+/// A pair between two links, or a vxlan tunnel over a pair of its own. The number is the tunnel's alone.
+fn cable(plan: &mut Plan, random: &mut Random, number: usize, one: Plug<'_>, other: Plug<'_>, taste: Taste) {
+    let address = |plug: Plug<'_>| plug.2.map_or_else(String::new, |mac| format!("address {mac}"));
+    if !(taste.tunnels && random.percent(45)) {
+        let line = format!(
+            "link add {} {} type veth peer name {} {} netns @h{}\n",
+            one.1,
+            address(one),
+            other.1,
+            address(other),
+            other.0
+        );
+        plan.script.add(one.0, "ip", &line);
+        return;
+    }
+    let (under, six) = (format!("u{number}"), random.percent(40));
+    plan.script.add(one.0, "ip", &format!("link add {under} type veth peer name {under} netns @h{}\n", other.0));
+    let own = |end: usize| if six { format!("fd99:{number}::{end}") } else { format!("192.168.{number}.{end}") };
+    let learning = *random.pick(&["learning", "nolearning"]);
+    for (plug, end, far) in [(one, 1, 2), (other, 2, 1)] {
+        let (bits, nodad) = if six { (64, "nodad") } else { (24, "") };
+        let (near, far) = (own(end), own(far));
+        let set =
+            *random.pick(&["", "", "", "tos inherit", "ttl inherit", "df set", "df inherit", "srcport 7000 7001"]);
+        let lines = format!(
+            "link set {under} up\naddr add {near}/{bits} dev {under} {nodad}\n\
+             link add {} {} type vxlan id {number} local {near} remote {far} dstport 4789 {learning} {set}\n",
+            plug.1,
+            address(plug)
+        );
+        plan.script.add(plug.0, "ip", &lines);
+    }
+}
+
+/// Macvlans on one end of a pair: of the first host and all but the second, which has the other end.
+fn stacked(plan: &mut Plan, number: usize, members: &[usize]) -> Vec<End> {
+    let (lower, far) = (format!("v{number}a"), format!("v{number}b"));
+    let (center, second) = (members[0], members[1]);
+    let mut lines = format!(
+        "link add {lower} type veth peer name {far} address {} netns @h{second}\nlink set {lower} up\n",
+        mac(number, second)
+    );
+    let mut ends = vec![end(number, second, far)];
+    // That of the first host has its name last, when those of the same name are gone.
+    for host in members[2..].iter().chain([&center]) {
+        let link = format!("m{number}");
+        let address = mac(number, *host);
+        writeln!(lines, "link add link {lower} name {link} address {address} type macvlan mode bridge").unwrap();
+        if *host != center {
+            writeln!(lines, "link set {link} netns @h{host}").unwrap();
+        }
+        ends.push(end(number, *host, link));
+    }
+    plan.script.add(center, "ip", &lines);
+    ends
+}
+
 /// A pair between two hosts, or a bridge in the first with the others plugged in.
-fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize]) {
+fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize], taste: Taste) {
     let mut ends = Vec::new();
     let mut lines = String::new();
+    if taste.tunnels && random.percent(30) {
+        let ends = stacked(plan, number, members);
+        address(plan, random, number, ends);
+        return;
+    }
     let bridged = members.len() > 2 || random.percent(40);
     let center = members[0];
     if bridged {
@@ -95,26 +163,28 @@ fn segment(plan: &mut Plan, random: &mut Random, number: usize, members: &[usize
         writeln!(lines, "link add {bridge} address {} type bridge", mac(number, center)).unwrap();
         writeln!(lines, "link set {bridge} up").unwrap();
         ends.push(end(number, center, bridge.clone()));
+        plan.script.add(center, "ip", &lines);
         for host in &members[1..] {
             let (port, link) = (format!("p{number}h{host}"), format!("e{number}"));
-            writeln!(lines, "link add {port} type veth peer name {link} address {} netns @h{host}", mac(number, *host))
-                .unwrap();
-            writeln!(lines, "link set {port} master {bridge} up").unwrap();
+            let own = mac(number, *host);
+            cable(plan, random, 10 * number + host, (center, &port, None), (*host, &link, Some(&own)), taste);
+            plan.script.add(center, "ip", &format!("link set {port} master {bridge} up\n"));
             ends.push(end(number, *host, link));
         }
     } else {
         let (one, other) = (format!("v{number}a"), format!("v{number}b"));
         let (own, far) = (mac(number, center), mac(number, members[1]));
-        writeln!(
-            lines,
-            "link add {one} address {own} type veth peer name {other} address {far} netns @h{}",
-            members[1]
-        )
-        .unwrap();
+        let (near, away) =
+            ((center, one.as_str(), Some(own.as_str())), (members[1], other.as_str(), Some(far.as_str())));
+        cable(plan, random, 10 * number + members[1], near, away, taste);
         ends.push(end(number, center, one));
         ends.push(end(number, members[1], other));
     }
-    plan.script.add(center, "ip", &lines);
+    address(plan, random, number, ends);
+}
+
+/// Sets the ends of a segment up, and gives them addresses.
+fn address(plan: &mut Plan, random: &mut Random, number: usize, ends: Vec<End>) {
     for end in &ends {
         let mut lines = format!("link set {} up\naddr add {}/24 dev {}\n", end.link, end.v4, end.link);
         writeln!(lines, "addr add {}/64 dev {} nodad", end.v6, end.link).unwrap();

@@ -12,7 +12,7 @@ const MORE: &str = "@h0 ip\nlink add x0 type veth peer name y1 netns @h1\nlink s
 addr add 10.4.0.1/24 dev x0\naddr add fd00:4::1/64 dev x0 nodad\n\
 @h1 ip\nlink set y1 up\naddr add 10.4.0.2/24 dev y1\naddr add fd00:4::2/64 dev y1 nodad\n\
 rule add fwmark 0x10 table 7\nroute add 10.4.0.0/24 via 10.1.0.1 table 7\n\
-rule add from ::/0 fwmark 0x10 table 7\nroute add fd00:4::/64 via fd00:1::1 table 7\n\
+-6 rule add fwmark 0x10 table 7\nroute add fd00:4::/64 via fd00:1::1 table 7\n\
 route add unreachable 10.1.0.77/32\n\
 @h2 ip\nroute add 10.4.0.0/24 via 10.2.0.1\nroute add fd00:4::/64 via fd00:2::1\n\
 @h3 ip\nroute add 10.4.0.0/24 via 10.3.0.1\nroute add fd00:4::/64 via fd00:3::1\n";

@@ -17,6 +17,10 @@ use nix::sys::socket::{
 use nix::unistd::{Uid, setfsuid};
 
 use podnet::analyze::path::Tuple;
+use podnet::collect::live::LiveNode;
+use podnet::model::ids::NetnsId;
+use podnet::model::link::LinkKind;
+use podnet::model::view::NodeView as _;
 
 use crate::net::Net;
 
@@ -145,6 +149,30 @@ pub struct Wire {
     pub bridges: Vec<(usize, u32)>,
 }
 
+/// Whether a link of a host has frames for others.
+type Ports = BTreeMap<(usize, u32), bool>;
+
+/// The links whose frames are for others: ports of bridges, and what macvlans lie on; and the bridges.
+pub fn for_others(node: &LiveNode, ids: &[NetnsId]) -> (Ports, Vec<(usize, u32)>) {
+    let (mut ports, mut bridges) = (BTreeMap::new(), Vec::new());
+    let at = |id: NetnsId| ids.iter().position(|own| *own == id);
+    for (host, id) in ids.iter().enumerate() {
+        for link in &node.links(*id).value {
+            *ports.entry((host, link.ifindex.0)).or_default() |= link.controller.is_some();
+            if matches!(link.kind, LinkKind::Bridge(_)) {
+                bridges.push((host, link.ifindex.0));
+            }
+            if let (LinkKind::Macvlan { .. }, Some(lower)) = (&link.kind, link.link) {
+                let there = link.link_nsid.map_or(Some(*id), |nsid| node.resolve_nsid(*id, nsid).value);
+                if let Some(there) = there.and_then(at) {
+                    ports.insert((there, lower.0), true);
+                }
+            }
+        }
+    }
+    (ports, bridges)
+}
+
 fn udp_server(port: u16, six: bool) -> OwnedFd {
     let family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let fd = socket(family, SockType::Datagram, FLAGS, None).unwrap();
@@ -233,7 +261,7 @@ impl Wire {
                 }
                 match tuple(&buffer[..length]) {
                     Some(tuple) => seen.frames.push(Seen { host, ifindex, out: kind == 4, tuple }),
-                    None => seen.others += usize::from(is_ip(&buffer[..length])),
+                    None => seen.others += usize::from(is_ip(&buffer[..length]) && !is_later_piece(&buffer[..length])),
                 }
             }
         }
@@ -417,8 +445,22 @@ fn is_ip(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|byte| matches!(byte >> 4, 4 | 6))
 }
 
+/// Whether it is a piece of a packet, and not the first.
+fn is_later_piece(bytes: &[u8]) -> bool {
+    match bytes.first().map(|first| first >> 4) {
+        Some(4) => bytes.get(6..8).is_some_and(|place| (place[0] & 0x1f, place[1]) != (0, 0)),
+        Some(6) => {
+            bytes.get(6) == Some(&44) && bytes.get(42..44).is_some_and(|place| (place[0], place[1] & 0xf8) != (0, 0))
+        }
+        _ => false,
+    }
+}
+
 /// Addresses and ports of a packet that is looked at: SYN and SYN-ACK, UDP, echos and their replies.
 fn tuple(bytes: &[u8]) -> Option<Tuple> {
+    if is_later_piece(bytes) {
+        return None;
+    }
     let (source, destination, protocol, rest): (IpAddr, IpAddr, u8, &[u8]) = match bytes.first()? >> 4 {
         4 => {
             let header = usize::from(bytes[0] & 0xf) * 4;
@@ -427,11 +469,20 @@ fn tuple(bytes: &[u8]) -> Option<Tuple> {
         }
         6 => {
             let sixteen = |at: usize| <[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok().map(IpAddr::from);
-            (sixteen(8)?, sixteen(24)?, *bytes.get(6)?, bytes.get(40..)?)
+            match *bytes.get(6)? {
+                // The first piece of one.
+                44 => (sixteen(8)?, sixteen(24)?, *bytes.get(40)?, bytes.get(48..)?),
+                protocol => (sixteen(8)?, sixteen(24)?, protocol, bytes.get(40..)?),
+            }
         }
         _ => return None,
     };
     let two = |at: usize| Some(u16::from_be_bytes([*rest.get(at)?, *rest.get(at + 1)?]));
+    // What a tunnel carries is what it is looked at for: not questions for neighbours, nor what else nobody follows.
+    if protocol == 17 && rest.get(8..12) == Some(&[8, 0, 0, 0]) && rest.len() >= 30 {
+        let is_ip = matches!(rest.get(28..30)?, [0x08, 0x00] | [0x86, 0xdd]);
+        tuple(rest.get(30..).filter(|_| is_ip)?)?;
+    }
     let ports = match (protocol, *rest.first()?) {
         (6, _) if rest.get(13)? & 0x06 == 0x02 => (two(0), two(2)),
         (17, _) => (two(0), two(2)),

@@ -25,9 +25,10 @@ pub(super) struct Flow {
     pub mark: u32,
     /// Without its two lowest bits.
     pub tos: u8,
-    pub protocol: u8,
-    pub source_port: u16,
-    pub destination_port: u16,
+    /// Of the protocol and the ports 0 is none, which no rule's range holds; `None` are those that were not told.
+    pub protocol: Option<u8>,
+    pub source_port: Option<u16>,
+    pub destination_port: Option<u16>,
     pub uid: u32,
     /// Whether the source may be nobody's here.
     pub any_source: bool,
@@ -40,6 +41,8 @@ pub(super) struct Flow {
 impl Flow {
     pub fn of(query: &RouteQuery) -> Self {
         let family = Family::of(query.dst);
+        let portless = query.protocol.is_some_and(|protocol| !has_ports(protocol));
+        let port = |port: Option<u16>| if portless { Some(0) } else { port };
         let unset = (family == Family::Ipv4).then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Self {
             family,
@@ -50,9 +53,9 @@ impl Flow {
             l3mdev: None,
             mark: query.mark,
             tos: query.tos & 0xfc,
-            protocol: query.protocol.unwrap_or(0),
-            source_port: query.source_port.unwrap_or(0),
-            destination_port: query.destination_port.unwrap_or(0),
+            protocol: query.protocol,
+            source_port: port(query.source_port),
+            destination_port: port(query.destination_port),
             // A packet that comes in belongs to nobody: the kernel takes root.
             uid: query.uid.filter(|_| query.iif.is_none()).unwrap_or(0),
             any_source: query.any_source,
@@ -79,4 +82,9 @@ impl Flow {
     pub fn has_source(&self) -> bool {
         self.src.is_some_and(|src| !src.is_unspecified())
     }
+}
+
+/// TCP, UDP, DCCP, SCTP, UDP-Lite: what the kernel reads ports of.
+fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, 6 | 17 | 33 | 132 | 136)
 }

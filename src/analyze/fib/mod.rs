@@ -19,7 +19,7 @@ mod tests;
 
 pub use found::{Candidate, Lookup, NearMiss, Outcome, Reason, Source, Way, Witness};
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::address::Scope;
 use crate::model::ids::{IfIndex, NetnsId, TableId};
@@ -101,7 +101,9 @@ pub fn lookup(node: &dyn NodeView, netns: NetnsId, query: &RouteQuery, gathered:
     tell_encap(&answer, gathered);
     // The kernel is asked as a program asks, which has a source of its own.
     let is_foreign = query.any_source && query.src.is_some_and(|src| facts.holders(src).is_empty());
-    let witness = if is_foreign { None } else { node.route_witness(netns, query) };
+    // And of what comes in it takes UDP where no protocol is named.
+    let is_nameless = query.protocol == Some(0) && query.iif.is_some();
+    let witness = if is_foreign || is_nameless { None } else { node.route_witness(netns, query) };
     let witness = witness.map(|witness| gathered.take(&witness).clone());
     gathered.issues.extend(facts.issues());
     let mut found = Lookup {
@@ -133,8 +135,16 @@ pub fn masquerade_source(node: &dyn NodeView, netns: NetnsId, link: IfIndex, nex
     let facts = Facts::read(node, netns);
     match next_hop {
         IpAddr::V4(next_hop) => ipv4::source::select(&facts, link, Some(next_hop), Scope::Universe),
-        IpAddr::V6(destination) => ipv6::source::select(&facts, link, destination),
+        IpAddr::V6(destination) => ipv6::source::select(&facts, Some(link), destination),
     }
+}
+
+/// The source of an IPv6 socket that asked for a route without having one and got none: then the kernel chooses among
+/// the addresses of all links, and asks again with that. Mirrors `ip6_dst_lookup_tail`.
+pub fn source_without_route(node: &dyn NodeView, netns: NetnsId, bound_to: Option<IfIndex>, to: Ipv6Addr) -> Source {
+    let facts = Facts::read(node, netns);
+    let vrf = bound_to.and_then(|link| facts.l3_master(link));
+    ipv6::source::select(&facts, vrf, to)
 }
 
 /// Routes that would fit, in tables that no rule led to.

@@ -279,15 +279,14 @@ fn packet_mismatch(rule: &Rule, flow: &Flow) -> Option<String> {
     {
         return Some(format!("it wants tos {tos:#x}, and the packet's is {:#x}", flow.tos));
     }
-    if let Some(protocol) = rule.protocol
-        && flow.protocol != 0
-        && protocol != flow.protocol
+    if let Some((wanted, found)) = rule.protocol.zip(flow.protocol)
+        && wanted != found
     {
-        return Some(format!("it wants ip protocol {protocol}, and the packet's is {}", flow.protocol));
+        let found = if found == 0 { "not named".to_owned() } else { found.to_string() };
+        return Some(format!("it wants ip protocol {wanted}, and the packet's is {found}"));
     }
     for (side, range, found) in ports(rule, flow) {
-        if let Some((first, last)) = range
-            && (found != 0 || !may_have_ports(flow))
+        if let Some(((first, last), found)) = range.zip(found)
             && !(first..=last).contains(&found)
         {
             return Some(format!("it wants {side} ports {first} to {last}, and the packet's is {found}"));
@@ -296,27 +295,19 @@ fn packet_mismatch(rule: &Rule, flow: &Flow) -> Option<String> {
     None
 }
 
-type Ports = (&'static str, Option<(u16, u16)>, u16);
+type Ports = (&'static str, Option<(u16, u16)>, Option<u16>);
 
 fn ports(rule: &Rule, flow: &Flow) -> [Ports; 2] {
     [("source", rule.source_ports, flow.source_port), ("destination", rule.destination_ports, flow.destination_port)]
 }
 
-/// Whether the packet has ports, given or not: TCP, UDP, DCCP, SCTP, UDP-Lite, or no protocol given.
-fn may_have_ports(flow: &Flow) -> bool {
-    matches!(flow.protocol, 0 | 6 | 17 | 33 | 132 | 136)
-}
-
 /// What a rule selects by and the look-up does not name, though every packet has it.
 fn not_given(rule: &Rule, flow: &Flow) -> Option<String> {
-    let what = if rule.protocol.is_some() && flow.protocol == 0 {
-        "ip protocol"
+    let what = if rule.protocol.is_some() && flow.protocol.is_none() {
+        "ip protocol".to_owned()
     } else {
-        let missing = ports(rule, flow).into_iter().find(|(_, range, found)| range.is_some() && *found == 0)?;
-        if !may_have_ports(flow) {
-            return None;
-        }
-        if missing.0 == "source" { "source port" } else { "destination port" }
+        let missing = ports(rule, flow).into_iter().find(|(_, range, found)| range.is_some() && found.is_none())?;
+        format!("{} port", missing.0)
     };
     Some(format!("rule {} selects by {what}, which the look-up does not name", rule.priority))
 }

@@ -31,6 +31,8 @@ use crate::model::view::NodeView;
 /// How many flows are kept where they are sorted and no limit is given.
 pub const SORTED: usize = 1000;
 
+/// How many flows of an address wait to be told together, so that the chains of their services are read together.
+const TOGETHER: usize = 256;
 /// How many addresses a sentence names.
 const FEW: usize = 4;
 
@@ -309,24 +311,59 @@ struct One<'q, 'a> {
 impl One<'_, '_> {
     /// Hands them on as the kernel tells them. Gives whether a limit ended it.
     fn stream(&self, reader: &mut Reader<'_>, telling: &mut Telling<'_>, gathered: &mut Gathered) -> bool {
-        let limit = self.query.limit.map(|limit| limit as u64);
         let mut limited = false;
+        // Of all flows each is handed on at once; those of few addresses ask for few services.
+        let together = if self.wanted.filters == [FlowFilter::default()] { 1 } else { TOGETHER };
+        let mut waiting: Vec<Flow> = Vec::new();
+        let mut end = ControlFlow::Continue(());
         let read = self.node.conntrack().flows(self.netns, &self.wanted.filters, &mut |flow| {
             if !self.wanted.accepts(flow) {
                 return ControlFlow::Continue(());
             }
-            let row = reader.read(flow);
-            if !self.wanted.accepts_row(&row) {
-                return ControlFlow::Continue(());
+            if together == 1 {
+                return self.tell(flow, reader, telling, &mut limited);
             }
-            if limit.is_some_and(|limit| telling.told.all >= limit) {
-                limited = true;
-                return ControlFlow::Break(());
+            waiting.push(flow.clone());
+            if waiting.len() == together {
+                end = self.tell_all(&mut waiting, reader, telling, &mut limited);
             }
-            telling.tell(&row)
+            end
         });
         gathered.issues.extend(read.issues);
+        if end.is_continue() {
+            // Nothing comes after these.
+            let _ = self.tell_all(&mut waiting, reader, telling, &mut limited);
+        }
         limited
+    }
+
+    fn tell_all(
+        &self,
+        waiting: &mut Vec<Flow>,
+        reader: &mut Reader<'_>,
+        telling: &mut Telling<'_>,
+        limited: &mut bool,
+    ) -> ControlFlow<()> {
+        reader.prepare(waiting);
+        waiting.drain(..).try_for_each(|flow| self.tell(&flow, reader, telling, limited))
+    }
+
+    fn tell(
+        &self,
+        flow: &Flow,
+        reader: &mut Reader<'_>,
+        telling: &mut Telling<'_>,
+        limited: &mut bool,
+    ) -> ControlFlow<()> {
+        let row = reader.read(flow);
+        if !self.wanted.accepts_row(&row) {
+            return ControlFlow::Continue(());
+        }
+        if self.query.limit.is_some_and(|limit| telling.told.all >= limit as u64) {
+            *limited = true;
+            return ControlFlow::Break(());
+        }
+        telling.tell(&row)
     }
 
     /// Keeps as many as the limit allows, and hands those on.

@@ -50,6 +50,13 @@ pub struct Reader<'a> {
     own: Gathered,
 }
 
+/// Where a service begins: its place, and which of its addresses was asked for.
+enum Begins {
+    At(usize, AskedFront),
+    Nowhere,
+    Unknown(&'static str),
+}
+
 /// What the rows refer to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Referred {
@@ -157,20 +164,36 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The service that a flow asked for.
-    fn service(&mut self, flow: &Flow, asked_for: &Who, translated: bool) -> ServiceHere {
+    /// Reads the chains of the services that flows ask for together: those of one after the other take longer.
+    pub fn prepare(&mut self, flows: &[Flow]) {
+        let mut wanted: Vec<usize> = Vec::new();
+        for flow in flows {
+            let asked_for = self.world.who(flow.original.dst);
+            let Begins::At(at, _) = self.begins(flow, &asked_for, NatKind::of(flow).has_dnat()) else { continue };
+            if self.served.get(at).is_none_or(Option::is_none) && !wanted.contains(&at) {
+                wanted.push(at);
+            }
+        }
+        wanted.truncate(self.chains_of.saturating_sub(self.referred.len()));
+        if let Some(beginnings) = self.beginnings.as_ref().filter(|_| !wanted.is_empty()) {
+            beginnings.prepare(&wanted);
+        }
+    }
+
+    /// Where the service begins that a flow asked for.
+    fn begins(&mut self, flow: &Flow, asked_for: &Who, translated: bool) -> Begins {
         let (address, protocol) = (flow.original.dst, flow.original.protocol);
         let Some(port) = flow.original.dst_port().filter(|_| matches!(protocol, 6 | 17 | 132)) else {
-            return ServiceHere::None;
+            return Begins::Nowhere;
         };
         let is_node = match asked_for {
-            Who::Pod { .. } => return ServiceHere::None,
+            Who::Pod { .. } => return Begins::Nowhere,
             Who::Node { on: None } => true,
             _ => false,
         };
         // What the node itself serves is no service's.
         if is_node && !translated {
-            return ServiceHere::None;
+            return Begins::Nowhere;
         }
         self.asked_for_services = true;
         let beginnings = self.beginnings();
@@ -179,10 +202,19 @@ impl<'a> Reader<'a> {
             let at = beginnings.at_node_port(address, port, protocol).filter(|_| is_node)?;
             Some((at, AskedFront::NodePort))
         });
-        let (at, front) = match (found, beginnings.doubt()) {
-            (Some(found), _) => found,
-            (None, Some(why)) if translated => return ServiceHere::Unknown(why.into()),
-            (None, _) => return ServiceHere::None,
+        match (found, beginnings.doubt()) {
+            (Some((at, front)), _) => Begins::At(at, front),
+            (None, Some(why)) if translated => Begins::Unknown(why),
+            (None, _) => Begins::Nowhere,
+        }
+    }
+
+    /// The service that a flow asked for.
+    fn service(&mut self, flow: &Flow, asked_for: &Who, translated: bool) -> ServiceHere {
+        let (at, front) = match self.begins(flow, asked_for, translated) {
+            Begins::At(at, front) => (at, front),
+            Begins::Unknown(why) => return ServiceHere::Unknown(why.into()),
+            Begins::Nowhere => return ServiceHere::None,
         };
         let service = self.served(at);
         let endpoint = service.port.as_deref().and_then(|port| would_go_there(port, flow));

@@ -87,9 +87,7 @@ pub struct InTable<'t> {
 
 impl Contents for InTable<'_> {
     fn set(&self, name: &ByteText) -> Option<Set> {
-        let sets = self.node.netfilter().sets(self.netns, self.table);
-        let at = sets.value.binary_search_by(|set| set.id.name.cmp(name)).ok()?;
-        sets.value.get(at).cloned()
+        self.node.netfilter().set(self.netns, &self.table.set(name.clone())).value.clone()
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {

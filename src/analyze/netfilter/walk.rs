@@ -136,9 +136,7 @@ impl Sets for TableSets<'_> {
     }
 
     fn set(&self, name: &ByteText) -> Option<Set> {
-        let sets = self.view.sets(self.netns, self.table);
-        let at = sets.value.binary_search_by(|set| set.id.name.cmp(name)).ok()?;
-        sets.value.get(at).cloned()
+        self.view.set(self.netns, &self.table.set(name.clone())).value.clone()
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {

@@ -91,7 +91,7 @@ pub struct InTable<'a> {
 
 impl Contents for InTable<'_> {
     fn set(&self, name: &ByteText) -> Option<Set> {
-        self.node.sets(self.netns, self.table).value.iter().find(|set| set.id.name == *name).cloned()
+        self.node.set(self.netns, &self.table.set(name.clone())).value.clone()
     }
 
     fn elements(&self, name: &ByteText) -> Section<Vec<Element>> {

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 use super::types::{StepKind, Stop};
 use super::walk::{Now, Walk};
-use super::world::Place;
+use super::world::{Link, Place};
 use crate::analyze::fib::Outcome;
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::IfIndex;
-use crate::model::link::{Link, LinkKind};
+use crate::model::link::LinkKind;
 use crate::model::route::RouteQuery;
 
 impl Walk<'_, '_> {
@@ -36,6 +36,9 @@ impl Walk<'_, '_> {
         if !link.up {
             return Err(Stop::dropped(format!("{} is down", link.name)));
         }
+        self.mac = Some(link.mac.clone());
+        self.frame.to = None;
+        self.egress_of(place, link)?;
         self.no_programs(place, link)?;
         let tuple = self.packet.tuple;
         self.step(place, StepKind::Out { link: LinkRef::of(link), tuple }, None);
@@ -70,6 +73,7 @@ impl Walk<'_, '_> {
                 self.scrub(place, other);
                 self.step(other, StepKind::Crossed { how }, None);
                 self.step(other, StepKind::In { link: LinkRef::of(&entry), tuple }, None);
+                self.enters_by(other, &entry)?;
                 Ok(Now::Up { place: other, link: entry, crossed: None })
             }
             [] => Ok(self.leave_for_outside(place, link)),

@@ -3,15 +3,18 @@
 //! May import model and analyze's siblings only.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
+use super::frame::{HOST, OTHERHOST};
+use super::segment::Sought;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, Now, Walk};
-use super::world::{Place, World};
+use super::world::{Link, Place, World};
 use crate::analyze::fib::Outcome;
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::MacAddr;
-use crate::model::link::{Link, LinkKind, PortState};
-use crate::model::netfilter::chain::Hook;
+use crate::model::link::{LinkKind, PortState};
+use crate::model::netfilter::chain::{Chain, Hook};
 use crate::model::route::{Family, RouteKind, RuleAction};
 
 /// `EXDEV`
@@ -22,7 +25,7 @@ const EINVAL: i32 = 22;
 /// Where a bridge sends a frame.
 enum Exit {
     Up(String),
-    Port(Box<Link>, String),
+    Port(Link, String),
 }
 
 impl Walk<'_, '_> {
@@ -53,37 +56,95 @@ impl Walk<'_, '_> {
                 None => return Err(Stop::unknown(format!("the state of the port {} could not be read", port.name))),
             }
         }
-        self.no_bridge_chains(place)?;
         let filtered = from.is_some() && self.hands_to_ip(place, bridge)?;
+        self.frame.to = Some(mac.clone());
         let mut mac = mac;
-        if let (true, Some(port)) = (filtered, from) {
-            mac = self.prerouting_in_bridge(place, bridge, port, mac)?;
+        if let Some(port) = from {
+            if mac == bridge.mac {
+                self.frame.kind = HOST;
+            }
+            mac = self.prerouting(place, bridge, port, filtered)?;
         }
         match self.exit(place, bridge, from, &mac)? {
             Exit::Up(how) => {
                 self.told_bridge(place, bridge, from, None, how);
-                let tuple = self.packet.tuple;
-                self.step(place, StepKind::In { link: LinkRef::of(bridge), tuple }, None);
-                let crossed = from.filter(|_| filtered).map(LinkRef::of);
+                self.goes_up(place, bridge, from)?;
+                let crossed = from.filter(|_| filtered).map(|port| LinkRef::of(port));
                 Ok(Now::Up { place, link: bridge.clone(), crossed })
             }
             Exit::Port(port, how) => {
                 check_port(bridge, from, &port)?;
                 self.told_bridge(place, bridge, from, Some(&port), how);
-                if let (true, Some(from)) = (filtered, from) {
-                    self.cross_in_bridge(place, bridge, from, &port)?;
-                }
+                self.goes_out(place, bridge, from, &port, filtered)?;
                 self.fits_port(place, &port, filtered)?;
-                self.transmit(place, &port, Some(mac))
+                let mac = self.frame.to.clone();
+                self.transmit(place, &port, mac)
             }
         }
+    }
+
+    /// Prerouting of a bridge, and the address that its frame has then.
+    pub fn prerouting(&mut self, place: Place, bridge: &Link, port: &Link, filtered: bool) -> Result<MacAddr, Stop> {
+        let ends = (Some(port), None);
+        let around = self.bridge_chains(place, Hook::Prerouting, filtered.then_some(0..=0))?;
+        self.ask_bridge(place, bridge, Hook::Prerouting, ends, &around.before)?;
+        if filtered && self.frame.arp.is_none() {
+            self.prerouting_in_bridge(place, bridge, port, &around.behind)?;
+        } else {
+            self.ask_bridge(place, bridge, Hook::Prerouting, ends, &around.behind)?;
+        }
+        self.frame.to.clone().ok_or_else(|| Stop::unknown("a frame whose address nothing tells"))
+    }
+
+    /// Input of a bridge, and in by the bridge itself. Mirrors `br_pass_frame_up`.
+    pub fn goes_up(&mut self, place: Place, bridge: &Link, from: Option<&Link>) -> Result<(), Stop> {
+        let chains = self.bridge_chains(place, Hook::Input, None)?.before;
+        self.ask_bridge(place, bridge, Hook::Input, (from.or(Some(bridge)), None), &chains)?;
+        let tuple = self.shown();
+        self.step(place, StepKind::In { link: LinkRef::of(bridge), tuple }, None);
+        self.ingress(place, bridge)?;
+        if self.frame.kind == OTHERHOST {
+            return Err(Stop::dropped(format!(
+                "the frame is for somebody else than {}, whose IP takes none",
+                bridge.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Output or forward, and postrouting, of a bridge. Mirrors `__br_forward` and `br_nf_ops`.
+    pub fn goes_out(
+        &mut self,
+        place: Place,
+        bridge: &Link,
+        from: Option<&Link>,
+        to: &Link,
+        filtered: bool,
+    ) -> Result<(), Stop> {
+        let hook = if from.is_some() { Hook::Forward } else { Hook::Output };
+        let hands = from.filter(|_| filtered && self.frame.arp.is_none());
+        let ends = (from, Some(to));
+        // Before Linux 6.8 IP's hooks of forward run at -1, and ARP's at 0.
+        let around = self.bridge_chains(place, hook, hands.map(|_| -1..=0))?;
+        self.ask_bridge(place, bridge, hook, ends, &around.before)?;
+        if let Some(from) = hands {
+            self.forward_in_bridge(place, bridge, from, to)?;
+        }
+        self.ask_bridge(place, bridge, hook, ends, &around.behind)?;
+        let last = hands.map(|_| i32::MAX..=i32::MAX);
+        let around = self.bridge_chains(place, Hook::Postrouting, last)?;
+        self.ask_bridge(place, bridge, Hook::Postrouting, (None, Some(to)), &around.before)?;
+        if let Some(from) = hands {
+            self.postrouting_in_bridge(place, bridge, from, to)?;
+        }
+        self.ask_bridge(place, bridge, Hook::Postrouting, (None, Some(to)), &around.behind)
     }
 
     fn told_bridge(&mut self, place: Place, bridge: &Link, from: Option<&Link>, to: Option<&Link>, how: String) {
         let what = StepKind::Bridged {
             bridge: LinkRef::of(bridge),
-            from: from.map(LinkRef::of),
-            to: to.map(LinkRef::of),
+            from: from.map(|port| LinkRef::of(port)),
+            to: to.map(|port| LinkRef::of(port)),
             how,
         };
         self.step(place, what, None);
@@ -99,14 +160,15 @@ impl Walk<'_, '_> {
         Ok(own || self.world.sysctl(place, name)? != 0)
     }
 
-    /// Prerouting within the bridge; a changed destination is routed at once. Mirrors `br_nf_pre_routing_finish`.
+    /// IP's prerouting within the bridge; a changed destination is routed at once. The bridge's own chains behind it
+    /// see the frame before the new neighbour's address is in it. Mirrors `br_nf_pre_routing_finish`.
     fn prerouting_in_bridge(
         &mut self,
         place: Place,
         bridge: &Link,
         port: &Link,
-        mac: MacAddr,
-    ) -> Result<MacAddr, Stop> {
+        behind: &[Rc<Chain>],
+    ) -> Result<(), Stop> {
         let before = self.packet.tuple.destination;
         self.cross(&mut Crossing {
             place,
@@ -117,48 +179,45 @@ impl Walk<'_, '_> {
             port_out: None,
             in_bridge: true,
         })?;
-        if self.packet.tuple.destination == before {
-            return Ok(mac);
+        let neighbour = if self.packet.tuple.destination == before { None } else { self.next_on(place, bridge)? };
+        self.ask_bridge(place, bridge, Hook::Prerouting, (Some(port), None), behind)?;
+        if let Some(next_hop) = neighbour {
+            let mac = self.neighbour(place, bridge, next_hop)?;
+            self.frame.to = Some(mac.ok_or_else(|| Stop::unknown(format!("{} has no addresses", bridge.name)))?);
         }
+        Ok(())
+    }
+
+    /// Where a destination that was changed in the bridge leads: to whom on the bridge again; else up to be routed.
+    fn next_on(&mut self, place: Place, bridge: &Link) -> Result<Option<IpAddr>, Stop> {
         let found = self.world.route(place, &self.route_query(Some(bridge.ifindex), None))?;
         match &found.outcome {
             Outcome::Sent => {
                 let egress = self.egress(place, &found)?;
-                self.neighbour_or_up(place, bridge, &egress.link, egress.next_hop)
+                if egress.link.ifindex == bridge.ifindex && egress.next_hop.is_some() {
+                    return Ok(egress.next_hop);
+                }
             }
-            Outcome::Delivered => Ok(bridge.mac.clone()),
+            Outcome::Delivered => {}
             Outcome::Refused { errno, why, .. } => {
                 let is_blackhole = found.kind == Some(RouteKind::Blackhole)
                     || found.rule.as_ref().is_some_and(|rule| rule.action == RuleAction::Blackhole);
                 match *errno {
-                    _ if self.packet.family() == Family::Ipv6 => Err(Stop::dropped(why)),
+                    _ if self.packet.family() == Family::Ipv6 => return Err(Stop::dropped(why)),
                     // Who has no route for it says so above; only a source or destination that cannot be ends it here.
-                    EINVAL | EXDEV if !is_blackhole => Err(Stop::dropped(why)),
-                    _ => Ok(bridge.mac.clone()),
+                    EINVAL | EXDEV if !is_blackhole => return Err(Stop::dropped(why)),
+                    _ => {}
                 }
             }
-            Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
+            Outcome::Unknown { why } => return Err(Stop::unknown(why.clone())),
         }
+        self.frame.to = Some(bridge.mac.clone());
+        self.frame.kind = HOST;
+        Ok(None)
     }
 
-    /// Where the new destination is on the bridge again, the frame is for it; else it goes up to be routed.
-    fn neighbour_or_up(
-        &mut self,
-        place: Place,
-        bridge: &Link,
-        out: &Link,
-        next_hop: Option<IpAddr>,
-    ) -> Result<MacAddr, Stop> {
-        if out.ifindex != bridge.ifindex {
-            return Ok(bridge.mac.clone());
-        }
-        let Some(next_hop) = next_hop else { return Ok(bridge.mac.clone()) };
-        let mac = self.neighbour(place, bridge, next_hop)?;
-        mac.ok_or_else(|| Stop::unknown(format!("{} has no addresses", bridge.name)))
-    }
-
-    /// Forward and postrouting within the bridge.
-    fn cross_in_bridge(&mut self, place: Place, bridge: &Link, from: &Link, to: &Link) -> Result<(), Stop> {
+    /// IP's forward within the bridge.
+    fn forward_in_bridge(&mut self, place: Place, bridge: &Link, from: &Link, to: &Link) -> Result<(), Stop> {
         self.cross(&mut Crossing {
             place,
             hook: Hook::Forward,
@@ -168,6 +227,11 @@ impl Walk<'_, '_> {
             port_out: Some(LinkRef::of(to)),
             in_bridge: true,
         })?;
+        Ok(())
+    }
+
+    /// IP's postrouting within the bridge.
+    fn postrouting_in_bridge(&mut self, place: Place, bridge: &Link, from: &Link, to: &Link) -> Result<(), Stop> {
         self.cross(&mut Crossing {
             place,
             hook: Hook::Postrouting,
@@ -181,12 +245,11 @@ impl Walk<'_, '_> {
     }
 
     /// Up, or to which port. Mirrors `br_handle_frame_finish`.
-    fn exit(&self, place: Place, bridge: &Link, from: Option<&Link>, mac: &MacAddr) -> Result<Exit, Stop> {
+    fn exit(&mut self, place: Place, bridge: &Link, from: Option<&Link>, mac: &MacAddr) -> Result<Exit, Stop> {
         if bridge.mac == *mac {
             return Ok(Exit::Up("the frame is for the bridge itself".to_owned()));
         }
-        let links = self.world.links(place)?;
-        let ports: Vec<&Link> = links.value.iter().filter(|link| link.controller == Some(bridge.ifindex)).collect();
+        let ports = self.world.links_that(place, |link| link.controller == Some(bridge.ifindex))?;
         if let Some(own) = ports.iter().find(|port| port.mac == *mac) {
             return Ok(Exit::Up(format!("{mac} is the address of {}, a port", own.name)));
         }
@@ -196,28 +259,28 @@ impl Walk<'_, '_> {
                 && entry.bridge == Some(bridge.ifindex)
                 && ports.iter().any(|port| port.ifindex == entry.ifindex)
         });
-        let port_of = |ifindex| ports.iter().find(|port| port.ifindex == ifindex).map(|port| (**port).clone());
+        let port_of = |ifindex| ports.iter().find(|port| port.ifindex == ifindex).cloned();
         if let Some(port) = learned.and_then(|entry| port_of(entry.ifindex)) {
-            return Ok(Exit::Port(Box::new(port), format!("{mac} was learned there")));
+            return Ok(Exit::Port(port, format!("{mac} was learned there")));
         }
         self.flooded(place, bridge, &ports, from, mac)
     }
 
     /// Nobody has learned the address: the frame goes out by all ports, and one of them leads to its owner.
     fn flooded(
-        &self,
+        &mut self,
         place: Place,
         bridge: &Link,
-        ports: &[&Link],
+        ports: &[Link],
         from: Option<&Link>,
         mac: &MacAddr,
     ) -> Result<Exit, Stop> {
         let mut beyond = None;
         let mut found = Vec::new();
         for port in ports {
-            let segment = self.segment(place, port)?;
+            let segment = self.segment(place, port, &Sought::Frame(mac.clone()))?;
             if segment.hearers.iter().any(|hearer| hearer.link.mac == *mac) {
-                found.push((*port).clone());
+                found.push(port.clone());
             }
             beyond = beyond.or(segment.beyond);
         }
@@ -227,9 +290,12 @@ impl Walk<'_, '_> {
         };
         match found.as_slice() {
             [port] if open(port) => {
-                Ok(Exit::Port(Box::new(port.clone()), format!("{mac} is beyond that port, and is not learned yet")))
+                Ok(Exit::Port(port.clone(), format!("{mac} is beyond that port, and is not learned yet")))
             }
             [port] => Err(Stop::dropped(format!("{mac} is not learned, and {} floods nothing", port.name))),
+            [] if !self.world.children(place, bridge.ifindex)?.is_empty() => {
+                Err(Stop::unknown(format!("whether {mac} is on {}, which is not followed (macvlan)", bridge.name)))
+            }
             [] => match beyond {
                 Some(beyond) => Err(Stop::unknown(format!("whether {mac} is beyond {beyond}"))),
                 None => Err(Stop::dropped(format!("nobody beyond the ports of {} has the address {mac}", bridge.name))),

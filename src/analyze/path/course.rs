@@ -11,10 +11,9 @@ use super::packet::{self, ICMPV6, Packet, Tuple};
 use super::table::Ct;
 use super::types::{Arrival, Course, Leaving, PlaceRef, Step, StepKind, Stop, Verdict};
 use super::walk::{End, LOOPBACK, Walk};
-use super::world::{Place, World};
+use super::world::{Link, Place, World};
 use super::{Begun, Question, judge};
 use crate::model::ids::IfIndex;
-use crate::model::link::Link;
 
 /// How many endpoints one of them is looked for among.
 const MOST_ENDPOINTS: u32 = 2048;
@@ -55,7 +54,7 @@ pub(super) fn walked(
         return Ok(first);
     }
     // What its first packet and the answer to it made is there when a later one comes.
-    let flows = walk.flows.into_iter().map(|(place, flow)| (place, Flow { answered: true, ..flow })).collect();
+    let flows = walk.flows.into_iter().map(|(place, flow)| (place, Flow { answered: !flow.one_way, ..flow })).collect();
     let learned = walk.learned;
     let mut walk = Walk::new(world, chance, places, question.packet.clone());
     set_up(&mut walk, question, Walking { later: true, ..how });
@@ -190,11 +189,12 @@ impl Walk<'_, '_> {
     /// The packet becomes the answer that its receiver sends.
     fn answer(&mut self, place: Place) {
         let tuple = self.packet.tuple.inverted();
-        let tos = if tuple.is_echo() { self.packet.tos } else { 0 };
+        // The kernel answers echos itself, in their class and, where it is told to, with their mark.
+        let (tos, mark) = if tuple.is_echo() { (self.packet.tos, self.reflected_mark(place)) } else { (0, 0) };
         let ttl = self.default_ttl(place, tuple.destination);
         let length = self.packet.length;
         let icmp = packet::echo(tuple.protocol, true);
-        self.packet = Packet { tuple, is_answer: true, icmp, mark: 0, tos, ttl, length, uid: self.answerer.take() };
+        self.packet = Packet { tuple, is_answer: true, icmp, mark, tos, ttl, length, uid: self.answerer.take() };
         self.tracking = Tracking::Not;
     }
 
@@ -215,7 +215,12 @@ impl Walk<'_, '_> {
             return;
         }
         let place = self.steps.last().map_or(0, |step| step.place);
-        self.steps.push(Step { place, what: StepKind::Ended { verdict: stop.clone() }, changed: Vec::new() });
+        self.steps.push(Step {
+            place,
+            what: StepKind::Ended { verdict: stop.clone() },
+            changed: Vec::new(),
+            is_outer: false,
+        });
     }
 
     fn told(

@@ -3,8 +3,12 @@
 //!
 //! May import model and analyze's siblings only.
 
+use std::net::IpAddr;
+use std::rc::Rc;
+
 use super::Question;
 use super::flow::{Flow, Side, Tracking};
+use super::outer::ECN;
 use super::packet::{self, ICMP, ICMPV6, Packet, TCP, Tuple};
 use super::refusal::{Refusal, Sees};
 use super::types::{Step, StepKind, Stop, Verdict};
@@ -73,8 +77,13 @@ impl Walk<'_, '_> {
         match stop {
             Stop::Unknown { because } => heard(Verdict::Unknown { because }, None, Vec::new()),
             Stop::Dropped { why } => {
-                let sees =
-                    if self.is_being_sent(question) { Sees::dropped_while_sent(protocol, later) } else { silence };
+                let sees = if self.is_being_sent(question) {
+                    Sees::dropped_while_sent(protocol, later)
+                } else if self.refused_by_link && question.enters.is_none() {
+                    Sees::dropped_by_link(protocol, later)
+                } else {
+                    silence
+                };
                 heard(Verdict::Dropped { why }, Some(sees), Vec::new())
             }
             // The call that connects does not look at how sending the SYN went.
@@ -179,6 +188,9 @@ impl Walk<'_, '_> {
     fn tell(&mut self, by: Refusal) -> Result<Now, Stop> {
         let here = self.here.ok_or_else(|| Stop::unknown("where it ended"))?;
         let before = self.packet.tuple;
+        if let Some(link) = self.frame.rejected_on.take() {
+            return self.reject_on(here.place, link, by);
+        }
         match by {
             Refusal::Reset if before.protocol != TCP => {
                 Err(Stop::dropped("a reset answers packets of TCP alone, and the rule drops all others in silence"))
@@ -190,7 +202,7 @@ impl Walk<'_, '_> {
     }
 
     /// The mark that the kernel's own answers get.
-    fn reflected_mark(&mut self, place: Place) -> u32 {
+    pub(super) fn reflected_mark(&mut self, place: Place) -> u32 {
         let name = match self.packet.family() {
             Family::Ipv4 => "ipv4.fwmark_reflect",
             Family::Ipv6 => "ipv6.fwmark_reflect",
@@ -210,16 +222,17 @@ impl Walk<'_, '_> {
         };
     }
 
-    fn begin(&mut self, tells: Tells, packet: Packet) {
+    pub(super) fn begin(&mut self, tells: Tells, packet: Packet) {
         self.packet = packet;
         self.error = Some(tells);
         self.is_own = false;
         self.piece = None;
+        self.lost = None;
         self.whole = false;
         self.next_hop = None;
     }
 
-    fn told_sent(&mut self, place: Place, source: String) {
+    pub(super) fn told_sent(&mut self, place: Place, source: String) {
         let tuple = self.packet.tuple;
         self.step(place, StepKind::Sent { tuple, source }, None);
     }
@@ -232,12 +245,16 @@ impl Walk<'_, '_> {
         let length = self.packet.header_length() + 20;
         let ttl = self.default_ttl(place, tuple.destination);
         let to = self.mac.take();
+        self.mac = self.frame.to.take();
+        let mut tos = 0;
         if here.hook.is_some() {
             self.attach();
         } else {
             self.tracking = Tracking::Not;
+            // TCP itself answers in the packet's class; IPv6 asks for the way without (`tcp_v6_send_response`).
+            tos = self.packet.tos & !ECN;
         }
-        let packet = Packet { tuple, is_answer: true, icmp: None, mark, tos: 0, ttl, length, uid: None };
+        let packet = Packet { tuple, is_answer: true, icmp: None, mark, tos, ttl, length, uid: None };
         self.begin(Tells::Reset, packet);
         self.told_sent(place, "a reset in the name of whom it was for".to_owned());
         if let (Some(_), Some(port)) = (here.hook, here.port) {
@@ -246,13 +263,18 @@ impl Walk<'_, '_> {
             self.tracking = Tracking::Not;
             return self.transmit(place, &port, to);
         }
-        let query = RouteQuery { any_source: here.hook.is_some(), ..self.route_query(None, None) };
+        let query = self.route_query(None, None);
+        let tos = if tuple.destination.is_ipv6() { 0 } else { tos };
+        let query = RouteQuery { any_source: here.hook.is_some(), tos, ..query };
         let found = self.world.route(place, &query)?;
         self.send_error(place, &found)
     }
 
     /// Mirrors `__icmp_send` and `icmp6_send`.
     fn icmp(&mut self, here: Here, kind: u8, code: u8) -> Result<Now, Stop> {
+        if let Some(bounced) = self.bounced.take() {
+            return Ok(self.bounce(bounced, kind, code));
+        }
         let place = here.place;
         let about = self.packet.clone();
         let family = about.family();
@@ -272,19 +294,17 @@ impl Walk<'_, '_> {
         self.begin(quoted, packet);
         self.rate(place);
         let query = self.route_query(None, None);
-        let mut found = if here.is_local {
+        let found = if here.is_local {
             self.world.route(place, &query)?
         } else {
-            self.world.route(place, &RouteQuery { src: None, ..query })?
-        };
-        routed(&found)?;
-        if !here.is_local {
-            tuple.source = self.error_source(here, &found)?;
+            let (source, found) = self.error_source(here, &RouteQuery { src: None, ..query })?;
+            tuple.source = source;
             self.packet.tuple = tuple;
-            if family == Family::Ipv6 {
-                found = self.world.route(place, &self.route_query(None, None))?;
+            match found {
+                Some(found) => found,
+                None => self.world.route(place, &self.route_query(None, None))?,
             }
-        }
+        };
         self.told_sent(place, format!("an ICMP error (type {kind}, code {code}) about {}", about.tuple));
         self.send_error(place, &found)
     }
@@ -294,29 +314,39 @@ impl Walk<'_, '_> {
         self.send_by(place, found)
     }
 
-    /// In whose name a router speaks.
-    fn error_source(&mut self, here: Here, found: &Lookup) -> Result<std::net::IpAddr, Stop> {
+    /// In whose name a router speaks, and the route that it takes where that is found already.
+    fn error_source(&mut self, here: Here, query: &RouteQuery) -> Result<(IpAddr, Option<Rc<Lookup>>), Stop> {
         let place = here.place;
-        let to = self.packet.tuple.destination;
-        let by_input = match to {
-            std::net::IpAddr::V4(to) => {
+        let source = match query.dst {
+            IpAddr::V4(to) => {
                 let uses = self.setting(place, "ipv4.icmp_errors_use_inbound_ifaddr", 0) != 0;
-                let input = here.input.filter(|_| uses);
-                input.map(|input| Ok((input, Some(to)))).transpose()?
+                let Some(input) = here.input.filter(|_| uses) else {
+                    let found = self.world.route(place, query)?;
+                    routed(&found)?;
+                    return Ok((self.chosen_source(&found)?.0, Some(found)));
+                };
+                fib::source_near(self.world.view(place)?, place.netns, input, to)
             }
-            // Where no route names a source, one of the link that the packet came in by.
-            std::net::IpAddr::V6(_) => {
-                let has_source = found.route.as_ref().is_some_and(|route| route.source.is_some());
-                here.input.filter(|_| !has_source).map(|input| (input, None))
+            IpAddr::V6(to) => {
+                // Where no route names a source, one of the link that the packet came in by. The first look-up is for
+                // that alone: it has no mark yet, and may fail. Mirrors `icmpv6_rt_has_prefsrc`.
+                let named = self.world.route(place, &RouteQuery { mark: 0, ..query.clone() })?;
+                let is_named = match &named.outcome {
+                    Outcome::Sent | Outcome::Delivered => {
+                        named.route.as_ref().is_some_and(|route| route.source.is_some())
+                    }
+                    Outcome::Refused { .. } => false,
+                    Outcome::Unknown { why } => return Err(Stop::unknown(why.clone())),
+                };
+                let Some(input) = here.input.filter(|_| !is_named) else {
+                    let found = self.world.route(place, query)?;
+                    let (source, _, is_kept) = self.source6(place, None, to, &found)?;
+                    return Ok((source, is_kept.then_some(found)));
+                };
+                fib::masquerade_source(self.world.view(place)?, place.netns, input, query.dst)
             }
         };
-        let view = self.world.view(place)?;
-        let source = match by_input {
-            None => return self.chosen_source(found).map(|(address, _)| address),
-            Some((input, Some(near))) => fib::source_near(view, place.netns, input, near),
-            Some((input, None)) => fib::masquerade_source(view, place.netns, input, to),
-        };
-        match source {
+        let source = match source {
             Source::Chosen { address, .. } | Source::Given { address } => Ok(address),
             Source::OneOf { addresses, why } => {
                 let words: Vec<_> = addresses.iter().map(|address| (address.to_string(), None)).collect();
@@ -325,7 +355,8 @@ impl Walk<'_, '_> {
             }
             Source::None { why } => Err(Stop::dropped(format!("the error would have no source address: {why}"))),
             Source::Unknown { why } => Err(Stop::unknown(format!("the error's source address: {why}"))),
-        }
+        };
+        Ok((source?, None))
     }
 
     /// The kernel sends so many errors a second and no more.

@@ -26,6 +26,8 @@ pub(super) struct Flow {
     pub answered: bool,
     /// Whether the table has kept it: its first packet has left the namespace, or reached it.
     pub confirmed: bool,
+    /// Whether no answer ever comes: of an outer packet, for tunnels send each from a port of its own.
+    pub one_way: bool,
     /// What the kernel's table says, where it has it.
     pub known: Option<Box<KnownFlow>>,
 }
@@ -60,6 +62,7 @@ impl Flow {
             settled: Settled::default(),
             answered: false,
             confirmed: false,
+            one_way: false,
             known: None,
         }
     }

@@ -8,13 +8,14 @@ use std::rc::Rc;
 
 use super::error::Tells;
 use super::flow::{Flow, Side, Tracking};
+use super::frame::priority;
 use super::packet::{ICMPV6, Packet, SCTP, TCP, UDP};
 use super::rules::Ruling;
-use super::types::{Acted, StepKind, Stop, Tried};
+use super::types::{Acted, Beneath, StepKind, Stop, Tried};
 use super::walk::{Crossing, Egress, Walk};
 use super::world::{Place, World};
 use crate::analyze::netfilter::text::{RuleRef, counters, text_within};
-use crate::model::link::Link;
+use crate::model::ids::MacAddr;
 use crate::model::netfilter::chain::{Chain, ChainKind, ChainRef, Hook};
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::Family as TableFamily;
@@ -26,6 +27,9 @@ const CONNTRACK: i32 = -200;
 const NAT_DESTINATION: i32 = -100;
 /// `NF_IP_PRI_NAT_SRC`
 const NAT_SOURCE: i32 = 100;
+
+/// `NF_IP_PRI_CONNTRACK_DEFRAG`
+const DEFRAG: i32 = -400;
 
 /// How many rules that did nothing are told of one hook.
 const MOST_TRIED: usize = 100;
@@ -43,8 +47,7 @@ impl Walk<'_, '_> {
     pub fn cross(&mut self, at: &mut Crossing) -> Result<Option<Egress>, Stop> {
         let mut before = self.packet.clone();
         self.stands_at(at);
-        self.acted.clear();
-        self.tried = Tried::default();
+        self.begin_hook();
         let mut egress = None;
         let result = self.run(at, &mut egress, &mut before);
         self.told_hook(at, &before);
@@ -62,6 +65,42 @@ impl Walk<'_, '_> {
         result.map(|()| egress)
     }
 
+    /// Nothing was done yet at the hook that is crossed.
+    pub fn begin_hook(&mut self) {
+        self.acted.clear();
+        self.tried = Tried::default();
+    }
+
+    /// Tells what was done beneath IP, and what the frame's addresses were changed to.
+    pub fn told_frame(
+        &mut self,
+        at: &Crossing,
+        beneath: Beneath,
+        before: &Packet,
+        (from, to): &(Option<MacAddr>, Option<MacAddr>),
+    ) {
+        let mut changed = Vec::new();
+        if *from != self.mac {
+            changed.extend(self.mac.as_ref().map(|mac| format!("its frame comes from {mac} now")));
+        }
+        if *to != self.frame.to {
+            changed.extend(self.frame.to.as_ref().map(|mac| format!("its frame goes to {mac} now")));
+        }
+        if !self.is_told
+            || (self.acted.is_empty() && self.tried.is_empty() && changed.is_empty() && *before == self.packet)
+        {
+            return;
+        }
+        let rules = std::mem::take(&mut self.acted);
+        let tried = std::mem::take(&mut self.tried);
+        let beneath = Some(beneath);
+        let what = StepKind::Hooked { hook: at.hook, in_bridge: false, beneath, state: None, rules, tried };
+        self.step(at.place, what, Some(before));
+        if let Some(step) = self.steps.last_mut() {
+            step.changed.append(&mut changed);
+        }
+    }
+
     fn told_hook(&mut self, at: &Crossing, before: &Packet) {
         if !self.is_told || (self.acted.is_empty() && self.tried.is_empty() && *before == self.packet) {
             return;
@@ -69,18 +108,14 @@ impl Walk<'_, '_> {
         let rules = std::mem::take(&mut self.acted);
         let tried = std::mem::take(&mut self.tried);
         let state = self.flow_state();
-        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, state, rules, tried };
+        let what = StepKind::Hooked { hook: at.hook, in_bridge: at.in_bridge, beneath: None, state, rules, tried };
         self.step(at.place, what, Some(before));
     }
 
     fn run(&mut self, at: &mut Crossing, egress: &mut Option<Egress>, before: &mut Packet) -> Result<(), Stop> {
         let ops = self.ops(at.place, at.hook)?;
-        if self.piece.is_some() {
-            let has_rules = ops.iter().any(|op| !matches!(op, Op::Conntrack));
-            let has_nat = self.has_nat(at.place)?;
-            self.meets_rules_whole(has_rules, has_nat)?;
-        }
         for op in ops.iter() {
+            self.puts_together(at, op)?;
             let entered = self.packet.clone();
             let mut reroutes = false;
             match op {
@@ -112,6 +147,30 @@ impl Walk<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Where conntrack looks at packets, pieces are put together before most rules see them. Mirrors
+    /// `nf_ct_netns_get`.
+    fn puts_together(&mut self, at: &Crossing, next: &Op) -> Result<(), Stop> {
+        let joins_here = matches!(at.hook, Hook::Prerouting | Hook::Output);
+        if self.piece.is_none() || self.joined || !joins_here || !self.world.tracks(at.place, self.packet.family())? {
+            return Ok(());
+        }
+        if let Op::Chains(chains) = next
+            && let Some(chain) = chains.first()
+        {
+            match priority(chain).cmp(&DEFRAG) {
+                std::cmp::Ordering::Less => return Ok(()),
+                std::cmp::Ordering::Greater => {}
+                std::cmp::Ordering::Equal => {
+                    return Err(Stop::unknown(format!(
+                        "{} has the priority at which pieces are put together, and which is first nothing tells",
+                        chain.id.name
+                    )));
+                }
+            }
+        }
+        self.join()
     }
 
     /// The base chains of the packet's family at a hook, those of dormant tables left out, by priority.
@@ -197,7 +256,7 @@ impl Walk<'_, '_> {
     }
 
     /// Of chains with one priority the later registered runs first, which nothing tells.
-    fn in_some_order(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<Vec<Rc<Chain>>, Stop> {
+    pub fn in_some_order(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<Vec<Rc<Chain>>, Stop> {
         let mut deciding = Vec::new();
         for chain in chains {
             if chains.len() > 1 && !self.is_idle(at.place, chain)? {
@@ -226,7 +285,7 @@ impl Walk<'_, '_> {
     }
 
     /// Whether a chain lets all pass and does nothing.
-    fn is_idle(&self, place: Place, chain: &Chain) -> Result<bool, Stop> {
+    pub fn is_idle(&self, place: Place, chain: &Chain) -> Result<bool, Stop> {
         use crate::model::netfilter::chain::Policy;
         if chain.base.as_ref().is_none_or(|base| base.policy != Policy::Accept) {
             return Ok(false);
@@ -271,7 +330,8 @@ impl Walk<'_, '_> {
                     return Ok(());
                 }
                 None => {
-                    self.flows.push((place, Flow::new(tuple, self.zone)));
+                    let one_way = self.outer > 0;
+                    self.flows.push((place, Flow { one_way, ..Flow::new(tuple, self.zone) }));
                     (self.flows.len() - 1, false)
                 }
             },
@@ -314,9 +374,14 @@ impl Walk<'_, '_> {
             self.translate_error(side);
             return Ok(());
         }
-        let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side));
+        let is_settled = self.flow().is_none_or(|flow| flow.is_settled(side) || flow.answered);
+        // What the table has kept without a translation gets none any more, whatever the rules say.
+        if !is_reply && !is_settled && self.flow().is_some_and(|flow| flow.known.is_some()) {
+            return self.nat_of_template(at, chains);
+        }
         // An answer whose flow is not known begins one of its own, which nat never sees as a first packet's.
         if !is_reply && !is_settled {
+            let before = self.counted.len();
             for chain in &self.in_order(at, chains)? {
                 match self.base_chain(at, chain)? {
                     Ruling::Accept => {}
@@ -325,6 +390,12 @@ impl Walk<'_, '_> {
                         self.map(at, side, &mapping)?;
                         break;
                     }
+                }
+            }
+            if self.outer > 0 && self.packet.tuple.source_port.is_none() {
+                self.counted.iter_mut().skip(before).for_each(|counted| counted.is_sure = false);
+                if !chains.is_empty() {
+                    self.assume("nat does with outer packets what its rules say now".to_owned());
                 }
             }
             // A destination's port is never changed to make room, but an echo has one id for both sides.
@@ -350,7 +421,8 @@ impl Walk<'_, '_> {
     }
 
     /// A zone that was chosen when conntrack had looked already leaves a template in the flow's place: it asks all
-    /// chains, and none can translate it (`nf_nat_setup_info` lets be what is confirmed).
+    /// chains, and none can translate it (`nf_nat_setup_info` lets be what is confirmed). So it is with a flow that the
+    /// table kept before nat was there.
     fn nat_of_template(&mut self, at: &Crossing, chains: &[Rc<Chain>]) -> Result<(), Stop> {
         for chain in &self.in_order(at, chains)? {
             if let Ruling::Ends(stop) = self.base_chain(at, chain)? {
@@ -391,37 +463,6 @@ impl Walk<'_, '_> {
             text: text_within(view, at.place.netns, chain, rule),
         })
     }
-
-    /// Chains bound to a link's own ingress or egress.
-    pub fn no_ingress(&self, place: Place, link: &Link) -> Result<(), Stop> {
-        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
-        let bound = chains.value.iter().find(|chain| {
-            chain.base.as_ref().is_some_and(|base| {
-                matches!(base.hook, Hook::Ingress | Hook::Egress)
-                    && base.devices.iter().any(|device| is_device(device.as_bytes(), link.name.as_bytes()))
-            })
-        });
-        match bound {
-            None => Ok(()),
-            Some(chain) => Err(Stop::unknown(format!(
-                "the chain {} runs at {} of {}, which is not followed",
-                chain.id.name,
-                chain.base.as_ref().map_or("a hook", |base| base.hook.name()),
-                link.name
-            ))),
-        }
-    }
-
-    /// Chains of the bridge family.
-    pub fn no_bridge_chains(&self, place: Place) -> Result<(), Stop> {
-        let chains = World::whole(self.world.view(place)?.netfilter().base_chains(place.netns))?;
-        match chains.value.iter().find(|chain| chain.id.table.family == TableFamily::Bridge) {
-            None => Ok(()),
-            Some(chain) => {
-                Err(Stop::unknown(format!("the chain {} of the bridge family, which is not followed", chain.id.name)))
-            }
-        }
-    }
 }
 
 /// All orders of a few chains.
@@ -439,17 +480,6 @@ fn orders(chains: &[Rc<Chain>]) -> Vec<Vec<Rc<Chain>>> {
         }
     }
     all
-}
-
-fn is_device(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_last() {
-        Some((b'*', beginning)) => name.starts_with(beginning),
-        _ => pattern == name,
-    }
-}
-
-fn priority(chain: &Chain) -> i32 {
-    chain.base.as_ref().map_or(0, |base| base.priority)
 }
 
 /// What makes the kernel look a packet's route up again behind a chain of the kind route.

@@ -8,10 +8,9 @@ use super::packet::TCP;
 use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, LOOPBACK, Now, Walk};
-use super::world::Place;
+use super::world::{Link, Place};
 use crate::analyze::fib::{Lookup, Outcome};
 use crate::analyze::naming::LinkRef;
-use crate::model::link::Link;
 use crate::model::netfilter::chain::Hook;
 use crate::model::route::Family;
 
@@ -21,15 +20,7 @@ impl Walk<'_, '_> {
         let port = crossed.as_ref().map(|port| port.ifindex);
         self.here = Some(Here { place, hook: None, input: Some(link.ifindex), port, is_local: false });
         if crossed.is_none() {
-            self.cross(&mut Crossing {
-                place,
-                hook: Hook::Prerouting,
-                input: Some(link.clone()),
-                output: None,
-                port_in: None,
-                port_out: None,
-                in_bridge: false,
-            })?;
+            self.cross(&mut Crossing::new(place, Hook::Prerouting, Some(&link), None))?;
         }
         // What a namespace sends to itself keeps the route that it was sent by.
         if link.ifindex == LOOPBACK {
@@ -43,7 +34,7 @@ impl Walk<'_, '_> {
                 self.told_route(place, &found, &egress);
                 self.deliver(place, link, crossed)
             }
-            Outcome::Sent => self.forward(place, link, crossed, &found),
+            Outcome::Sent => self.forward(place, &link, crossed, &found),
             Outcome::Refused { errno, why, .. } => Err(self.not_routed(place, &link, *errno, why)?),
             Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
         }
@@ -72,17 +63,15 @@ impl Walk<'_, '_> {
         if let Some(here) = &mut self.here {
             here.is_local = true;
         }
-        // Its pieces are put together before rules of input see them.
-        self.piece = None;
-        self.cross(&mut Crossing {
-            place,
-            hook: Hook::Input,
-            input: Some(link.clone()),
-            output: None,
-            port_in: crossed,
-            port_out: None,
-            in_bridge: false,
-        })?;
+        // Its pieces are put together before rules of input see them; IPv6's are behind these (`ipv6_frag_rcv`).
+        if self.packet.family() == Family::Ipv4 {
+            self.arrives_whole()?;
+        }
+        self.cross(&mut Crossing { port_in: crossed, ..Crossing::new(place, Hook::Input, Some(&link), None) })?;
+        self.arrives_whole()?;
+        if self.outer > 0 {
+            return Ok(Now::Arrived(place));
+        }
         let listener = self.hand_to_socket(place, &link)?.map(Box::new);
         // The SYN-ACK is the listener's own; of UDP a program may answer by another socket.
         self.answerer = listener.as_ref().filter(|_| self.packet.tuple.protocol == TCP).and_then(|found| found.user());
@@ -92,8 +81,8 @@ impl Walk<'_, '_> {
         Ok(Now::Arrived(place))
     }
 
-    fn forward(&mut self, place: Place, link: Link, crossed: Option<LinkRef>, found: &Lookup) -> Result<Now, Stop> {
-        if !self.forwards(place, &link)? {
+    fn forward(&mut self, place: Place, link: &Link, crossed: Option<LinkRef>, found: &Lookup) -> Result<Now, Stop> {
+        if !self.forwards(place, link)? {
             return Err(Stop::dropped(format!(
                 "it is not for this namespace, and {} does not forward",
                 if self.packet.family() == Family::Ipv4 { link.name.to_string() } else { "IPv6 here".to_owned() }
@@ -111,13 +100,8 @@ impl Walk<'_, '_> {
         let ttl = self.packet.ttl;
         self.step(place, StepKind::Forwarded { ttl }, None);
         self.cross(&mut Crossing {
-            place,
-            hook: Hook::Forward,
-            input: Some(link.clone()),
-            output: Some(egress.link.clone()),
             port_in: crossed,
-            port_out: None,
-            in_bridge: false,
+            ..Crossing::new(place, Hook::Forward, Some(link), Some(&egress.link))
         })?;
         self.postrouting(place, egress, Some(link))
     }

@@ -123,16 +123,31 @@ fn same_way(one: &[Step], other: &[Step]) -> bool {
         _ => Vec::new(),
     };
     let rest = |step: &Step| match &step.what {
-        StepKind::Hooked { hook, in_bridge, state, .. } => {
-            Some((step.place, *hook, *in_bridge, *state, step.changed.clone()))
+        StepKind::Hooked { hook, in_bridge, beneath, state, .. } => {
+            Some((step.place, *hook, *in_bridge, beneath.clone(), *state, step.changed.clone()))
         }
         _ => None,
     };
+    let (one, other) = (in_order(one), in_order(other));
     one.len() == other.len()
-        && one.iter().zip(other).all(|(one, other)| match (rest(one), rest(other)) {
-            (None, None) => one == other,
+        && one.iter().zip(&other).all(|(one, other)| match (rest(one), rest(other)) {
+            (None, None) => *one == *other,
             (left, right) => left == right && rules(one) == rules(other),
         })
+}
+
+/// The steps with those of one hook, which may stand before IP's in a bridge or behind them, in one order.
+fn in_order(steps: &[Step]) -> Vec<&Step> {
+    let hook = |step: &Step| match &step.what {
+        StepKind::Hooked { hook, beneath, .. } => Some((*hook, beneath.clone())),
+        _ => None,
+    };
+    let mut sorted: Vec<&Step> = steps.iter().collect();
+    let at_one = |one: &&Step, other: &&Step| hook(one).zip(hook(other)).is_some_and(|(one, other)| one.0 == other.0);
+    for run in sorted.chunk_by_mut(at_one) {
+        run.sort_by_key(|step| hook(step));
+    }
+    sorted
 }
 
 /// One verdict over all courses; equal courses become one.

@@ -1,22 +1,23 @@
 //! What was looked up on the nodes, kept for all courses of a packet and, where packets are asked in bulk, for all
-//! of them: chains by name, sets with an index of their elements, routes, sysctls, the other ends of pairs.
+//! of them: links, chains by name, sets with an index of their elements, routes, sysctls, the other ends of pairs.
 //!
 //! May import model and analyze's siblings only. Nothing in here ever changes: a node is looked at as it was at
 //! the first look.
 
 use std::cell::{OnceCell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::hooks::Op;
+use super::macvlan::Children;
 use super::types::Stop;
-use super::world::{Place, World};
+use super::world::{Link, Place, World};
 use crate::analyze::fib::Lookup;
 use crate::model::ids::IfIndex;
 use crate::model::issue::Section;
 use crate::model::keyed::Keyed;
-use crate::model::link::Link;
 use crate::model::netfilter::chain::{ChainRef, Hook, Rules};
-use crate::model::netfilter::set::{Element, Set};
+use crate::model::netfilter::set::{Element, Set, SetRef};
 use crate::model::netfilter::table::TableRef;
 use crate::model::route::{Family, RouteQuery};
 use crate::model::text::{ByteText, Bytes};
@@ -28,18 +29,22 @@ type Of<K, V> = RefCell<Keyed<(Place, K), V>>;
 pub(super) struct Memory {
     pub hooks: Of<(Hook, Family), Rc<Vec<Op>>>,
     pub chains: Of<ChainRef, Section<Option<Rules>>>,
-    pub sets: Of<TableRef, Rc<Sets>>,
+    pub sets: Of<SetRef, Option<Rc<Held>>>,
     pub routes: Of<RouteQuery, Rc<Lookup>>,
+    /// Whether any route delivers packets for an address here.
+    pub local: Of<IpAddr, bool>,
     pub numbers: Of<String, i64>,
     /// Whether conntrack looks at packets of a family.
     pub tracks: Of<Family, bool>,
+    pub links: Of<IfIndex, Link>,
     pub peers: Of<IfIndex, (Place, Link)>,
+    /// Whether any chain is hooked in beneath IP.
+    pub beneath: Of<(), bool>,
+    /// The links that lie on a link.
+    pub children: Of<IfIndex, Children>,
     /// Whether routes are chosen by more than addresses, the links and the mark.
     pub by_ports: Of<(), bool>,
 }
-
-/// The sets of a table, by name.
-pub(super) type Sets = Keyed<ByteText, Rc<Held>>;
 
 /// A set, and its elements once they were asked for all together.
 pub(super) struct Held {
@@ -67,18 +72,14 @@ impl World<'_> {
 
     /// A set of a table.
     pub fn set(&self, place: Place, table: &TableRef, name: &ByteText) -> Result<Option<Rc<Held>>, Stop> {
-        let key = (place, table.clone());
+        let key = (place, table.set(name.clone()));
         if let Some(known) = self.memory.sets.borrow().get(&key) {
-            return Ok(known.get(name).cloned());
+            return Ok(known.clone());
         }
-        let read = Self::whole(self.view(place)?.netfilter().sets(place.netns, table))?;
-        let mut sets = Sets::default();
-        for set in &read.value {
-            sets.insert(set.id.name.clone(), Rc::new(Held { set: set.clone(), index: OnceCell::new() }));
-        }
-        let found = sets.get(name).cloned();
-        self.memory.sets.borrow_mut().insert(key, Rc::new(sets));
-        Ok(found)
+        let read = Self::whole(self.view(place)?.netfilter().set(place.netns, &key.1))?;
+        let held = read.value.clone().map(|set| Rc::new(Held { set, index: OnceCell::new() }));
+        self.memory.sets.borrow_mut().insert(key, held.clone());
+        Ok(held)
     }
 
     /// The element that a key finds in a set. One is read from a live node; of a node that is loaded anyway all are

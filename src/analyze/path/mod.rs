@@ -11,25 +11,31 @@ mod chance;
 mod course;
 mod error;
 mod flow;
+mod frame;
 mod hooks;
 mod input;
 mod judge;
+mod macvlan;
 mod memory;
 mod mtu;
 mod nat;
 mod neighbour;
+mod outer;
 mod output;
 mod outside;
 pub mod packet;
 pub mod probe;
 mod refusal;
+mod reject;
 mod rules;
 mod segment;
 mod simulate;
 mod socket;
 mod solicit;
 mod table;
+mod taker;
 mod tracked;
+mod tunnel;
 mod types;
 mod walk;
 mod wire;
@@ -43,7 +49,8 @@ pub use simulate::Simulator;
 pub use socket::Listener;
 pub use table::{Ct, KnownFlow};
 pub use types::{
-    Acted, Arrival, Counted, Course, Endpoint, FlowState, Leaving, Path, PlaceRef, Step, StepKind, Stop, Tried, Verdict,
+    Acted, Arrival, Beneath, Counted, Course, Endpoint, FlowState, Leaving, Path, PlaceRef, Step, StepKind, Stop,
+    Tried, Verdict,
 };
 pub use world::Place;
 

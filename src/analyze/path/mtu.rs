@@ -1,14 +1,13 @@
 //! How long a packet may be: the MTU of routes and links, and what becomes of one that is longer.
 //!
 //! May import model and analyze's siblings only. A packet in pieces is followed as one: rules see it whole where
-//! conntrack puts it together again, and so does its receiver; elsewhere that is said.
+//! conntrack puts it together again, and so does its receiver; elsewhere they see each piece (`rules::pieces`).
 
 use super::packet::{ICMP, TCP};
 use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Egress, Walk};
-use super::world::{Place, World};
-use crate::model::link::Link;
+use super::world::{Link, Place, World};
 use crate::model::route::{Family, Route};
 
 /// The shortest MTU that IPv4 allows: what is no longer is never split.
@@ -30,7 +29,7 @@ fn shortest(family: Family) -> u32 {
 impl Walk<'_, '_> {
     /// The MTU of a way for what is sent on (`forwarded`), or sent from here. Mirrors `ip_dst_mtu_maybe_forward` and
     /// `ip6_dst_mtu_maybe_forward`.
-    fn mtu_of(&mut self, place: Place, egress: &Egress, forwarded: bool) -> Result<u32, Stop> {
+    pub fn mtu_of(&mut self, place: Place, egress: &Egress, forwarded: bool) -> Result<u32, Stop> {
         let family = self.packet.family();
         let own = self.packet.tuple.destination;
         // Every way takes what is so short.
@@ -140,6 +139,12 @@ impl Walk<'_, '_> {
         if mtu == 0 || self.frame_length() <= mtu {
             return Ok(());
         }
+        if !forwarded && self.outer > 0 && self.whole {
+            return Err(Stop::dropped(format!(
+                "the way by {} takes {mtu} bytes, the outer packet has {}, and may not be split",
+                egress.link.name, self.packet.length
+            )));
+        }
         if !forwarded && self.packet.tuple.protocol == TCP {
             return Err(Stop::unknown(format!(
                 "TCP sends no packet of {} bytes by {}: it cuts what it has to the MTU of {mtu}; ask with --length {mtu}",
@@ -160,6 +165,8 @@ impl Walk<'_, '_> {
         let payload = self.packet.length.saturating_sub(self.packet.header_length());
         let pieces = payload.div_ceil(room);
         self.piece = Some(room + header);
+        self.joined = false;
+        self.missing.clear();
         self.step(place, StepKind::Split { mtu, pieces }, None);
     }
 
@@ -180,21 +187,21 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Conntrack puts pieces together before rules see them; without it rules see each by itself.
-    pub fn meets_rules_whole(&mut self, has_rules: bool, has_nat: bool) -> Result<(), Stop> {
-        if self.piece.is_none() || !has_rules {
-            return Ok(());
+    /// Its pieces are put together. IPv6 keeps in mind how long they were.
+    pub fn join(&mut self) -> Result<(), Stop> {
+        match self.packet.family() {
+            Family::Ipv4 => self.arrives_whole(),
+            Family::Ipv6 => {
+                self.joined = true;
+                self.lost.take().map_or(Ok(()), |why| Err(Stop::dropped(why)))
+            }
         }
-        if !has_nat {
-            return Err(Stop::unknown(
-                "rules meet its pieces one by one, unless conntrack puts them together there: that is not followed",
-            ));
-        }
-        // IPv6 keeps in mind how long they were.
-        if self.packet.family() == Family::Ipv4 {
-            self.piece = None;
-        }
-        Ok(())
+    }
+
+    /// Whoever puts its pieces together has them all.
+    pub fn arrives_whole(&mut self) -> Result<(), Stop> {
+        self.piece = None;
+        self.lost.take().map_or(Ok(()), |why| Err(Stop::dropped(why)))
     }
 
     /// The other end of a pair takes frames a little longer than its MTU, and tells nobody of others. Mirrors
@@ -207,6 +214,19 @@ impl Walk<'_, '_> {
             "{}, the other end of the pair, takes {} bytes, the packet has {}, and a pair tells nobody",
             peer.name,
             peer.mtu,
+            self.frame_length()
+        )))
+    }
+
+    /// The same of the link that a macvlan lies on, by which its frames come to those beside it (`dev_forward_skb`).
+    pub fn fits_below(&self, lower: &Link) -> Result<(), Stop> {
+        if lower.mtu == 0 || self.frame_length() <= lower.mtu.saturating_add(LEEWAY) {
+            return Ok(());
+        }
+        Err(Stop::dropped(format!(
+            "{}, the link below, takes {} bytes, the packet has {}, and nobody is told",
+            lower.name,
+            lower.mtu,
             self.frame_length()
         )))
     }

@@ -6,13 +6,12 @@
 use std::net::IpAddr;
 
 use super::refusal::Refusal;
-use super::segment::Hearer;
+use super::segment::{Hearer, Segment, Sought};
 use super::types::{StepKind, Stop};
 use super::walk::Walk;
-use super::world::{Place, World};
+use super::world::{Link, Place, World};
 use crate::analyze::fib::{self, Outcome};
 use crate::model::ids::{IfIndex, MacAddr};
-use crate::model::link::Link;
 use crate::model::route::{Family, RouteQuery};
 
 /// What the packet's way taught a neighbour table.
@@ -30,7 +29,9 @@ impl Walk<'_, '_> {
         if link.flags.iter().any(has_no_arp) {
             return Ok(None);
         }
-        let (mac, how) = match self.known(place, link, address)? {
+        let known = self.known(place, link, address)?;
+        self.waited = known.is_none();
+        let (mac, how) = match known {
             Some(found) => found,
             None => self.asked(place, link, address)?,
         };
@@ -63,14 +64,42 @@ impl Walk<'_, '_> {
     }
 
     fn asked(&mut self, place: Place, link: &Link, address: IpAddr) -> Result<(MacAddr, String), Stop> {
-        let segment = self.segment(place, link)?;
+        let sought = Sought::Neighbour(Family::of(address));
+        let segment = self.segment(place, link, &sought)?;
+        if let Some(found) = self.asked_of(place, link, address, &segment)? {
+            return Ok(found);
+        }
+        // Nobody else: then those who lie on links that the question comes to.
+        let segment = self.whole_segment(place, link, &sought)?;
+        let beyond = segment.beyond.clone();
+        match (self.asked_of(place, link, address, &segment)?, beyond) {
+            (Some(found), _) => Ok(found),
+            (None, Some(beyond)) => Err(Stop::unknown(format!("who answers for {address} beyond {beyond}"))),
+            (None, None) => Err(Stop::rejected(
+                "host unreachable",
+                Refusal::no_neighbour(Family::of(address)),
+                format!("nobody on {} answers for {address}", link.name),
+            )),
+        }
+    }
+
+    /// Who of those who hear the question answers it.
+    fn asked_of(
+        &mut self,
+        place: Place,
+        link: &Link,
+        address: IpAddr,
+        segment: &Segment,
+    ) -> Result<Option<(MacAddr, String)>, Stop> {
         let sender = self.arp_source(place, link, address)?;
         let mut found: Vec<(MacAddr, String)> = Vec::new();
         let mut learned = Vec::new();
         for heard in &segment.hearers {
             let Hearer { place: there, link: hearer, .. } = heard;
             let answers = hearer.mac != MacAddr::default() && self.answers(*there, hearer, address, sender)?;
-            if answers && self.question_passes((place, link), heard, address, sender)? {
+            // Tunnels learn from a question wherever it comes.
+            let returns = self.returns(&heard.tunnels, &link.mac, &hearer.mac, address.is_ipv6(), answers);
+            if answers && returns && self.question_passes((place, link), heard, address, sender)? {
                 let how = format!("{} of {} answers for it", hearer.name, self.world.name(*there));
                 // Who answers keeps who asked.
                 if let Some(sender) = sender {
@@ -82,25 +111,36 @@ impl Walk<'_, '_> {
                 }
             }
         }
+        for (there, proxy) in &segment.proxies {
+            if let Some(mac) = self.answered_by_proxy(*there, proxy, address)? {
+                found.push((mac, format!("{} of {} answers for it (proxy)", proxy.name, self.world.name(*there))));
+            }
+        }
         self.learned.extend(learned);
-        match (found.len(), segment.beyond) {
-            (0, None) => Err(Stop::rejected(
-                "host unreachable",
-                Refusal::no_neighbour(Family::of(address)),
-                format!("nobody on {} answers for {address}", link.name),
-            )),
-            (0, Some(beyond)) => Err(Stop::unknown(format!("who answers for {address} beyond {beyond}"))),
-            (1, _) => {
+        match found.len() {
+            0 => Ok(None),
+            1 => {
                 let (mac, how) = found.swap_remove(0);
                 self.learned.push(Learned { place, link: link.ifindex, address, mac: mac.clone() });
-                Ok((mac, how))
+                Ok(Some((mac, how)))
             }
             _ => {
                 let words: Vec<_> = found.iter().map(|(mac, how)| (format!("{mac}: {how}"), None)).collect();
                 let taken = self.chance.fork(&format!("several answer for {address}"), &words);
-                Ok(found.swap_remove(taken.min(found.len() - 1)))
+                Ok(Some(found.swap_remove(taken.min(found.len() - 1))))
             }
         }
+    }
+
+    /// A vxlan that answers for others does so from the neighbours of its own link. Mirrors `arp_reduce` and
+    /// `neigh_reduce`.
+    fn answered_by_proxy(&self, place: Place, link: &Link, address: IpAddr) -> Result<Option<MacAddr>, Stop> {
+        let neighbours = World::whole(self.world.view(place)?.neighbours(place.netns))?;
+        let is_connected = |state: &String| matches!(state.as_str(), "permanent" | "noarp" | "reachable");
+        let entry = neighbours.value.iter().find(|entry| {
+            entry.ifindex == link.ifindex && entry.address == address && entry.states.iter().any(is_connected)
+        });
+        Ok(entry.and_then(|entry| entry.mac.clone()))
     }
 
     /// In whose name the question is asked. Mirrors `arp_solicit` and `ndisc_solicit`.
@@ -163,6 +203,14 @@ impl Walk<'_, '_> {
     }
 
     fn answers_arp(&self, place: Place, link: &Link, target: IpAddr, sender: Option<IpAddr>) -> Result<bool, Stop> {
+        // Most of those who hear a question have no route to themselves for it, and whatever else theirs say, they
+        // keep silent: of the pods of a whole node one answers.
+        if sender.is_some()
+            && !self.world.has_local_route(place, target)?
+            && self.world.link_sysctl(place, "ipv4", link, "forwarding")? == 0
+        {
+            return Ok(false);
+        }
         let ignore = self.world.larger(place, "ipv4", link, "arp_ignore")?;
         let own_here = || -> Result<bool, Stop> {
             let addresses = self.world.addresses(place)?;
@@ -172,7 +220,9 @@ impl Walk<'_, '_> {
             let addresses = self.world.addresses(place)?;
             return Ok(addresses.value.iter().any(|held| held.address.addr() == target) && ignore == 0);
         };
-        let query = RouteQuery { src: Some(sender), iif: Some(link.ifindex), ..RouteQuery::to(target) };
+        // The kernel looks a question's target up as a packet that names no protocol.
+        let query =
+            RouteQuery { src: Some(sender), iif: Some(link.ifindex), protocol: Some(0), ..RouteQuery::to(target) };
         let found = self.world.route(place, &query)?;
         match &found.outcome {
             Outcome::Delivered => {

@@ -2,16 +2,17 @@
 //!
 //! May import model and analyze's siblings only.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::error::Here;
 use super::flow::Tracking;
 use super::mtu::SMALLEST;
+use super::packet::ICMPV6;
 use super::refusal::Refusal;
 use super::types::{StepKind, Stop};
 use super::walk::{Crossing, Egress, LOOPBACK, Now, Walk};
-use super::world::Place;
-use crate::analyze::fib::{Lookup, Outcome, Source};
+use super::world::{Link, Place};
+use crate::analyze::fib::{self, Lookup, Outcome, Source};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::IfIndex;
 use crate::model::netfilter::chain::Hook;
@@ -47,20 +48,63 @@ impl Walk<'_, '_> {
         self.is_own = !(self.packet.is_answer && self.packet.tuple.is_echo());
         let mut why = if self.packet.is_answer { "it was sent there" } else { "it was asked for" }.to_owned();
         self.own_source(place)?;
-        let mut found = self.world.route(place, &self.route_query(None, oif))?;
-        refused(&found)?;
+        let mut found = self.world.route(place, &self.sending_query(oif))?;
         if self.packet.tuple.source.is_unspecified() {
-            let (address, reason) = self.chosen_source(&found)?;
+            let (address, reason, is_kept) = match self.packet.tuple.destination {
+                IpAddr::V6(to) => self.source6(place, oif, to, &found)?,
+                // A socket that connects asks again with the source that it was given. Mirrors `ip_route_connect`.
+                IpAddr::V4(_) => {
+                    refused(&found)?;
+                    let (address, reason) = self.chosen_source(&found)?;
+                    (address, reason, false)
+                }
+            };
             why = reason;
             self.packet.tuple.source = address;
-            // A socket that connects asks again with the source that it was given.
-            found = self.world.route(place, &self.route_query(None, oif))?;
-            refused(&found)?;
+            if !is_kept {
+                found = self.world.route(place, &self.sending_query(oif))?;
+            }
         }
+        refused(&found)?;
         let tuple = self.packet.tuple;
         self.sent.get_or_insert(tuple);
         self.step(place, StepKind::Sent { tuple, source: why }, None);
         self.send_by(place, &found)
+    }
+
+    /// The question as a sender asks it. The kernel answers an IPv6 echo with the echo's traffic class, but asks for the
+    /// way without. Mirrors `icmpv6_echo_reply`.
+    fn sending_query(&self, oif: Option<IfIndex>) -> RouteQuery {
+        let query = self.route_query(None, oif);
+        let is_echo_reply = self.packet.is_answer && self.packet.tuple.protocol == ICMPV6;
+        RouteQuery { tos: if is_echo_reply { 0 } else { query.tos }, ..query }
+    }
+
+    /// The source of an IPv6 socket that has none, and whether it keeps the route that it found without one. A look-up
+    /// that fails is forgotten: it asks again, with a source that no route chose. Mirrors `ip6_dst_lookup_tail`.
+    pub(super) fn source6(
+        &mut self,
+        place: Place,
+        oif: Option<IfIndex>,
+        to: Ipv6Addr,
+        found: &Lookup,
+    ) -> Result<(IpAddr, String, bool), Stop> {
+        single(found)?;
+        match &found.outcome {
+            Outcome::Sent | Outcome::Delivered => {
+                let (address, why) = self.chosen_source(found)?;
+                Ok((address, why, true))
+            }
+            Outcome::Unknown { why } => Err(Stop::unknown(why.clone())),
+            Outcome::Refused { .. } => {
+                let chosen = fib::source_without_route(self.world.view(place)?, place.netns, oif, to);
+                if let Source::None { why } = chosen {
+                    return Err(Stop::rejected("EADDRNOTAVAIL", Refusal::Errno, why));
+                }
+                let (address, why) = self.one_source(&chosen)?;
+                Ok((address, why, false))
+            }
+        }
     }
 
     /// A program can send in the name of its own namespace only.
@@ -81,38 +125,20 @@ impl Walk<'_, '_> {
         let mut egress = self.egress(place, found)?;
         self.told_route(place, found, &egress);
         self.sends_from(place, &egress)?;
-        let mut at = Crossing {
-            place,
-            hook: Hook::Output,
-            input: None,
-            output: Some(egress.link.clone()),
-            port_in: None,
-            port_out: None,
-            in_bridge: false,
-        };
+        let mut at = Crossing::new(place, Hook::Output, None, Some(&egress.link));
         if let Some(rerouted) = self.cross(&mut at)? {
             egress = rerouted;
+            if let Some(here) = &mut self.here {
+                here.is_local = egress.next_hop.is_none();
+            }
         }
         self.postrouting(place, egress, None)
     }
 
     /// Postrouting, and away.
-    pub fn postrouting(
-        &mut self,
-        place: Place,
-        egress: Egress,
-        input: Option<crate::model::link::Link>,
-    ) -> Result<Now, Stop> {
+    pub fn postrouting(&mut self, place: Place, egress: Egress, input: Option<&Link>) -> Result<Now, Stop> {
         let is_forwarded = input.is_some();
-        let mut at = Crossing {
-            place,
-            hook: Hook::Postrouting,
-            input,
-            output: Some(egress.link.clone()),
-            port_in: None,
-            port_out: None,
-            in_bridge: false,
-        };
+        let mut at = Crossing::new(place, Hook::Postrouting, input, Some(&egress.link));
         self.next_hop = egress.next_hop;
         self.cross(&mut at)?;
         self.next_hop = None;
@@ -125,6 +151,7 @@ impl Walk<'_, '_> {
         let is_local = egress.next_hop.is_none();
         self.here = Some(Here { place, hook: None, input: None, port: None, is_local });
         self.piece = None;
+        self.lost = None;
         self.whole = self.packet.length <= SMALLEST || self.keeps_whole(place, egress)?;
         Ok(())
     }
@@ -132,20 +159,26 @@ impl Walk<'_, '_> {
     pub fn chosen_source(&mut self, found: &Lookup) -> Result<(IpAddr, String), Stop> {
         let ways: Vec<&Source> = found.usable().map(|way| &way.source).collect();
         match ways.as_slice() {
-            [Source::Chosen { address, why }] => Ok((*address, why.clone())),
-            [Source::OneOf { addresses, why }] => {
+            [one] => self.one_source(one),
+            _ => match found.source() {
+                Some(address) => Ok((address, "all ways give this one".to_owned())),
+                None => Err(Stop::unknown("the source address hangs on which of several ways is taken")),
+            },
+        }
+    }
+
+    fn one_source(&mut self, source: &Source) -> Result<(IpAddr, String), Stop> {
+        match source {
+            Source::Chosen { address, why } => Ok((*address, why.clone())),
+            Source::OneOf { addresses, why } => {
                 let words: Vec<_> = addresses.iter().map(|address| (address.to_string(), None)).collect();
                 let taken = self.chance.fork(&format!("the source address: {why}"), &words);
                 let address = addresses.get(taken).copied();
                 address.map(|address| (address, why.clone())).ok_or_else(|| Stop::unknown(why.clone()))
             }
-            [Source::Unknown { why }] => Err(Stop::unknown(format!("the source address: {why}"))),
-            [Source::None { why }] => Err(Stop::unknown(format!("it would have no source address: {why}"))),
-            [Source::Given { address }] => Ok((*address, "it was asked for".to_owned())),
-            _ => match found.source() {
-                Some(address) => Ok((address, "all ways give this one".to_owned())),
-                None => Err(Stop::unknown("the source address hangs on which of several ways is taken")),
-            },
+            Source::Unknown { why } => Err(Stop::unknown(format!("the source address: {why}"))),
+            Source::None { why } => Err(Stop::unknown(format!("it would have no source address: {why}"))),
+            Source::Given { address } => Ok((*address, "it was asked for".to_owned())),
         }
     }
 

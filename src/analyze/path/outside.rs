@@ -2,12 +2,14 @@
 //!
 //! May import model and analyze's siblings only.
 
+use super::frame::HOST;
 use super::types::{StepKind, Stop};
 use super::walk::{Now, Walk};
-use super::world::Place;
+use super::world::{Link, Place};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::IfIndex;
-use crate::model::link::{Link, LinkKind};
+use crate::model::link::LinkKind;
+use crate::model::netfilter::chain::Hook;
 
 impl Walk<'_, '_> {
     /// The packet comes in from outside, in a frame that is meant for this namespace.
@@ -26,15 +28,40 @@ impl Walk<'_, '_> {
             self.assume(format!("no rule asks by which port of {} it comes in", link.name));
             self.no_programs(place, &link)?;
             self.step(place, StepKind::In { link: LinkRef::of(&link), tuple }, None);
+            self.enters_by(place, &link)?;
             return Ok(Now::Up { place, link, crossed: None });
         }
-        let mac = self.bridge_of(place, &link)?.map_or_else(|| link.mac.clone(), |bridge| bridge.mac);
+        // An answer is for whose frame has left: one who lies on the link, where it was.
+        let sender = self.left_as.take().filter(|_| !is_asked);
+        let mac = match sender {
+            Some(sender) if self.handed_up(place, &link, &sender)?.is_some() => sender,
+            _ => self.bridge_of(place, &link)?.map_or_else(|| link.mac.clone(), |bridge| bridge.mac.clone()),
+        };
         Ok(Now::Frame { place, link, mac: Some(mac) })
+    }
+
+    /// It comes in by a link from where nothing can be seen: its frame is for that link.
+    pub fn enters_by(&mut self, place: Place, link: &Link) -> Result<(), Stop> {
+        self.mac = None;
+        self.frame.to = Some(link.mac.clone());
+        self.frame.kind = HOST;
+        if matches!(link.kind, LinkKind::Bridge(_)) {
+            for hook in [Hook::Prerouting, Hook::Input] {
+                if let Some(chain) = self.bridge_chains(place, hook, None)?.before.first() {
+                    return Err(Stop::unknown(format!(
+                        "by which port of {} it comes in, which the chain {} may ask",
+                        link.name, chain.id.name
+                    )));
+                }
+            }
+        }
+        self.ingress(place, link)
     }
 
     /// The packet leaves to where nothing can be seen.
     pub fn leave_for_outside(&mut self, place: Place, link: &Link) -> Now {
         self.step(place, StepKind::ToOutside { link: LinkRef::of(link) }, None);
+        self.left_as = self.mac.clone().filter(|mac| *mac != link.mac);
         Now::Outside { place, link: link.clone() }
     }
 }

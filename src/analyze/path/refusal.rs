@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::packet::{ICMPV6, TCP};
+use super::packet::{ICMP, ICMPV6, TCP};
 use crate::model::route::Family;
 
 /// What goes to the sender of a packet that does not arrive.
@@ -216,6 +216,15 @@ impl Sees {
             return Self::silence(protocol, later);
         }
         Self::error("EPERM", "its call that sends fails with EPERM".to_owned())
+    }
+
+    /// Rules of the link that it leaves by drop the packet while it is being sent. UDP hides that from sockets without
+    /// `IP_RECVERR`, TCP and echos of IPv6 from all.
+    pub(super) fn dropped_by_link(protocol: u8, later: bool) -> Self {
+        if protocol != ICMP {
+            return Self::silence(protocol, later);
+        }
+        Self::error("ENOBUFS", "its call that sends fails with ENOBUFS".to_owned())
     }
 
     /// An error arrives at its socket. Mirrors `tcp_v4_err`, `__udp4_lib_err`, `ping_err` and those of IPv6.

@@ -10,10 +10,9 @@ use super::packet::{SCTP, TCP, UDP};
 use super::refusal::Refusal;
 use super::types::Stop;
 use super::walk::{LOOPBACK, Walk};
-use super::world::{Place, World};
+use super::world::{Link, Place, World};
 use crate::analyze::sockets::{Sought, best, elsewhere};
 use crate::model::ids::IfIndex;
-use crate::model::link::Link;
 use crate::model::route::Family;
 use crate::model::socket::{Socket, protocol_name};
 

@@ -108,10 +108,14 @@ impl Walk<'_, '_> {
                 source: found.status.has(Status::SRC_NAT),
                 destination: found.status.has(Status::DST_NAT),
             },
-            // A flow that is in the table has its translation for good.
-            settled: Settled { source: true, destination: true },
+            // One that is older than nat's rules has no translation, and they are asked until an answer is seen.
+            settled: Settled {
+                source: found.status.has(Status::SRC_NAT_DONE),
+                destination: found.status.has(Status::DST_NAT_DONE),
+            },
             answered: found.status.has(Status::SEEN_REPLY),
             confirmed: true,
+            one_way: false,
             known: Some(Box::new(KnownFlow {
                 id: found.id,
                 zone: found.zone.id,

@@ -151,6 +151,9 @@ pub struct Counted {
     pub number: u32,
     /// Its handle, where its table gives rules any.
     pub handle: Option<u64>,
+    /// Whether it counts for certain. What nat does with a tunnel's outer packet it does once for many: those whose
+    /// source port, a hash of what they carry, is the same.
+    pub is_sure: bool,
 }
 
 /// Where a packet leaves what can be seen.
@@ -184,6 +187,9 @@ pub struct Step {
     /// What changed in the packet, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// Whether it happens to the outer packet that carries it through a tunnel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_outer: bool,
 }
 
 /// What happens in a step.
@@ -229,6 +235,9 @@ pub enum StepKind {
         /// Within a bridge that hands its frames to IP's hooks.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         in_bridge: bool,
+        /// Whose rules these are where they are not IP's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        beneath: Option<Beneath>,
         /// What conntrack says of it there.
         #[serde(skip_serializing_if = "Option::is_none")]
         state: Option<FlowState>,
@@ -284,6 +293,26 @@ pub enum StepKind {
         /// How that is known.
         how: String,
     },
+    /// A tunnel packs it into a packet of its own, which is followed until it is unpacked.
+    Encapsulated {
+        /// The tunnel's link.
+        link: LinkRef,
+        /// The network that it belongs to.
+        vni: u32,
+        /// Addresses and ports of the outer packet.
+        tuple: Tuple,
+        /// Bytes of the outer packet with its IP header.
+        length: u32,
+        /// Why it goes there.
+        how: String,
+    },
+    /// It is unpacked, and comes in by the tunnel's link.
+    Decapsulated {
+        /// The tunnel's link.
+        link: LinkRef,
+        /// The network that it belongs to.
+        vni: u32,
+    },
     /// It is sent on, with its TTL one lower.
     Forwarded {
         /// What is left.
@@ -308,6 +337,22 @@ pub enum StepKind {
     Ended {
         /// How.
         verdict: Stop,
+    },
+}
+
+/// Whose rules are asked beneath IP.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(tag = "family", rename_all = "snake_case")]
+pub enum Beneath {
+    /// Those of a bridge.
+    Bridge {
+        /// Which.
+        link: LinkRef,
+    },
+    /// Those of one link: of the family netdev, and inet's at ingress.
+    Netdev {
+        /// Which.
+        link: LinkRef,
     },
 }
 

@@ -9,15 +9,16 @@ use std::net::IpAddr;
 use super::chance::Chance;
 use super::error::{Here, Tells};
 use super::flow::{Flow, Tracking};
+use super::frame::Frame;
 use super::neighbour::Learned;
 use super::packet::{Packet, Tuple};
-use super::rules::Noted;
+use super::rules::{Noted, Part};
 use super::table::Ct;
+use super::tunnel::{Bounced, LearnedVtep};
 use super::types::{Acted, Counted, FlowState, PlaceRef, Step, StepKind, Stop, Tried};
-use super::world::{Place, World};
+use super::world::{Link, Place, World};
 use crate::analyze::naming::LinkRef;
 use crate::model::ids::{IfIndex, MacAddr};
-use crate::model::link::Link;
 use crate::model::netfilter::chain::Hook;
 use crate::model::text::ByteText;
 
@@ -52,7 +53,7 @@ pub(super) enum End {
     /// To the programs of a namespace.
     Arrived(Place),
     /// Out by a link to where nothing can be seen.
-    Outside { place: Place, link: Box<Link> },
+    Outside { place: Place, link: Link },
 }
 
 /// Which way it leaves IP.
@@ -83,6 +84,24 @@ pub(super) struct Crossing {
     pub in_bridge: bool,
 }
 
+impl Crossing {
+    /// One of the namespace's own, in no bridge.
+    pub fn new(place: Place, hook: Hook, input: Option<&Link>, output: Option<&Link>) -> Self {
+        Self {
+            place,
+            hook,
+            input: input.cloned(),
+            output: output.cloned(),
+            port_in: None,
+            port_out: None,
+            in_bridge: false,
+        }
+    }
+}
+
+/// What was forwarded, where, and from which link.
+pub(super) type Forwarded = (Place, IfIndex, Packet);
+
 /// The state of one walk.
 #[expect(clippy::struct_excessive_bools, reason = "what is told, and where the packet stands: none hangs on another")]
 pub(super) struct Walk<'w, 'n> {
@@ -105,9 +124,9 @@ pub(super) struct Walk<'w, 'n> {
     pub is_told: bool,
     /// What the program that asks sent.
     pub sent: Option<Tuple>,
-    links: u32,
+    pub links: u32,
     /// What was forwarded, where, and from which link.
-    forwarded: Vec<(Place, IfIndex, Packet)>,
+    pub forwarded: Vec<Forwarded>,
     /// What the way taught neighbour tables.
     pub learned: Vec<Learned>,
     /// What the packet itself, or its answer, changed in lists of `recent`.
@@ -120,6 +139,12 @@ pub(super) struct Walk<'w, 'n> {
     pub next_hop: Option<IpAddr>,
     /// The link-layer address that the frame bears as its source.
     pub mac: Option<MacAddr>,
+    /// What else is told of the frame.
+    pub frame: Frame,
+    /// Whether the packet waited until its next hop's address was found, so that its sender's call was over.
+    pub waited: bool,
+    /// Whether the first link's own rules dropped it as its sender's call sent it.
+    pub refused_by_link: bool,
     /// Whether a socket of the namespace that it is in sends it.
     pub is_own: bool,
     /// The link by which the packet came to where it arrived.
@@ -148,6 +173,21 @@ pub(super) struct Walk<'w, 'n> {
     pub whole: bool,
     /// The length of the longest piece, where it goes in pieces.
     pub piece: Option<u32>,
+    /// Whether its pieces are together for rules all the same, and go apart again as it leaves.
+    pub joined: bool,
+    /// Where those of its pieces stood that rules let not pass, and why not.
+    pub missing: Vec<u32>,
+    pub lost: Option<String>,
+    /// The piece that rules are asked for.
+    pub part: Option<Part>,
+    /// How many tunnels it is the outer packet of; 0: it is the packet itself.
+    pub outer: u8,
+    /// What the way taught vxlans.
+    pub vteps: Vec<LearnedVtep>,
+    /// The vxlan of a bridge that has sent it back as an error.
+    pub bounced: Option<Bounced>,
+    /// Whose frame has left to where nothing can be seen, where it is not that link's own.
+    pub left_as: Option<MacAddr>,
 }
 
 impl<'w, 'n> Walk<'w, 'n> {
@@ -179,6 +219,9 @@ impl<'w, 'n> Walk<'w, 'n> {
             assumed: Vec::new(),
             next_hop: None,
             mac: None,
+            frame: Frame::default(),
+            waited: false,
+            refused_by_link: false,
             is_own: false,
             came_by: None,
             answerer: None,
@@ -193,6 +236,14 @@ impl<'w, 'n> Walk<'w, 'n> {
             here: None,
             whole: true,
             piece: None,
+            joined: false,
+            missing: Vec::new(),
+            lost: None,
+            part: None,
+            outer: 0,
+            vteps: Vec::new(),
+            bounced: None,
+            left_as: None,
         }
     }
 
@@ -213,7 +264,7 @@ impl<'w, 'n> Walk<'w, 'n> {
         }
         let changed = before.map_or_else(Vec::new, |before| changes(before, &self.packet));
         let place = self.number(place);
-        self.steps.push(Step { place, what, changed });
+        self.steps.push(Step { place, what, changed, is_outer: self.outer > 0 });
     }
 
     /// Carries the packet on until it arrives.
@@ -224,7 +275,7 @@ impl<'w, 'n> Walk<'w, 'n> {
                 Now::Frame { place, link, mac } => self.frame(place, link, mac)?,
                 Now::Up { place, link, crossed } => self.receive(place, link, crossed)?,
                 Now::Arrived(place) => return Ok(End::Arrived(place)),
-                Now::Outside { place, link } => return Ok(End::Outside { place, link: Box::new(link) }),
+                Now::Outside { place, link } => return Ok(End::Outside { place, link }),
             };
         }
     }
@@ -232,6 +283,11 @@ impl<'w, 'n> Walk<'w, 'n> {
     /// Whether no link has been crossed.
     pub fn has_left_nothing(&self) -> bool {
         self.links == 0
+    }
+
+    /// Whether it leaves by the first of its links.
+    pub fn is_first_link(&self) -> bool {
+        self.links == 1
     }
 
     /// A number of sysctl; where it was not recorded it is taken to be what the kernel sets it to.

@@ -3,6 +3,7 @@
 //! May import model and analyze's siblings only.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::memory::Memory;
@@ -13,8 +14,8 @@ use crate::analyze::peer::{self, OtherEnd};
 use crate::model::address::Address;
 use crate::model::ids::{IfIndex, NetnsId};
 use crate::model::issue::{Issue, Level, Section, Why};
-use crate::model::link::Link;
-use crate::model::route::RouteQuery;
+use crate::model::link;
+use crate::model::route::{RouteKind, RouteQuery};
 use crate::model::sysctl;
 use crate::model::view::NodeView;
 
@@ -26,6 +27,9 @@ pub struct Place {
     /// Which namespace.
     pub netns: NetnsId,
 }
+
+/// A link, shared by all that look at it: a way hands each of its links on many times.
+pub(super) type Link = Rc<link::Link>;
 
 /// All that can be asked.
 pub(super) struct World<'n> {
@@ -82,14 +86,30 @@ impl<'n> World<'n> {
         }
     }
 
-    pub fn links(&self, place: Place) -> Result<Section<Vec<Link>>, Stop> {
+    pub fn links(&self, place: Place) -> Result<Section<Vec<link::Link>>, Stop> {
         Self::whole(self.view(place)?.links(place.netns))
     }
 
     pub fn link(&self, place: Place, ifindex: IfIndex) -> Result<Link, Stop> {
+        if let Some(known) = self.memory.links.borrow().get(&(place, ifindex)) {
+            return Ok(Rc::clone(known));
+        }
         let links = self.links(place)?;
         let found = links.value.iter().find(|link| link.ifindex == ifindex);
-        found.cloned().ok_or_else(|| Stop::unknown(format!("link {ifindex} of {} is gone", place.netns)))
+        let found = found.ok_or_else(|| Stop::unknown(format!("link {ifindex} of {} is gone", place.netns)))?;
+        Ok(self.shared(place, found))
+    }
+
+    /// One of the links of a namespace.
+    pub fn shared(&self, place: Place, link: &link::Link) -> Link {
+        let mut links = self.memory.links.borrow_mut();
+        Rc::clone(links.get_or_insert_with((place, link.ifindex), || Rc::new(link.clone())))
+    }
+
+    /// The links of a namespace that are as is wanted.
+    pub fn links_that(&self, place: Place, is_wanted: impl Fn(&link::Link) -> bool) -> Result<Vec<Link>, Stop> {
+        let links = self.links(place)?;
+        Ok(links.value.iter().filter(|link| is_wanted(link)).map(|link| self.shared(place, link)).collect())
     }
 
     pub fn addresses(&self, place: Place) -> Result<Section<Vec<Address>>, Stop> {
@@ -141,6 +161,28 @@ impl<'n> World<'n> {
         Ok(found)
     }
 
+    /// Whether any route, in whatever table, delivers packets for an address to the namespace itself.
+    pub fn has_local_route(&self, place: Place, address: IpAddr) -> Result<bool, Stop> {
+        let key = (place, address);
+        if let Some(known) = self.memory.local.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let routes = Self::whole(self.view(place)?.routes(place.netns))?;
+        let has = routes.value.iter().any(|route| route.kind == RouteKind::Local && route.dst.contains(&address));
+        self.memory.local.borrow_mut().insert(key, has);
+        Ok(has)
+    }
+
+    /// The link that another lies on.
+    pub fn below(&self, place: Place, link: &Link) -> Result<(Place, Link), Stop> {
+        let mut gathered = Gathered::default();
+        match peer::other_end(self.view(place)?, place.netns, link, &mut gathered) {
+            OtherEnd::Parent { netns, link } => Ok((Place { netns, ..place }, Rc::new(*link))),
+            OtherEnd::Lost(lost) => Err(Stop::unknown(format!("the link below {}: {}", link.name, lost.words()))),
+            _ => Err(Stop::unknown(format!("{} lies on no link", link.name))),
+        }
+    }
+
     /// The other end of a pair.
     pub fn peer(&self, place: Place, link: &Link) -> Result<(Place, Link), Stop> {
         let key = (place, link.ifindex);
@@ -150,7 +192,7 @@ impl<'n> World<'n> {
         let mut gathered = Gathered::default();
         match peer::other_end(self.view(place)?, place.netns, link, &mut gathered) {
             OtherEnd::Peer { netns, link, .. } => {
-                let found = (Place { netns, ..place }, *link);
+                let found = (Place { netns, ..place }, Rc::new(*link));
                 self.memory.peers.borrow_mut().insert(key, found.clone());
                 Ok(found)
             }

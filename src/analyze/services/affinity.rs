@@ -47,8 +47,7 @@ fn recent(source: &Source<'_>, endpoint: SocketAddr, list: ByteText, seconds: u3
 
 fn set(source: &Source<'_>, endpoint: SocketAddr, list: ByteText) -> Bound {
     let id = source.set(&list);
-    let sets = source.sets();
-    let timeout_ms = sets.value.iter().find(|set| set.id == *id).and_then(|set| set.timeout_ms);
+    let timeout_ms = source.known_set(&id).value.as_ref().and_then(|set| set.timeout_ms);
     let elements = source.elements(&id).section();
     let clients = elements.value.iter().filter_map(|element| {
         let client = address(source.table.family, &element.key.0)?;

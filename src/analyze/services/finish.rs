@@ -87,6 +87,7 @@ impl Draft {
     /// Adds what begins in one set of rules, and what its chains say.
     pub(super) fn add(&mut self, set: &IndexedSet<'_>, entries: &[&Entry]) {
         let mut starts = BTreeSet::new();
+        self.port.addresses.reserve_exact(entries.len());
         for entry in entries {
             self.port.protocol = self.port.protocol.or(entry.protocol);
             let evidence = if self.words == Words::Told { set.evidence(entry) } else { None };
@@ -142,6 +143,9 @@ impl Draft {
 
     /// A chain whose hash is that of the service port proves its name.
     fn is_named_by(&mut self, chain: &ChainName) {
+        if self.port.known_by == KnownBy::Hash {
+            return;
+        }
         let (Some(name), Some(protocol)) = (&self.port.name, self.port.protocol) else { return };
         if chain.is_of(name, protocol, None) {
             self.port.known_by = KnownBy::Hash;
@@ -248,6 +252,7 @@ impl Draft {
             ChainRole::Firewall => self.firewall(said.onward, said.refusals),
             _ => {}
         }
+        self.endpoints.reserve_exact(said.drawn.len());
         for drawn in said.drawn {
             let told = self.endpoint(reader, &drawn.to);
             let Some(endpoint) = told else {
@@ -317,7 +322,9 @@ impl Draft {
                 let said = reader.endpoint(&held, service_port);
                 let at = said.to.or_else(|| unread(reader.source, chain))?;
                 if !self.known.contains_key(&at) {
-                    self.chains.insert(Arc::clone(&held.id), ChainRole::Endpoint);
+                    if self.words == Words::Told {
+                        self.chains.insert(Arc::clone(&held.id), ChainRole::Endpoint);
+                    }
                     for (who, evidence) in said.masqueraded {
                         self.masquerade(who, MasqueradedTo::Endpoint, evidence);
                     }

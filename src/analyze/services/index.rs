@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::evidence::of_rule;
@@ -98,26 +99,58 @@ impl IndexedSet<'_> {
     }
 }
 
+/// Service ports, each with the places of its entries: which set, and where in it.
+#[derive(Debug, Default)]
+pub(super) struct Grouped {
+    groups: Vec<Group>,
+    /// Those of each service port behind those of the one before: there are as many as rules, most of them alone.
+    places: Vec<(usize, usize)>,
+    /// Where those of each end.
+    ends: Vec<usize>,
+}
+
+impl Deref for Grouped {
+    type Target = [Group];
+
+    fn deref(&self) -> &[Group] {
+        &self.groups
+    }
+}
+
+impl Grouped {
+    /// The places of a service port's entries, in the order of sets and rules.
+    pub(super) fn places(&self, group: usize) -> &[(usize, usize)] {
+        let begin = if group == 0 { 0 } else { self.ends[group - 1] };
+        &self.places[begin..self.ends[group]]
+    }
+}
+
 /// Puts entries of all sets together by service port. `known` are names that may explain a hash. In no order: most
 /// questions are about one of them.
-pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Vec<(Group, Vec<(usize, usize)>)> {
+pub(super) fn grouped(sets: &[IndexedSet<'_>], known: &[ServicePortName]) -> Grouped {
     let names = explained(sets, known);
     let families: Vec<RuleSet> = sets.iter().map(|set| RuleSet { family: Family::Ip, ..set.set.clone() }).collect();
-    let mut places: Keyed<(usize, KeyOf<'_>), usize> = Keyed::default();
-    let mut groups: Vec<(Group, Vec<(usize, usize)>)> = Vec::new();
+    let count = sets.iter().map(|set| set.begun.entries.len()).sum();
+    let mut groups_of: Keyed<(usize, KeyOf<'_>), usize> = Keyed::with_room(count);
+    let mut grouped = Grouped::default();
+    let mut found: Vec<(usize, (usize, usize))> = Vec::with_capacity(count);
     for (at, (set, family)) in sets.iter().zip(&families).enumerate() {
         // The first set of which this one is the other family.
         let of = families.iter().position(|one| one == family).unwrap_or(at);
         for (place, entry) in set.begun.entries.iter().enumerate() {
             let key = entry.key(&names);
-            let group = *places.get_or_insert_with((of, key.clone()), || {
-                groups.push((Group { set: family.clone(), key: key.owned() }, Vec::new()));
-                groups.len() - 1
+            let group = *groups_of.get_or_insert_with((of, key.clone()), || {
+                grouped.groups.push(Group { set: family.clone(), key: key.owned() });
+                grouped.groups.len() - 1
             });
-            groups[group].1.push((at, place));
+            found.push((group, (at, place)));
         }
     }
-    groups
+    // Most of them stand in this order already.
+    found.sort_by_key(|(group, _)| *group);
+    grouped.ends = (0..grouped.groups.len()).map(|group| found.partition_point(|(its, _)| *its <= group)).collect();
+    grouped.places = found.into_iter().map(|(_, place)| place).collect();
+    grouped
 }
 
 /// Names for the hashes of entries that bear none.

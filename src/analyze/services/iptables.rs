@@ -155,7 +155,8 @@ fn entry(beginning: Beginning, held: &Held, step: &Step<'_>, source: &Source<'_>
     let said = step.rule.comment().and_then(ByteText::as_str).map(Comment::read).unwrap_or_default();
     let address = step.destination();
     let does = match &step.then {
-        Then::To(chain) => Does::LeadsTo(chain.clone()),
+        // Its own bytes: the rule may be let go before it.
+        Then::To(chain) => Does::LeadsTo(ByteText::new(chain.as_bytes())),
         Then::Mark => {
             // Its words, where nothing else says what it asks: they cost more than all else here.
             let words = || condition(&of_rule(&held.id, step.rule, source));

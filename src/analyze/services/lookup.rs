@@ -3,7 +3,7 @@
 //!
 //! May import model and its siblings only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::evidence::Words;
@@ -39,10 +39,26 @@ pub struct Endpoints {
 /// Where services of one node begin.
 pub struct Beginnings<'a> {
     indexed: Indexed<'a>,
-    addresses: BTreeMap<(IpAddr, u16), Vec<Begins>>,
-    node_ports: BTreeMap<(Family, u16), Vec<Ported>>,
+    addresses: Listed<(IpAddr, u16), Begins>,
+    node_ports: Listed<(Family, u16), Ported>,
     pods: Option<Pods>,
     doubt: Option<&'static str>,
+}
+
+/// Values by key, several of which may have one: there are as many keys as services.
+struct Listed<K, V>(Vec<(K, V)>);
+
+impl<K: Ord + Copy, V> Listed<K, V> {
+    fn of(mut pairs: Vec<(K, V)>) -> Self {
+        // Those of one key stay in their order.
+        pairs.sort_by_key(|(key, _)| *key);
+        Self(pairs)
+    }
+
+    fn at(&self, key: K) -> impl Iterator<Item = &V> {
+        let first = self.0.partition_point(|(its, _)| *its < key);
+        self.0.iter().skip(first).take_while(move |(its, _)| *its == key).map(|(_, value)| value)
+    }
 }
 
 /// Says that where services begin is going to be asked for: a live node may read the long chains of iptables mode
@@ -71,10 +87,10 @@ impl<'a> Beginnings<'a> {
             }
             _ => None,
         };
-        let mut addresses: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut addresses = Vec::with_capacity(indexed.groups.len());
         // Both families of a service stand in one group, and each has rules of its own.
-        let mut node_ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (at, (group, _)) in indexed.groups.iter().enumerate() {
+        let mut node_ports = Vec::new();
+        for (at, group) in indexed.groups.iter().enumerate() {
             let of_group = match group.key {
                 Key::Named(_, protocol) => protocol,
                 Key::Hash(_) => None,
@@ -86,43 +102,44 @@ impl<'a> Beginnings<'a> {
                 let protocol = entry.protocol.or(of_group);
                 match entry.place {
                     Place::Address(kind, address, port) => {
-                        addresses.entry((address, port)).or_default().push((at, kind, protocol));
+                        addresses.push(((address, port), (at, kind, protocol)));
                     }
                     Place::NodePort(port) => {
                         let family = indexed.sets[set].set.family;
-                        node_ports.entry((family, port)).or_default().push((at, protocol));
+                        node_ports.push(((family, port), (at, protocol)));
                     }
                     Place::HealthCheck(_) => {}
                 }
             }
         }
+        let (addresses, node_ports) = (Listed::of(addresses), Listed::of(node_ports));
         Self { indexed, addresses, node_ports, pods: None, doubt }
     }
 
     /// The service port that has this address and port.
     pub fn at(&self, address: IpAddr, port: u16, protocol: u8) -> Option<(usize, FrontKind)> {
-        let found = self.addresses.get(&(address, port))?;
+        let found = self.addresses.at((address, port));
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
         // The least kind is the most definite.
-        found.iter().filter(|(_, _, its)| of(*its)).map(|(at, kind, _)| (*at, *kind)).min()
+        found.filter(|(_, _, its)| of(*its)).map(|(at, kind, _)| (*at, *kind)).min()
     }
 
     /// The service port that has this node port of one of the node's addresses. On which it answers is not asked.
     pub fn at_node_port(&self, address: IpAddr, port: u16, protocol: u8) -> Option<usize> {
         let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
-        let found = self.node_ports.get(&(family, port))?;
+        let mut found = self.node_ports.at((family, port));
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
-        found.iter().find(|(_, its)| of(*its)).map(|(at, _)| *at)
+        found.find(|(_, its)| of(*its)).map(|(at, _)| *at)
     }
 
     /// All service ports that a packet to there may be sent by: several where two sets of rules are in force.
     pub fn all_at(&self, address: IpAddr, port: u16, protocol: u8, is_nodes: bool) -> Vec<usize> {
         let of = |its: Option<Protocol>| its.is_none_or(|its| its.number() == protocol);
-        let by_address = self.addresses.get(&(address, port)).into_iter().flatten();
+        let by_address = self.addresses.at((address, port));
         let mut all: Vec<usize> = by_address.filter(|(_, _, its)| of(*its)).map(|(at, ..)| *at).collect();
         if all.is_empty() && is_nodes {
             let family = if address.is_ipv4() { Family::Ip } else { Family::Ip6 };
-            let by_port = self.node_ports.get(&(family, port)).into_iter().flatten();
+            let by_port = self.node_ports.at((family, port));
             all.extend(by_port.filter(|(_, its)| of(*its)).map(|(at, _)| *at));
         }
         all.sort_unstable();
@@ -132,8 +149,8 @@ impl<'a> Beginnings<'a> {
 
     /// The service ports that have this address on any port, by title; none where it is no service's.
     pub fn titles_at(&self, address: IpAddr) -> Vec<String> {
-        let found = self.addresses.iter().filter(|((its, _), _)| *its == address).flat_map(|(_, begins)| begins);
-        let mut titles: Vec<String> = found.map(|(at, ..)| self.title(*at)).collect();
+        let found = self.addresses.0.iter().filter(|((its, _), _)| *its == address);
+        let mut titles: Vec<String> = found.map(|(_, (at, ..))| self.title(*at)).collect();
         titles.sort_unstable();
         titles.dedup();
         titles
@@ -175,7 +192,7 @@ impl<'a> Beginnings<'a> {
     }
 
     fn group(&self, at: usize) -> &Group {
-        &self.indexed.groups[at].0
+        &self.indexed.groups[at]
     }
 
     /// Its name, or what stands for it.
@@ -184,6 +201,11 @@ impl<'a> Beginnings<'a> {
             Key::Named(name, _) => name.to_string(),
             Key::Hash(hash) => hash.clone(),
         }
+    }
+
+    /// Reads the chains of some of them together: each is asked for next.
+    pub fn prepare(&self, wanted: &[usize]) {
+        super::read_batch(&self.indexed, wanted, None);
     }
 
     /// All that its chains say.
@@ -206,10 +228,11 @@ impl<'a> Beginnings<'a> {
     /// any more.
     pub fn let_go(&mut self) {
         let host = self.indexed.node.node().host_netns;
-        for set in &mut self.indexed.sets {
-            for held in set.begun.chains.drain(..) {
-                self.indexed.node.netfilter().forget_chain(host, &held.id);
-            }
+        let sets = self.indexed.sets.iter_mut();
+        // Their rules go first: who forgets a chain may give its memory back.
+        let ids: Vec<_> = sets.flat_map(|set| set.begun.chains.drain(..)).map(|held| held.id).collect();
+        for id in ids {
+            self.indexed.node.netfilter().forget_chain(host, &id);
         }
     }
 

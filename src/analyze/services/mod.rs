@@ -98,14 +98,14 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
         let label = node_label(nodes, node.node);
         let wanted: Vec<usize> = selected.iter().filter(|(of, _)| *of == at).map(|(_, group)| *group).collect();
         let pods = (!query.endpoints_only && !wanted.is_empty()).then(|| Pods::read(node.node, &mut gathered));
-        let mut ports = Vec::new();
+        let mut ports = Vec::with_capacity(wanted.len());
         let mut batches = wanted.chunks(BATCH).peekable();
         while let Some(batch) = batches.next() {
             if is_whole {
                 read_batch(node, batch, batches.peek().copied());
             }
             for place in batch.iter().copied() {
-                let (group, _) = &node.groups[place];
+                let group = &node.groups[place];
                 let partial = !is_whole && group.set.mode == Mode::Nftables && is_looked_up(&asked);
                 let mut draft = Draft::new(group, Detail { words, partial });
                 for (of_set, set) in node.sets.iter().enumerate() {
@@ -137,7 +137,11 @@ pub fn services(nodes: &[&dyn NodeView], query: &ServicesQuery) -> Result<Answer
             data.findings.extend(may_drop(&behind.may));
             data.findings.extend(foreign::not_looked_for(node.node, &node.sets, is_whole));
         }
-        data.services.append(&mut ports);
+        if data.services.is_empty() {
+            data.services = ports;
+        } else {
+            data.services.append(&mut ports);
+        }
         let masquerading = if query.endpoints_only { Vec::new() } else { masquerading(&node.sets) };
         let rules = node.sets.iter().map(|set| set.set.clone()).collect();
         data.proxies.push(Proxy { node: label, mode: node.mode, rules, masquerading });
@@ -212,6 +216,9 @@ fn index<'a>(nodes: &[&'a dyn NodeView], asked: &Asked, gathered: &mut Gathered)
         both_back_ends(*node, gathered);
         mixed(found.iter().map(|(set, _)| set), gathered);
         let found = if mode == Mode::Ipvs { Vec::new() } else { found };
+        if matches!(asked, Asked::All | Asked::Pod(_)) && !found.is_empty() {
+            lookup::expect(*node);
+        }
         let mut sets = Vec::new();
         for (set, source) in found {
             sets.push(indexed_set(*node, set, source, asked, gathered));

@@ -16,8 +16,8 @@ pub struct ServicesQuery {
     pub namespace: Option<String>,
     /// Only endpoints and how likely each is: with a whole name nothing else is read.
     pub endpoints_only: bool,
-    /// Whether it is left out what statements rest on where all services are asked for: a table does not show it, and
-    /// to write it takes longer than all else.
+    /// Whether it is left out what statements rest on, and which chain is each endpoint's, where all services are
+    /// asked for: a table does not show it, and to write it takes longer than all else.
     pub brief: bool,
 }
 

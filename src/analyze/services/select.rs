@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::index::{Entry, Group, IndexedSet, Key, Place};
+use super::index::{Entry, Group, Grouped, IndexedSet, Key, Place};
 use super::nftables;
 use super::query::{Asked, NameForm, ServicesError, ServicesQuery};
 use super::types::Mode;
@@ -16,14 +16,14 @@ pub(super) struct Indexed<'a> {
     pub(super) node: &'a dyn NodeView,
     pub(super) mode: Mode,
     pub(super) sets: Vec<IndexedSet<'a>>,
-    /// The service ports, each with the places of its entries: which set, and where in it.
-    pub(super) groups: Vec<(Group, Vec<(usize, usize)>)>,
+    /// The service ports.
+    pub(super) groups: Grouped,
 }
 
 impl Indexed<'_> {
     /// The entries of a group, by its place, each with the place of its set.
     pub(super) fn entries(&self, group: usize) -> impl Iterator<Item = (usize, &Entry)> {
-        self.groups[group].1.iter().map(|(set, at)| (*set, &self.sets[*set].begun.entries[*at]))
+        self.groups.places(group).iter().map(|(set, at)| (*set, &self.sets[*set].begun.entries[*at]))
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn select(
         (Some(_), Key::Hash(_)) => false,
     };
     let all = || nodes.iter().enumerate().flat_map(|(at, node)| (0..node.groups.len()).map(move |group| (at, group)));
-    let group = |(at, group): (usize, usize)| &nodes[at].groups[group].0;
+    let group = |(at, group): (usize, usize)| &nodes[at].groups[group];
     let has = |place: &dyn Fn(Place) -> bool| -> Vec<(usize, usize)> {
         all().filter(|(at, group)| nodes[*at].entries(*group).any(|(_, entry)| place(entry.place))).collect()
     };

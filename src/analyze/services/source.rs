@@ -27,18 +27,19 @@ pub(super) struct Source<'a> {
     netns: NetnsId,
     pub(super) table: TableRef,
     whole: Option<Whole>,
+    /// What was read together last. Of a whole table no more is held at a time: one of 10,000 services has 110,000
+    /// rules.
+    batch: RefCell<Batch>,
     issues: RefCell<Vec<Issue>>,
 }
 
-/// All chains of a table, of which the rules of a few are held at a time: a table of 10,000 services has
-/// 110,000 rules.
+/// All chains of a table.
 struct Whole {
-    chains: Section<Vec<Chain>>,
+    chains: Section<Vec<ByteText>>,
     /// Where each stands among them.
     names: Keyed<ByteText, usize>,
     /// Which of them were asked for: those that something leads to.
     reached: RefCell<Vec<bool>>,
-    batch: RefCell<Batch>,
     /// Sets that were asked for one key after the other, all of their elements.
     sets: RefCell<BTreeMap<ByteText, WholeSet>>,
 }
@@ -47,6 +48,8 @@ struct Whole {
 #[derive(Default)]
 struct Batch {
     chains: Chains,
+    /// Where each stands among them.
+    places: Keyed<ByteText, usize>,
     /// The maps that their rules draw from.
     maps: Keyed<ByteText, Place<Element>>,
 }
@@ -61,14 +64,6 @@ type Place<T> = (Section<Vec<Vec<T>>>, usize);
 type WholeSet = (Section<Vec<Element>>, bool);
 
 impl Whole {
-    fn has(&self, name: &ByteText) -> bool {
-        self.names.contains(name)
-    }
-
-    fn those_there(&self, names: BTreeSet<ByteText>) -> Vec<ByteText> {
-        names.into_iter().filter(|name| self.has(name)).collect()
-    }
-
     fn reach(&self, chains: &Chains) {
         let mut reached = self.reached.borrow_mut();
         for (name, _) in &chains.value {
@@ -77,12 +72,12 @@ impl Whole {
             }
         }
     }
+}
 
+impl Batch {
     /// A chain of those that are held.
     fn held(&self, name: &ByteText) -> Option<From> {
-        let chains = &self.batch.borrow().chains;
-        let at = chains.value.binary_search_by(|(held, _)| held.cmp(name)).ok()?;
-        Some(From::Batch(Arc::clone(chains), at))
+        self.places.get(name).map(|at| From::Batch(Arc::clone(&self.chains), *at))
     }
 }
 
@@ -169,42 +164,49 @@ fn is_of_a_service(chain: &ByteText) -> bool {
 impl<'a> Source<'a> {
     /// A table of which chains are read as they are asked for.
     pub(super) fn new(view: &'a dyn NetfilterView, netns: NetnsId, table: TableRef) -> Self {
-        Self { view, netns, table, whole: None, issues: RefCell::default() }
+        Self { view, netns, table, whole: None, batch: RefCell::default(), issues: RefCell::default() }
     }
 
     /// Reads which chains there are: for questions about all services.
     pub(super) fn read_whole(&mut self) {
-        let chains = self.view.chains(self.netns, &self.table);
+        let chains = self.view.chain_names(self.netns, &self.table);
         self.note(&chains);
-        let names = chains.value.iter().enumerate().map(|(at, chain)| (chain.id.name.clone(), at)).collect();
+        let names = chains.value.iter().enumerate().map(|(at, chain)| (chain.clone(), at)).collect();
         let reached = RefCell::new(vec![false; chains.value.len()]);
-        self.whole = Some(Whole { chains, names, reached, batch: RefCell::default(), sets: RefCell::default() });
+        self.whole = Some(Whole { chains, names, reached, sets: RefCell::default() });
     }
 
     /// Reads the chains of some services together, with those that they lead to and the maps that they draw from,
-    /// and lets go of what was read so before. Of use only where the whole table is asked about.
+    /// and lets go of what was read so before.
     pub(super) fn read_batch(&self, starts: BTreeSet<ByteText>) {
-        let Some(whole) = &self.whole else { return };
-        let chains = self.view.rules_from(self.netns, &self.table, &whole.those_there(starts), is_of_a_service);
+        let chains = self.view.rules_from(self.netns, &self.table, &self.those_there(starts), is_of_a_service);
         self.note(&chains);
-        whole.reach(&chains);
+        if let Some(whole) = &self.whole {
+            whole.reach(&chains);
+        }
         let rules = chains.value.iter().flat_map(|(_, rules)| rules);
         let maps: BTreeSet<ByteText> = rules.filter_map(|rule| self.draws_from(rule)).collect();
-        let mut batch = Batch { chains, maps: Keyed::default() };
+        // One without rules may not be there at all.
+        let held = chains.value.iter().enumerate().filter(|(_, (_, rules))| self.whole.is_some() || !rules.is_empty());
+        let places = held.map(|(at, (name, _))| (name.clone(), at)).collect();
+        let mut batch = Batch { chains, places, maps: Keyed::default() };
         if !maps.is_empty() {
             let names: Vec<ByteText> = maps.into_iter().collect();
             let read = self.view.elements_in(self.netns, &self.table, &names);
             self.note(&read);
             batch.maps.extend(placed(names, &read));
         }
-        whole.batch.replace(batch);
+        self.batch.replace(batch);
     }
 
     /// Says which are read next.
     pub(super) fn expect_batch(&self, starts: BTreeSet<ByteText>) {
-        if let Some(whole) = &self.whole {
-            self.view.expect_rules_from(self.netns, &self.table, &whole.those_there(starts), is_of_a_service);
-        }
+        self.view.expect_rules_from(self.netns, &self.table, &self.those_there(starts), is_of_a_service);
+    }
+
+    /// Those of some chains that there are, as far as that is known.
+    fn those_there(&self, names: BTreeSet<ByteText>) -> Vec<ByteText> {
+        names.into_iter().filter(|name| self.whole.as_ref().is_none_or(|whole| whole.names.contains(name))).collect()
     }
 
     /// The map that a rule draws from.
@@ -233,10 +235,10 @@ impl<'a> Source<'a> {
     /// One chain; `None` where there is none of that name.
     pub(super) fn chain(&self, name: &ByteText) -> Option<Held> {
         let id = Arc::new(self.table.chain(name.clone()));
+        if let Some(from) = self.batch.borrow().held(name) {
+            return Some(Held { from, id });
+        }
         if let Some(whole) = &self.whole {
-            if let Some(from) = whole.held(name) {
-                return Some(Held { from, id });
-            }
             let at = *whole.names.get(name)?;
             // By an element of a map, which no batch follows.
             if let Some(reached) = whole.reached.borrow_mut().get_mut(at) {
@@ -253,7 +255,7 @@ impl<'a> Source<'a> {
         let Some(whole) = &self.whole else { return Vec::new() };
         let reached = whole.reached.borrow();
         let unreached = whole.chains.value.iter().zip(reached.iter()).filter(|(_, reached)| !**reached);
-        unreached.map(|(chain, _)| &chain.id.name).collect()
+        unreached.map(|(chain, _)| chain).collect()
     }
 
     /// A set of this table.
@@ -263,9 +265,7 @@ impl<'a> Source<'a> {
 
     /// All elements of a set.
     pub(super) fn elements(&self, set: &SetRef) -> Elements {
-        if let Some(whole) = &self.whole
-            && let Some((section, at)) = whole.batch.borrow().maps.get(&set.name)
-        {
+        if let Some((section, at)) = self.batch.borrow().maps.get(&set.name) {
             return Elements::Batch(Arc::clone(section), *at);
         }
         Elements::One(self.all_of(set))
@@ -296,9 +296,9 @@ impl<'a> Source<'a> {
         section.value.clone()
     }
 
-    /// The sets of the table, without their elements.
-    pub(super) fn sets(&self) -> Section<Vec<Set>> {
-        let section = self.view.sets(self.netns, &self.table);
+    /// A set of the table, without its elements.
+    pub(super) fn known_set(&self, set: &SetRef) -> Section<Option<Set>> {
+        let section = self.view.set(self.netns, set);
         self.note(&section);
         section
     }

@@ -30,8 +30,10 @@ use crate::wire::netlink::attr::AttrError;
 
 /// Where the kernel lists its parts: nfnetlink *loads* the one that a question is for.
 const PARTS: &str = "/sys/module";
-/// How many walks over the table run at once: each keeps one processor busy, half of it in the kernel.
-const WORKERS: usize = 2;
+/// How many walks over the table run at once: as many as an address has places to stand in. Each would keep a
+/// processor busy, half of it in the kernel; on two of them four end together, where two and two leave one idle at the
+/// end.
+const WORKERS: usize = 4;
 /// Batches that may wait between a walk and who reads it.
 const WAITING: usize = 16;
 /// How often all is read again since the table was resized meanwhile.

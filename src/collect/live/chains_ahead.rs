@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use crate::collect::kernel::Namespace;
 use crate::model::ids::NetnsId;
 use crate::model::issue::{Read, Section};
-use crate::model::netfilter::chain::{ChainRef, Rules};
+use crate::model::netfilter::chain::{Chain, ChainRef, Rules};
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::TableRef;
 use crate::model::text::ByteText;
@@ -22,9 +22,13 @@ type Chains = Read<Vec<(ByteText, Vec<Rule>)>>;
 pub(super) struct ChainsAhead {
     readings: RefCell<Vec<Reading>>,
     chains: RefCell<Vec<One>>,
+    base_chains: RefCell<Vec<BaseChains>>,
     /// What was given last, and what before that, of which nobody has need any more: the next thread takes it apart.
     given: RefCell<(Option<Given>, Option<Given>)>,
 }
+
+/// Whose base chains are being read, and by whom.
+type BaseChains = (NetnsId, JoinHandle<Read<Vec<Chain>>>);
 
 type Given = Section<Vec<(ByteText, Vec<Rule>)>>;
 
@@ -45,6 +49,27 @@ struct One {
 }
 
 impl ChainsAhead {
+    /// Begins to read the base chains, on a socket of its own: the kernel tells all chains of a node for them. Where
+    /// the machine gives no thread, they are read when they are asked for.
+    pub(super) fn begin_base_chains(&self, namespace: Arc<Namespace>) {
+        let netns = namespace.id();
+        let mut begun = self.base_chains.borrow_mut();
+        if begun.iter().any(|(of, _)| *of == netns) {
+            return;
+        }
+        let thread = Builder::new().name("base chains".to_owned());
+        if let Ok(thread) = thread.spawn(move || namespace.base_chains_beside()) {
+            begun.push((netns, thread));
+        }
+    }
+
+    /// The base chains, where they were begun; waits for them.
+    pub(super) fn take_base_chains(&self, netns: NetnsId) -> Option<Read<Vec<Chain>>> {
+        let mut begun = self.base_chains.borrow_mut();
+        let at = begun.iter().position(|(of, _)| *of == netns)?;
+        begun.swap_remove(at).1.join().ok()
+    }
+
     /// Begins to read one chain, on a socket of its own. Where the machine gives no thread, it is read when it is
     /// asked for.
     pub(super) fn begin_chain(&self, namespace: Arc<Namespace>, chain: &ChainRef) {

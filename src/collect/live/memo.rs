@@ -36,9 +36,14 @@ impl<K: Ord, T> Memo<K, T> {
         self.0.borrow().get(key).map(Arc::clone)
     }
 
-    /// Lets go of the section under `key`.
-    pub fn forget(&self, key: &K) {
-        self.0.borrow_mut().remove(key);
+    /// How many were read.
+    pub fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// Lets go of the section under `key`, and gives it.
+    pub fn forget(&self, key: &K) -> Option<Section<T>> {
+        self.0.borrow_mut().remove(key)
     }
 
     /// Puts a section there that was read along with another.

@@ -15,9 +15,16 @@ use crate::model::netfilter::object::Object;
 use crate::model::netfilter::recent::RecentList;
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::set::{Element, Set, SetRef};
-use crate::model::netfilter::table::{Family, Table, TableRef};
+use crate::model::netfilter::table::{BackEnd, Family, Table, TableRef};
 use crate::model::netfilter::view::NetfilterView;
 use crate::model::text::{ByteText, Bytes};
+use crate::sys::limits;
+
+/// The rules of a longer chain take so much memory that it is given back with them.
+const LONG: usize = 1000;
+
+/// How many sets are asked for one by one: for each the kernel goes through all that the table has.
+const FEW_SETS: usize = 64;
 
 /// What was read of the node's rules.
 #[derive(Debug, Default)]
@@ -28,6 +35,7 @@ pub(super) struct RuleMemory {
     chain: Memo<(NetnsId, ChainRef), Option<Rules>>,
     rules_of: Memo<(NetnsId, TableRef), Vec<Rules>>,
     sets: Memo<(NetnsId, TableRef), Vec<Set>>,
+    set: Memo<(NetnsId, SetRef), Option<Set>>,
     elements: Memo<(NetnsId, SetRef), Vec<Element>>,
     element: Memo<(NetnsId, SetRef, Bytes), Option<Element>>,
     objects: Memo<(NetnsId, TableRef), Vec<Object>>,
@@ -51,7 +59,21 @@ impl NetfilterView for LiveNode {
     }
 
     fn base_chains(&self, netns: NetnsId) -> Section<Vec<Chain>> {
-        self.memory.netfilter.base_chains.get(netns, || self.within(netns, "base chains", Namespace::base_chains))
+        let netfilter = &self.memory.netfilter;
+        let read = || {
+            let begun = netfilter.ahead.take_base_chains(netns);
+            begun.unwrap_or_else(|| self.within(netns, "base chains", Namespace::base_chains))
+        };
+        netfilter.base_chains.get(netns, read)
+    }
+
+    fn expect_base_chains(&self, netns: NetnsId) {
+        let netfilter = &self.memory.netfilter;
+        if netfilter.base_chains.known(&netns).is_none()
+            && let Some(namespace) = self.namespace(netns).value
+        {
+            netfilter.ahead.begin_base_chains(namespace);
+        }
     }
 
     fn chains(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Chain>> {
@@ -61,6 +83,15 @@ impl NetfilterView for LiveNode {
             None => self.within(netns, "chains", |namespace| namespace.chains(table)),
         };
         self.memory.netfilter.chains.get(key.clone(), read)
+    }
+
+    fn chain_names(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<ByteText>> {
+        // Of nf_tables the chains are told whole.
+        if table.back_end == BackEnd::NfTables {
+            let chains = self.chains(netns, table);
+            return part(&chains, chains.value.iter().map(|chain| chain.id.name.clone()).collect()).section();
+        }
+        self.within(netns, "chains", |namespace| namespace.legacy_chain_names(table)).section()
     }
 
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>> {
@@ -109,7 +140,12 @@ impl NetfilterView for LiveNode {
     }
 
     fn forget_chain(&self, netns: NetnsId, chain: &ChainRef) {
-        self.memory.netfilter.chain.forget(&(netns, chain.clone()));
+        let held = self.memory.netfilter.chain.forget(&(netns, chain.clone()));
+        let rules = held.as_ref().and_then(|held| held.value.as_ref()).map_or(0, |held| held.rules.len());
+        drop(held);
+        if rules >= LONG {
+            limits::give_memory_back();
+        }
     }
 
     fn rules_of(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Rules>> {
@@ -121,6 +157,18 @@ impl NetfilterView for LiveNode {
     fn sets(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Set>> {
         let key = (netns, table.clone());
         self.memory.netfilter.sets.get(key, || self.within(netns, "sets", |namespace| namespace.sets(table)))
+    }
+
+    fn set(&self, netns: NetnsId, set: &SetRef) -> Section<Option<Set>> {
+        let memory = &self.memory.netfilter;
+        let key = (netns, set.clone());
+        let is_listed = memory.sets.known(&(netns, set.table.clone())).is_some();
+        if memory.set.known(&key).is_none() && (is_listed || memory.set.count() >= FEW_SETS) {
+            let sets = self.sets(netns, &set.table);
+            let found = sets.value.iter().find(|one| one.id.name == set.name).cloned();
+            memory.set.put(key.clone(), Read { value: found, issues: sets.issues.clone() });
+        }
+        memory.set.get(key, || self.within(netns, "a set", |namespace| namespace.set(set)))
     }
 
     fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>> {

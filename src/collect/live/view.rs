@@ -230,7 +230,14 @@ impl NodeView for LiveNode {
     }
 
     fn sandboxes(&self, filter: &SandboxFilter) -> Section<Vec<Sandbox>> {
-        self.memory.sandboxes.get(filter.clone(), || self.read_sandboxes(filter))
+        let read = || match self.memory.sandboxes.known(&SandboxFilter::All) {
+            Some(all) => Read {
+                value: all.value.iter().filter(|sandbox| filter.accepts(sandbox)).cloned().collect(),
+                issues: all.issues.clone(),
+            },
+            None => self.read_sandboxes(filter),
+        };
+        self.memory.sandboxes.get(filter.clone(), read)
     }
 
     fn pod_processes(&self, sandbox: &Sandbox) -> Section<Vec<Process>> {

@@ -76,6 +76,12 @@ impl Namespace {
         Read { value: read.value.unwrap_or_default(), issues: read.issues }
     }
 
+    /// Their names.
+    pub fn legacy_chain_names(&self, table: &TableRef) -> Read<Vec<ByteText>> {
+        let read = self.with_table(table, LegacyTable::names);
+        Read { value: read.value.unwrap_or_default(), issues: read.issues }
+    }
+
     /// One chain.
     pub(super) fn legacy_chain(&self, chain: &ChainRef) -> Read<Option<Rules>> {
         let mut read = self.with_table(&chain.table, |table| table.rules(&chain.name));

@@ -37,7 +37,15 @@ impl Namespace {
 
     /// The base chains of both back ends, by family, hook, priority, table and name.
     pub fn base_chains(&self) -> Read<Vec<Chain>> {
-        let mut read = self.nf_base_chains();
+        self.with_legacy(self.nf_base_chains())
+    }
+
+    /// The same on a socket of its own.
+    pub fn base_chains_beside(&self) -> Read<Vec<Chain>> {
+        self.with_legacy(self.nf_base_chains_beside())
+    }
+
+    fn with_legacy(&self, mut read: Read<Vec<Chain>>) -> Read<Vec<Chain>> {
         let legacy = self.legacy_base_chains();
         read.value.extend(legacy.value);
         read.issues.extend(legacy.issues);

@@ -12,7 +12,7 @@ use crate::model::netfilter::chain::{Chain, ChainRef, Hook, Rules};
 use crate::model::netfilter::hook::HookEntry;
 use crate::model::netfilter::object::Object;
 use crate::model::netfilter::rule::Rule;
-use crate::model::netfilter::set::Set;
+use crate::model::netfilter::set::{Set, SetRef};
 use crate::model::netfilter::table::{Family, Table, TableRef};
 use crate::model::text::ByteText;
 use crate::sys::netlink::{Disturbance, NetlinkError, NetlinkSocket};
@@ -33,21 +33,12 @@ impl Namespace {
 
     /// Their base chains.
     pub(super) fn nf_base_chains(&self) -> Read<Vec<Chain>> {
-        self.nf_read("base chains", |socket, found: &mut Vec<Chain>, complaints| {
-            let mut tables_of_all = Vec::new();
-            tables(socket, &mut tables_of_all, complaints)?;
-            let mut families: Vec<Family> = tables_of_all.iter().map(|table| table.id.family).collect();
-            families.dedup();
-            for family in families {
-                dump(socket, &request::chains(family), nf::NEWCHAIN, &mut |message| {
-                    if nf::chain::is_base(message) {
-                        found.extend(nf::chain::chain(message, complaints));
-                    }
-                })?;
-            }
-            found.sort();
-            Ok(())
-        })
+        self.nf_read("base chains", base_chains)
+    }
+
+    /// The same on a socket of its own.
+    pub(super) fn nf_base_chains_beside(&self) -> Read<Vec<Chain>> {
+        self.nf_read_by("base chains", self.own_socket(), base_chains)
     }
 
     /// The chains of a table.
@@ -62,23 +53,26 @@ impl Namespace {
 
     /// The same on a socket of the caller's own, as long as it takes.
     pub(super) fn nf_chain_beside(&self, chain: &ChainRef) -> Read<Option<Rules>> {
+        self.nf_read_by("a chain", self.own_socket(), |socket, found, complaints| {
+            whole_chain(socket, chain, found, complaints)
+        })
+    }
+
+    /// Makes exchanges on a socket that nobody else has, the same one each time.
+    fn own_socket(&self) -> impl FnMut(&mut dyn FnMut(&mut NetlinkSocket) -> Outcome) -> Outcome {
         let mut own = None;
-        self.nf_read_by(
-            "a chain",
-            |exchange| {
-                let mut socket = match own.take() {
-                    Some(socket) => socket,
-                    None => self.own_netfilter()?,
-                };
-                let outcome = exchange(&mut socket);
-                // After anything else, what is left in its queue is not worth sorting out.
-                if matches!(outcome, Ok(()) | Err(NetlinkError::Disturbed(_))) {
-                    own = Some(socket);
-                }
-                outcome
-            },
-            |socket, found, complaints| whole_chain(socket, chain, found, complaints),
-        )
+        move |exchange| {
+            let mut socket = match own.take() {
+                Some(socket) => socket,
+                None => self.own_netfilter()?,
+            };
+            let outcome = exchange(&mut socket);
+            // After anything else, what is left in its queue is not worth sorting out.
+            if matches!(outcome, Ok(()) | Err(NetlinkError::Disturbed(_))) {
+                own = Some(socket);
+            }
+            outcome
+        }
     }
 
     /// The rules of some chains: of many, half are read by a second socket, for the kernel makes the answers in
@@ -125,6 +119,16 @@ impl Namespace {
                 found.extend(nf::set::set(message, complaints).filter(|set| set.id.table == *table));
             })?;
             found.sort_by(|one, other| one.id.cmp(&other.id));
+            Ok(())
+        })
+    }
+
+    /// One set.
+    pub fn set(&self, set: &SetRef) -> Read<Option<Set>> {
+        self.nf_read("a set", |socket, found: &mut Option<Set>, complaints| {
+            let reply = socket.ask(&request::set(set))?;
+            let told = reply.and_then(|reply| nf::set::set(&reply.payload, complaints));
+            *found = told.filter(|told| told.id == *set);
             Ok(())
         })
     }
@@ -226,6 +230,23 @@ pub(super) fn dump(socket: &mut NetlinkSocket, request: &Request, wanted: u16, e
 
 fn tables(socket: &mut NetlinkSocket, found: &mut Vec<Table>, complaints: &mut Vec<AttrError>) -> Outcome {
     dump(socket, &request::tables(), nf::NEWTABLE, &mut |message| found.extend(nf::table::table(message, complaints)))?;
+    found.sort();
+    Ok(())
+}
+
+/// The base chains of all tables: the kernel tells of all chains, and the others are not decoded.
+fn base_chains(socket: &mut NetlinkSocket, found: &mut Vec<Chain>, complaints: &mut Vec<AttrError>) -> Outcome {
+    let mut tables_of_all = Vec::new();
+    tables(socket, &mut tables_of_all, complaints)?;
+    let mut families: Vec<Family> = tables_of_all.iter().map(|table| table.id.family).collect();
+    families.dedup();
+    for family in families {
+        dump(socket, &request::chains(family), nf::NEWCHAIN, &mut |message| {
+            if nf::chain::is_base(message) {
+                found.extend(nf::chain::chain(message, complaints));
+            }
+        })?;
+    }
     found.sort();
     Ok(())
 }

@@ -43,6 +43,10 @@ impl Status {
     pub const SRC_NAT: u32 = 1 << 4;
     /// Its destination is translated.
     pub const DST_NAT: u32 = 1 << 5;
+    /// Rules were asked for its source, or found to have nothing to say.
+    pub const SRC_NAT_DONE: u32 = 1 << 7;
+    /// The same of its destination.
+    pub const DST_NAT_DONE: u32 = 1 << 8;
     /// It is being removed.
     pub const DYING: u32 = 1 << 9;
     /// A flow table forwards it, past the rules.

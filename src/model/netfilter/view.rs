@@ -30,6 +30,13 @@ pub trait NetfilterView {
     /// The chains of a table without their rules, by name. Empty where there is no such table.
     fn chains(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Chain>>;
 
+    /// The names of the chains of a table, sorted. Empty where there is no such table.
+    fn chain_names(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<ByteText>> {
+        let chains = self.chains(netns, table);
+        let names = chains.value.iter().map(|chain| chain.id.name.clone()).collect();
+        Read { value: names, issues: chains.issues.clone() }.section()
+    }
+
     /// One chain with its rules; `None` where there is none of this name.
     fn chain(&self, netns: NetnsId, chain: &ChainRef) -> Section<Option<Rules>>;
 
@@ -69,6 +76,9 @@ pub trait NetfilterView {
     ) {
     }
 
+    /// Says that [`Self::base_chains`] is going to be asked so after what is asked now; the same holds.
+    fn expect_base_chains(&self, _netns: NetnsId) {}
+
     /// Says that [`Self::chain`] is going to be asked so after what is asked now; the same holds.
     fn expect_chain(&self, _netns: NetnsId, _chain: &ChainRef) {}
 
@@ -80,6 +90,13 @@ pub trait NetfilterView {
 
     /// The sets and maps of a table without their elements, by name, anonymous ones included.
     fn sets(&self, netns: NetnsId, table: &TableRef) -> Section<Vec<Set>>;
+
+    /// One of them; `None` where there is none of this name. A table of 10,000 services has as many.
+    fn set(&self, netns: NetnsId, set: &SetRef) -> Section<Option<Set>> {
+        let sets = self.sets(netns, &set.table);
+        let at = sets.value.binary_search_by(|one| one.id.name.cmp(&set.name)).ok();
+        Read { value: at.and_then(|at| sets.value.get(at)).cloned(), issues: sets.issues.clone() }.section()
+    }
 
     /// All elements of a set, by key.
     fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>>;

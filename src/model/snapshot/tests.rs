@@ -194,6 +194,8 @@ fn host() -> NetnsSections {
         remote: None,
         vni: None,
         port: None,
+        via: None,
+        nexthop: None,
         states: vec!["reachable".to_owned()],
         flags: vec!["master".to_owned()],
     }]);

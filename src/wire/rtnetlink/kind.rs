@@ -5,14 +5,16 @@
 //! know becomes 802.1Q) or needs one type for each of a dozen tunnels that share three attributes. Must not
 //! import anything from the crate but model and sibling wire files; no type of that crate leaves here.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::{NlaBuffer, Parseable};
 use netlink_packet_route::link::{
     BridgePortState, InfoBond, InfoBridge, InfoBridgePort, InfoIpVlan, InfoMacVlan, InfoNetkit, InfoVrf, InfoVxlan,
-    IpVlanFlags,
+    IpVlanFlags, VxlanDf as VxlanDfAttr,
 };
 
-use crate::model::ids::TableId;
-use crate::model::link::{BridgeInfo, BridgePort, LinkKind, PortState};
+use crate::model::ids::{IfIndex, TableId};
+use crate::model::link::{BridgeInfo, BridgePort, LinkKind, PortState, VxlanDf, VxlanInfo};
 use crate::model::text::hex;
 use crate::wire::netlink::attr::{Attr, AttrError, attrs};
 
@@ -33,8 +35,10 @@ const BRIDGE: &[u16] = &[4, 5, 7, 11, 23, 36, 37, 38, 39];
 /// `IFLA_BRPORT_`: `STATE`, `PRIORITY`, `COST`, `MODE`, `GUARD`, `LEARNING`, `UNICAST_FLOOD`, `PROXYARP`, NO, `MCAST_FLOOD`,
 /// `BCAST_FLOOD`, `NEIGH_SUPPRESS`, `ISOLATED`.
 const BRIDGE_PORT: &[u16] = &[1, 2, 3, 4, 5, 8, 9, 10, 18, 27, 30, 32, 33];
-/// `IFLA_VXLAN_`: ID, `GROUP`, `LOCAL`, `LEARNING`, `PORT`, `GROUP6`, `LOCAL6`, `COLLECT_METADATA`.
-const VXLAN: &[u16] = &[1, 2, 4, 7, 15, 16, 17, 25];
+/// `IFLA_VXLAN_`: ID, `GROUP`, `LINK`, `LOCAL`, `TTL`, `TOS`, `LEARNING`, `PORT_RANGE`, `PROXY`, `RSC`, `PORT`, `GROUP6`,
+/// `LOCAL6`, `UDP_ZERO_CSUM6_TX`, `UDP_ZERO_CSUM6_RX`, `REMCSUM_TX`, `REMCSUM_RX`, `GBP`, `COLLECT_METADATA`, `GPE`,
+/// `TTL_INHERIT`, `DF`, `VNIFILTER`, `LOCALBYPASS`.
+const VXLAN: &[u16] = &[1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 15, 16, 17, 19, 20, 21, 22, 23, 25, 27, 28, 29, 30, 31];
 
 /// What `IFLA_LINKINFO` tells.
 #[derive(Debug, Default)]
@@ -196,19 +200,37 @@ fn port_state(state: BridgePortState) -> PortState {
 }
 
 fn vxlan(data: &[u8], errors: &mut Vec<AttrError>) -> LinkKind {
-    let (mut vni, mut near, mut far, mut port, mut learning, mut external) = (0, None, None, 0, false, false);
+    let mut found = VxlanInfo { local_bypass: true, ..VxlanInfo::default() };
+    let mut extensions = BTreeSet::new();
     each(data, VXLAN, errors, |info| match info {
-        InfoVxlan::Id(id) => vni = id,
-        InfoVxlan::Local(address) => near = Some(address.into()),
-        InfoVxlan::Local6(address) => near = Some(address.into()),
-        InfoVxlan::Group(address) => far = Some(address.into()),
-        InfoVxlan::Group6(address) => far = Some(address.into()),
-        InfoVxlan::Port(number) => port = number,
-        InfoVxlan::Learning(on) => learning = on,
-        InfoVxlan::CollectMetadata(on) => external = on,
+        InfoVxlan::Id(id) => found.vni = id,
+        InfoVxlan::Local(address) => found.local = Some(address.into()),
+        InfoVxlan::Local6(address) => found.local = Some(address.into()),
+        InfoVxlan::Group(address) => found.remote = Some(address.into()),
+        InfoVxlan::Group6(address) => found.remote = Some(address.into()),
+        InfoVxlan::Link(link) => found.lower = Some(IfIndex(link)).filter(|_| link != 0),
+        InfoVxlan::Port(number) => found.port = number,
+        InfoVxlan::PortRange(range) => found.source_ports = Some(range).filter(|range| *range != (0, 0)),
+        InfoVxlan::Learning(on) => found.learning = on,
+        InfoVxlan::CollectMetadata(on) => found.external = on,
+        InfoVxlan::Ttl(ttl) => found.ttl = ttl,
+        InfoVxlan::TtlInherit(on) => found.ttl_inherit = on != 0,
+        InfoVxlan::Tos(tos) => found.tos = tos,
+        InfoVxlan::Df(VxlanDfAttr::Set) => found.df = VxlanDf::Set,
+        InfoVxlan::Df(VxlanDfAttr::Inherit) => found.df = VxlanDf::Inherit,
+        InfoVxlan::Proxy(on) => found.proxy = on,
+        InfoVxlan::Rsc(on) => found.rsc = on,
+        InfoVxlan::Localbypass(on) => found.local_bypass = on,
+        InfoVxlan::UDPZeroCsumTX(on) => found.zero_checksum6_tx = on,
+        InfoVxlan::UDPZeroCsumRX(on) => found.zero_checksum6_rx = on,
+        InfoVxlan::RemCsumTX(true) | InfoVxlan::RemCsumRX(true) => drop(extensions.insert("remcsum")),
+        InfoVxlan::Gbp => drop(extensions.insert("gbp")),
+        InfoVxlan::Gpe => drop(extensions.insert("gpe")),
+        InfoVxlan::Vnifilter(true) => drop(extensions.insert("vnifilter")),
         _ => {}
     });
-    LinkKind::Vxlan { vni, local: near, remote: far, port, learning, external }
+    found.extensions = extensions.into_iter().map(str::to_owned).collect();
+    LinkKind::Vxlan(found)
 }
 
 fn macvlan_mode(data: &[u8], errors: &mut Vec<AttrError>) -> String {

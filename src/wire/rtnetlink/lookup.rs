@@ -48,13 +48,15 @@ pub fn query(query: &RouteQuery, fib_match: bool) -> Request {
     if let Some(uid) = query.uid {
         request = request.attr(RTA_UID, &uid.to_ne_bytes());
     }
-    if let Some(protocol) = query.protocol {
+    // It refuses a protocol or a port of 0, which are what it takes for one that is not named.
+    let named = |port: Option<u16>| port.filter(|port| *port != 0);
+    if let Some(protocol) = query.protocol.filter(|protocol| *protocol != 0) {
         request = request.attr(RTA_IP_PROTO, &[protocol]);
     }
-    if let Some(port) = query.source_port {
+    if let Some(port) = named(query.source_port) {
         request = request.attr(RTA_SPORT, &port.to_be_bytes());
     }
-    if let Some(port) = query.destination_port {
+    if let Some(port) = named(query.destination_port) {
         request = request.attr(RTA_DPORT, &port.to_be_bytes());
     }
     request

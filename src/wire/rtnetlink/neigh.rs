@@ -13,7 +13,9 @@ const NDA_LLADDR: u16 = 2;
 const NDA_VLAN: u16 = 5;
 const NDA_PORT: u16 = 6;
 const NDA_VNI: u16 = 7;
+const NDA_IFINDEX: u16 = 8;
 const NDA_MASTER: u16 = 9;
+const NDA_NH_ID: u16 = 13;
 const NDA_FLAGS_EXT: u16 = 15;
 
 /// `NTF_PROXY`: in a request, asks for the proxied addresses, which no other dump shows.
@@ -50,6 +52,8 @@ pub fn fdb(message: &[u8], errors: &mut Vec<AttrError>) -> Option<FdbEntry> {
         remote: raw.dst,
         vni: raw.vni,
         port: raw.port,
+        via: raw.via,
+        nexthop: raw.nexthop,
         states: raw.states,
         flags: raw.flags,
     })
@@ -66,6 +70,8 @@ struct Raw {
     vlan: Option<u16>,
     vni: Option<u32>,
     port: Option<u16>,
+    via: Option<IfIndex>,
+    nexthop: Option<u32>,
 }
 
 fn raw(message: &[u8], errors: &mut Vec<AttrError>) -> Option<Raw> {
@@ -81,6 +87,8 @@ fn raw(message: &[u8], errors: &mut Vec<AttrError>) -> Option<Raw> {
         vlan: None,
         vni: None,
         port: None,
+        via: None,
+        nexthop: None,
     };
     let mut more_flags = 0;
     walk(attrs(rest), errors, |attr, errors| {
@@ -90,6 +98,8 @@ fn raw(message: &[u8], errors: &mut Vec<AttrError>) -> Option<Raw> {
             NDA_VLAN => fill(&mut raw.vlan, attr.u16(), errors),
             NDA_PORT => fill(&mut raw.port, attr.be16(), errors),
             NDA_VNI => fill(&mut raw.vni, attr.u32(), errors),
+            NDA_IFINDEX => fill(&mut raw.via, attr.u32().map(IfIndex), errors),
+            NDA_NH_ID => fill(&mut raw.nexthop, attr.u32(), errors),
             NDA_MASTER => fill(&mut raw.controller, attr.u32().map(IfIndex), errors),
             NDA_FLAGS_EXT => put(&mut more_flags, attr.u32(), errors),
             _ => {}

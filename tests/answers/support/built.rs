@@ -218,6 +218,8 @@ impl Node {
             remote: None,
             vni: None,
             port: None,
+            via: None,
+            nexthop: None,
             states: vec!["reachable".to_owned()],
             flags: Vec::new(),
         });

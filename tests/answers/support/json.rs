@@ -208,6 +208,8 @@ pub fn fdb(entries: &Value, names: &Names) -> Vec<FdbEntry> {
             vni: None,
             port: None,
             // `bridge` prints nothing for a reachable (a learned and fresh) entry.
+            via: None,
+            nexthop: None,
             states: vec![match text(entry, "state").unwrap() {
                 "" => "reachable".to_owned(),
                 state => state.to_owned(),

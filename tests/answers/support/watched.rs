@@ -63,6 +63,11 @@ impl Watched {
     }
 }
 
+/// The kernel numbers those without a name.
+fn name_of(set: &SetRef) -> String {
+    if set.name.as_bytes().starts_with(b"__") { "anonymous".to_owned() } else { set.name.to_string() }
+}
+
 fn of(table: &TableRef, what: &str) -> String {
     format!("{} {} {what}", table.family, table.name)
 }
@@ -96,10 +101,12 @@ impl NetfilterView for Watched {
         self.note(of(table, "ALL SETS")).sets(netns, table)
     }
 
+    fn set(&self, netns: NetnsId, set: &SetRef) -> Section<Option<Set>> {
+        self.note(of(&set.table, &format!("set {}", name_of(set)))).set(netns, set)
+    }
+
     fn elements(&self, netns: NetnsId, set: &SetRef) -> Section<Vec<Element>> {
-        // The kernel numbers those without a name.
-        let name = if set.name.as_bytes().starts_with(b"__") { "anonymous".to_owned() } else { set.name.to_string() };
-        self.note(of(&set.table, &format!("elements of {name}"))).elements(netns, set)
+        self.note(of(&set.table, &format!("elements of {}", name_of(set)))).elements(netns, set)
     }
 
     fn element(&self, netns: NetnsId, set: &SetRef, key: &Bytes) -> Section<Option<Element>> {

@@ -1,7 +1,7 @@
 //! Links and addresses, as `ip -s -j -d addr` writes both.
 
 use podnet::model::address::{Address, Scope};
-use podnet::model::link::{BridgePort, Link, LinkKind, LinkStats, OperState, PortState};
+use podnet::model::link::{BridgePort, Link, LinkKind, LinkStats, OperState, PortState, VxlanDf};
 use serde_json::{Map, Value, json};
 
 use super::{Names, name, only, set, sorted};
@@ -33,7 +33,7 @@ fn ours(link: &Link, names: &Names) -> Map<String, Value> {
     set(&mut out, "ifalias", link.alias.as_ref().map(ToString::to_string));
     set(&mut out, "stats64", Some(stats(link.stats)));
     let mut info = Map::new();
-    let (kind, data) = kind(&link.kind);
+    let (kind, data) = kind(&link.kind, names);
     set(&mut info, "info_kind", kind);
     set(&mut info, "info_data", Some(data).filter(|data| !data.is_empty()));
     if let Some(port) = &link.port {
@@ -80,7 +80,7 @@ fn stats(stats: LinkStats) -> Value {
     })
 }
 
-fn kind(kind: &LinkKind) -> (Option<String>, Map<String, Value>) {
+fn kind(kind: &LinkKind, names: &Names) -> (Option<String>, Map<String, Value>) {
     let mut data = Map::new();
     match kind {
         LinkKind::Loopback | LinkKind::Physical => return (None, data),
@@ -102,17 +102,40 @@ fn kind(kind: &LinkKind) -> (Option<String>, Map<String, Value>) {
                 set(&mut data, key, Some(u8::from(on)));
             }
         }
-        LinkKind::Vxlan { vni, local, remote, port, learning, external } => {
-            set(&mut data, "id", Some(*vni));
-            for (key, address) in [("local", local), ("remote", remote)] {
+        LinkKind::Vxlan(vxlan) => {
+            set(&mut data, "id", Some(vxlan.vni));
+            for (key, address) in [("local", vxlan.local), ("remote", vxlan.remote)] {
                 if let Some(address) = address {
                     let six = if address.is_ipv6() { "6" } else { "" };
                     set(&mut data, &format!("{key}{six}"), Some(address.to_string()));
                 }
             }
-            set(&mut data, "port", Some(*port));
-            set(&mut data, "learning", Some(*learning));
-            set(&mut data, "external", Some(true).filter(|_| *external));
+            set(&mut data, "port", Some(vxlan.port));
+            let (low, high) = vxlan.source_ports.unwrap_or((0, 0));
+            set(&mut data, "port_range", Some(serde_json::json!({ "low": low, "high": high })));
+            set(&mut data, "learning", Some(vxlan.learning));
+            set(&mut data, "external", Some(true).filter(|_| vxlan.external));
+            set(&mut data, "link", vxlan.lower.map(|index| name(names, index)));
+            // `ip` writes none that is the inner packet's.
+            set(&mut data, "ttl", Some(vxlan.ttl).filter(|_| !vxlan.ttl_inherit));
+            set(&mut data, "tos", Some(vxlan.tos).filter(|tos| *tos != 0).map(|tos| format!("{tos:#x}")));
+            let df = match vxlan.df {
+                VxlanDf::Unset => "unset",
+                VxlanDf::Set => "set",
+                VxlanDf::Inherit => "inherit",
+            };
+            set(&mut data, "df", Some(df));
+            for (key, on) in [("proxy", vxlan.proxy), ("rsc", vxlan.rsc)] {
+                set(&mut data, key, Some(true).filter(|_| on));
+            }
+            for (key, on) in
+                [("udp_zero_csum6_tx", vxlan.zero_checksum6_tx), ("udp_zero_csum6_rx", vxlan.zero_checksum6_rx)]
+            {
+                set(&mut data, key, Some(on));
+            }
+            for key in &vxlan.extensions {
+                set(&mut data, key, Some(true));
+            }
         }
         LinkKind::Macvlan { mode } | LinkKind::Macvtap { mode } => set(&mut data, "mode", Some(mode.clone())),
         LinkKind::Tun { mode } => set(&mut data, "type", mode.clone()),
@@ -170,6 +193,18 @@ const DATA_KEYS: &[&str] = &[
     "port",
     "learning",
     "external",
+    "port_range",
+    "link",
+    "ttl",
+    "tos",
+    "df",
+    "proxy",
+    "rsc",
+    "udp_zero_csum6_tx",
+    "udp_zero_csum6_rx",
+    "gbp",
+    "gpe",
+    "vnifilter",
     "mode",
     "type",
 ];

@@ -36,6 +36,7 @@ pub fn fdb(entries: &[FdbEntry], names: &Names) -> Vec<Value> {
         set(&mut out, "dst", entry.remote.map(|remote| remote.to_string()));
         set(&mut out, "vni", entry.vni);
         set(&mut out, "port", entry.port);
+        set(&mut out, "viaIf", entry.via.map(|index| name(names, index)));
         set(&mut out, "flags", Some(entry.flags.clone()));
         // `bridge` shows one state of several.
         let shown = [("permanent", "permanent"), ("noarp", "static"), ("stale", "stale"), ("reachable", "")];

@@ -1,5 +1,6 @@
 //! Random rules of one host, over all back ends: iptables of both kinds, nft, and the ipsets that they ask.
 
+mod frames;
 mod nft;
 mod save;
 
@@ -32,6 +33,7 @@ const IPSETS: [(&str, &str, &str); 8] = [
 ];
 
 pub fn random_rules(script: &mut Script, random: &mut Random, around: &Around<'_>) {
+    script.add(around.host, "nft -f -", &frames::script(random, around));
     if random.percent(40) {
         return;
     }

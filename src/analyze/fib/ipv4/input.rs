@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::ids::IfIndex;
-use crate::model::route::{Family, Route, RouteKind};
+use crate::model::route::{Family, Route, RouteKind, Rule};
 
 use super::super::facts::{Facts, LOOPBACK};
 use super::super::flow::Flow;
@@ -152,6 +152,7 @@ fn broadcast(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, dst: Ipv4Addr, route
 }
 
 /// Why a source is not believed.
+#[derive(PartialEq)]
 struct Problem {
     outcome: Outcome,
 }
@@ -219,35 +220,64 @@ fn judge_source(
             });
         }
     }
-    reverse(facts, flow, src, out, filter, accept_local, mark)
+    let back = way_back(facts, flow, src, out, mark);
+    let judged = |back: &Flow| reverse(facts, flow.iif, src, back, filter, accept_local);
+    // A port that is drawn does not matter where all that rules tell apart come to the same.
+    let mut all = possible(facts, back.source_port, |rule| rule.source_ports).into_iter().flat_map(|source_port| {
+        let ports = possible(facts, back.destination_port, |rule| rule.destination_ports);
+        ports.into_iter().map(move |destination_port| (source_port, destination_port))
+    });
+    let with = |(source_port, destination_port)| judged(&Flow { source_port, destination_port, ..back.clone() });
+    let first = all.next().and_then(with);
+    if all.all(|ports| with(ports) == first) { first } else { judged(&back) }
+}
+
+/// The question for the way back to a source.
+fn way_back(facts: &Facts<'_>, flow: &Flow, src: Ipv4Addr, out: Option<IfIndex>, mark: u32) -> Flow {
+    let is_read = facts.rules().iter().any(dissects);
+    let read = |port: Option<u16>| if is_read { port } else { Some(0) };
+    Flow {
+        dst: IpAddr::V4(src),
+        src: Some(flow.dst),
+        iif: out.unwrap_or(LOOPBACK),
+        oif: None,
+        l3mdev: facts.l3_master(flow.iif),
+        mark,
+        protocol: if is_read { flow.protocol } else { Some(0) },
+        source_port: read(flow.destination_port),
+        destination_port: read(flow.source_port),
+        ..flow.clone()
+    }
+}
+
+/// The ports that one may be which was not told, as far as rules tell them apart: the first of each stretch of ports
+/// that are in the same ranges. Of too many none is taken.
+fn possible(facts: &Facts<'_>, port: Option<u16>, range: impl Fn(&Rule) -> Option<(u16, u16)>) -> Vec<Option<u16>> {
+    const MOST: usize = 32;
+    if port.is_some() {
+        return vec![port];
+    }
+    let ranges = facts.rules().iter().filter(|rule| rule.family == Family::Ipv4).filter_map(range);
+    let mut ports: Vec<Option<u16>> = ranges.flat_map(|(first, last)| [Some(first), last.checked_add(1)]).collect();
+    ports.push(Some(0));
+    ports.retain(Option::is_some);
+    ports.sort_unstable();
+    ports.dedup();
+    if ports.len() > MOST { vec![None] } else { ports }
 }
 
 /// Mirrors `__fib_validate_source`: the way back to the source.
 fn reverse(
     facts: &Facts<'_>,
-    flow: &Flow,
+    link: IfIndex,
     src: Ipv4Addr,
-    out: Option<IfIndex>,
+    back: &Flow,
     filter: i64,
     accept_local: bool,
-    mark: u32,
 ) -> Option<Problem> {
-    let link = flow.iif;
     let name = facts.link_name(link);
-    let back = Flow {
-        dst: IpAddr::V4(src),
-        src: Some(flow.dst),
-        iif: out.unwrap_or(LOOPBACK),
-        oif: None,
-        l3mdev: facts.l3_master(link),
-        mark,
-        protocol: 0,
-        source_port: 0,
-        destination_port: 0,
-        ..flow.clone()
-    };
     let not_believed = |why: String| (filter != 0).then(|| Problem::new(errno::EXDEV, why));
-    let at = match decide(facts, &back, &mut Misses::default()).verdict {
+    let at = match decide(facts, back, &mut Misses::default()).verdict {
         Verdict::Unknown(why) => return Some(Problem { outcome: Outcome::Unknown { why } }),
         Verdict::Refused { .. } => {
             return not_believed(format!("rp_filter is {filter} on {name}, and no route leads back to {src}"));
@@ -288,6 +318,14 @@ fn reverse(
         return Some(Problem::new(errno::EXDEV, why));
     }
     None
+}
+
+/// Whether the kernel reads a packet's protocol and ports for the sake of a rule. Mirrors
+/// `fib_rule_requires_fldissect`.
+fn dissects(rule: &Rule) -> bool {
+    let is_of_own = rule.iif.as_ref().is_some_and(|name| name.as_bytes() == b"lo");
+    let selects = rule.protocol.is_some() || rule.source_ports.is_some() || rule.destination_ports.is_some();
+    rule.family == Family::Ipv4 && selects && !is_of_own
 }
 
 fn rules_were_added(facts: &Facts<'_>) -> bool {

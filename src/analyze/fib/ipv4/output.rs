@@ -59,7 +59,7 @@ pub(in super::super) fn look_up(facts: &Facts<'_>, flow: &Flow, misses: &mut Mis
             return refused(errno::ENETUNREACH, format!("{} is down", link.name));
         }
         let [a, b, c, _] = dst.octets();
-        if (a, b, c) == (224, 0, 0) || dst.is_broadcast() || flow.protocol == 2 {
+        if (a, b, c) == (224, 0, 0) || dst.is_broadcast() || flow.protocol == Some(2) {
             return on_link(facts, flow, oif, dst, "to everybody on the link it is bound to");
         }
         if src.is_none() && dst.is_multicast() {

@@ -105,7 +105,7 @@ fn source_of(facts: &Facts<'_>, flow: &Flow, route: &Route, link: Option<IfIndex
         return Source::Chosen { address, why: "the route names it".to_owned() };
     }
     match (link, flow.dst) {
-        (Some(link), IpAddr::V6(dst)) => source::select(facts, link, dst),
+        (Some(link), IpAddr::V6(dst)) => source::select(facts, Some(link), dst),
         _ => Source::None { why: "the route has no link".to_owned() },
     }
 }

@@ -11,16 +11,19 @@ use crate::model::ids::IfIndex;
 use super::super::facts::Facts;
 use super::super::found::Source;
 
-/// Chooses the source of a packet to `dst` that leaves by a link.
-pub(in super::super) fn select(facts: &Facts<'_>, link: IfIndex, dst: Ipv6Addr) -> Source {
+/// Chooses the source of a packet to `dst` that leaves by a link; `None`: by which is not known yet, and all count.
+pub(in super::super) fn select(facts: &Facts<'_>, link: Option<IfIndex>, dst: Ipv6Addr) -> Source {
     if let Some(why) = facts.address_gap() {
         return Source::Unknown { why };
     }
-    let same_link_only = dst.is_multicast() || scope(dst) <= LINK_SCOPE;
-    let vrf = facts.l3_master(link);
+    let only_link = link.filter(|_| dst.is_multicast() || scope(dst) <= LINK_SCOPE);
+    let vrf = link.and_then(|link| facts.l3_master(link));
     let mut candidates: Vec<(Rank, &Address, Ipv6Addr)> = Vec::new();
     for other in facts.links() {
-        let wanted = if same_link_only { other.ifindex == link } else { facts.l3_master(other.ifindex) == vrf };
+        let wanted = match only_link {
+            Some(link) => other.ifindex == link,
+            None => facts.l3_master(other.ifindex) == vrf,
+        };
         if !wanted {
             continue;
         }
@@ -32,7 +35,7 @@ pub(in super::super) fn select(facts: &Facts<'_>, link: IfIndex, dst: Ipv6Addr) 
             if undecided || own.is_unspecified() || own.is_multicast() {
                 continue;
             }
-            let rank = rank(address, own, dst, other.ifindex == link, temporary_first());
+            let rank = rank(address, own, dst, link.is_none_or(|link| other.ifindex == link), temporary_first());
             candidates.push((rank, address, own));
         }
     }

@@ -210,6 +210,23 @@ fn packets_that_come_in() {
             ("the way back is another", "10.1.0.9 from 10.0.0.9 iif eth1", "rule 32766 refused EXDEV"),
         ],
     );
+    // The way back is asked for with the ports turned around; one that was not told may be any.
+    let by_port =
+        || strict().rules(&["0 table 255", "10 proto 17 dport 5300 table 100", "32766 table 254", "32767 table 253"]);
+    let led = || {
+        let rules = ["0 table 255", "10 proto 17 dport 5300 blackhole", "32766 table 254", "32767 table 253"];
+        strict().rules(&rules)
+    };
+    let forwarded = "rule 32766 table 254 10.1.0.0/24 dev eth1";
+    check(by_port, &[("no port decides", "10.1.0.9 from 10.0.0.9 iif eth0 proto 17 dport 80", forwarded)]);
+    check(
+        led,
+        &[
+            ("a port may decide", "10.1.0.9 from 10.0.0.9 iif eth0 proto 17 dport 80", "unknown"),
+            ("another port", "10.1.0.9 from 10.0.0.9 iif eth0 proto 17 sport 81 dport 80", forwarded),
+            ("that port", "10.1.0.9 from 10.0.0.9 iif eth0 proto 17 sport 5300 dport 80", "rule 32766 refused EXDEV"),
+        ],
+    );
     let host = || world().sysctl("ipv4.conf.eth0.forwarding", "0");
     check(host, &[("a host does not forward", "10.1.0.9 from 10.0.0.9 iif eth0", "rule 32766 refused EHOSTUNREACH")]);
 }

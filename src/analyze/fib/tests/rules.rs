@@ -62,7 +62,9 @@ fn what_every_packet_has_but_the_look_up_does_not_name_makes_it_unknown() {
         &[
             ("no protocol", "8.8.8.8", "unknown"),
             ("no port", "8.8.8.8 proto 6", "unknown"),
+            ("a look-up that names none", "8.8.8.8 proto 0", PASSED),
             ("another protocol", "8.8.8.8 proto 17", PASSED),
+            ("a protocol without ports", "8.8.8.8 proto 1", PASSED),
             ("another destination port", "8.8.8.8 dport 81", PASSED),
         ],
     );

@@ -104,6 +104,12 @@ pub struct Target {
 /// Answers `trace SRC DST`.
 pub fn ask(nodes: &[&dyn NodeView], asked: &Asked) -> Result<Answer<Path>, AskError> {
     let mut gathered = Gathered::default();
+    // Every way crosses the node's own hooks: which there are can be read while the runtime is asked about pods.
+    for node in nodes {
+        node.netfilter().expect_base_chains(node.node().host_netns);
+        // Places are told by their pods' names, so all pods are needed: asked first, they answer who is meant, too.
+        let _ = node.sandboxes(&SandboxFilter::All);
+    }
     let to = target(nodes, asked, &mut gathered)?;
     let from = sender::sender(nodes, asked, to.address, &mut gathered)?;
     let endpoint = endpoint(nodes, asked, &mut gathered)?;

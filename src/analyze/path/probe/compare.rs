@@ -123,7 +123,8 @@ fn netns(path: &Path, step: &Step) -> NetnsId {
 fn way(way: Way, course: &Course, seen: &Seen<'_>) -> Vec<Marked> {
     let steps = steps(course, way);
     let of = Of { observed: seen.observed, way };
-    let mut marks: Vec<Option<Marked>> = steps.iter().map(|step| direct(of, course, seen, steps, step)).collect();
+    let mut marks: Vec<Option<Marked>> =
+        steps.iter().map(|step| if step.is_outer { None } else { direct(of, course, seen, steps, step) }).collect();
     // From the end on: what is before something that was seen happened.
     let mut behind = None;
     for marked in marks.iter_mut().rev() {
@@ -178,6 +179,7 @@ fn direct(of: Of<'_>, course: &Course, seen: &Seen<'_>, steps: &[Step], step: &S
                 _ => return None,
             }
         }
+        StepKind::Hooked { rules, beneath: Some(_), .. } => return hooks::mark_beneath(of, netns, rules),
         StepKind::Hooked { hook, rules, .. } => hooks::mark(of, netns, step.place, *hook, rules, steps),
         StepKind::Out { link, tuple } | StepKind::In { link, tuple } => {
             let out = matches!(step.what, StepKind::Out { .. });

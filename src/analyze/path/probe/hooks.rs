@@ -8,7 +8,7 @@ use super::words;
 use crate::analyze::path::types::{Acted, Step, StepKind};
 use crate::model::ids::NetnsId;
 use crate::model::netfilter::chain::{ChainRef, Hook};
-use crate::model::netfilter::table::BackEnd;
+use crate::model::netfilter::table::{BackEnd, Family};
 use crate::model::probe::{Hit, HitVerdict, Means};
 
 /// Marks one crossing; `steps` are all of its way, for a hook may be told in two steps.
@@ -23,7 +23,9 @@ pub(super) fn mark(of: Of<'_>, netns: NetnsId, place: usize, hook: Hook, rules: 
     if crossings.peek().is_none() {
         return Marked::not_seen();
     }
-    let hits: Vec<&Hit> = crossings.flat_map(|crossing| &crossing.hits).collect();
+    // Those of rules beneath IP stand at the hook of IP that was before; steps of their own tell them.
+    let is_ip = |hit: &&Hit| !matches!(hit.chain.table.family, Family::Bridge | Family::Netdev);
+    let hits: Vec<&Hit> = crossings.flat_map(|crossing| &crossing.hits).filter(is_ip).collect();
     for acted in rules {
         let Some((chain, handle)) = traced(acted) else { continue };
         if !hits.iter().any(|hit| hit.chain == *chain && hit.handle == handle) {
@@ -53,6 +55,17 @@ pub(super) fn mark(of: Of<'_>, netns: NetnsId, place: usize, hook: Hook, rules: 
         Some(hit) => Marked::differs(format!("{}, which was not predicted", words::hit(hit))),
         None => Marked::seen(),
     }
+}
+
+/// Marks rules beneath IP: a frame is traced there only where something before it has asked for that, as IP's output
+/// has, so that one that was not traced says nothing; `None`: only what follows tells.
+pub(super) fn mark_beneath(of: Of<'_>, netns: NetnsId, rules: &[Acted]) -> Option<Marked> {
+    let here = || of.crossings().filter(|crossing| crossing.netns == netns);
+    let hits = || here().flat_map(|crossing| &crossing.hits);
+    let is_hit = |acted: &Acted| {
+        traced(acted).is_some_and(|(chain, handle)| hits().any(|hit| hit.chain == *chain && hit.handle == handle))
+    };
+    (!rules.is_empty() && rules.iter().all(is_hit)).then(Marked::seen)
 }
 
 /// What the kernel's trace calls it; `None` of ip_tables, whose rules are not traced.

@@ -90,7 +90,8 @@ pub fn plan(nodes: &[&dyn NodeView], path: &Path, limits: Limits) -> Option<Plan
         found.own(sends, netns == from);
         for course in &path.courses {
             for (steps, is_back) in [(&course.there, false), (&course.back, true)] {
-                for step in steps.iter().filter(|step| Some(step.place) == index) {
+                // A tunnel's outer packets are not the probe's alone.
+                for step in steps.iter().filter(|step| Some(step.place) == index && !step.is_outer) {
                     found.step(step, is_back);
                 }
             }

@@ -38,7 +38,7 @@ fn link(ifindex: u32) -> LinkRef {
 }
 
 fn step(place: usize, what: StepKind) -> Step {
-    Step { place, what, changed: Vec::new() }
+    Step { place, what, changed: Vec::new(), is_outer: false }
 }
 
 fn forward() -> TableRef {
@@ -57,6 +57,7 @@ fn course(verdict: Verdict) -> Course {
     let hooked = StepKind::Hooked {
         hook: Hook::Forward,
         in_bridge: false,
+        beneath: None,
         state: None,
         rules: vec![rule(9, "accepts it")],
         tried: Tried::default(),
@@ -142,6 +143,39 @@ fn all_is_seen_and_what_nothing_shows_is_seen_by_what_follows() {
     assert_eq!(marks(&answer.data), "+++++++");
     assert_eq!((answer.data.outcome, answer.data.difference), (Outcome::AsPredicted, None));
     assert_eq!((answer.bad, answer.issues), (false, Vec::new()));
+}
+
+/// The kernel traces no frame before IP has had it: what is beneath is seen by what follows, and is not missed.
+#[test]
+fn rules_beneath_ip_are_not_missed_where_nothing_traces_them() {
+    let beneath = |did: &str| {
+        let chain = TableRef::nf(Family::Bridge, "t").chain("c");
+        let text = String::new();
+        let rule = RuleRef { chain: chain.clone(), number: 1, handle: Some(4), counters: None, text };
+        StepKind::Hooked {
+            hook: Hook::Prerouting,
+            in_bridge: false,
+            beneath: Some(crate::analyze::path::Beneath::Bridge { link: link(7) }),
+            state: None,
+            rules: vec![Acted { rule: Some(rule), base: chain, did: did.to_owned() }],
+            tried: Tried::default(),
+        }
+    };
+    let mut way = course(Verdict::Answered);
+    way.there.insert(3, step(1, beneath("marks it 0x1")));
+    let answer = compared(way, observed(vec![hit(9, HitVerdict::Accept)]));
+    assert_eq!((marks(&answer.data).as_str(), answer.data.outcome), ("++++++++", Outcome::AsPredicted));
+    // Where it is the last that is told nothing shows it.
+    let mut way = course(Verdict::Dropped { why: "it says so".to_owned() });
+    way.there.truncate(3);
+    way.there.push(step(1, beneath("drops it")));
+    way.arrived = None;
+    let mut seen = observed(Vec::new());
+    seen.crossings.clear();
+    seen.frames.truncate(2);
+    seen.heard = Heard::Nothing;
+    let answer = compared(way, seen);
+    assert_eq!((marks(&answer.data).as_str(), answer.data.outcome), ("+++?+", Outcome::AsPredicted));
 }
 
 #[test]

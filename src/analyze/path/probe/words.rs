@@ -48,6 +48,10 @@ pub(super) fn step(step: &StepKind) -> String {
         StepKind::In { link, tuple } => format!("comes in by {} as {}", link.name, self::tuple(*tuple)),
         StepKind::Crossed { .. } => "crosses the network between the nodes".to_owned(),
         StepKind::Bridged { bridge, .. } => format!("goes through the bridge {}", bridge.name),
+        StepKind::Encapsulated { link, tuple, .. } => {
+            format!("is packed by {} into {}", link.name, self::tuple(*tuple))
+        }
+        StepKind::Decapsulated { link, .. } => format!("is unpacked by {}", link.name),
         StepKind::Forwarded { .. } => "is forwarded".to_owned(),
         StepKind::Split { .. } => "goes on in pieces".to_owned(),
         StepKind::Tracked { .. } => "is of a flow that the table has".to_owned(),

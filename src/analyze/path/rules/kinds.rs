@@ -29,8 +29,9 @@ const EINVAL: i32 = 22;
 
 impl Walk<'_, '_> {
     /// The number of `RTN_*` that an address is, on one link or anywhere. Mirrors `inet_dev_addr_type`, and
-    /// for IPv6 what nf_tables and xtables have in its place.
-    pub(super) fn address_kind(&self, place: Place, address: IpAddr, link: Option<IfIndex>) -> Result<u32, Stop> {
+    /// for IPv6, of which the routes are asked in full, what nf_tables and xtables have in its place.
+    pub(super) fn address_kind(&self, place: Place, query: &RouteQuery, link: Option<IfIndex>) -> Result<u32, Stop> {
+        let address = query.dst;
         match address {
             IpAddr::V4(own) => {
                 if own.octets()[0] == 0 || own.is_broadcast() {
@@ -66,7 +67,7 @@ impl Walk<'_, '_> {
                     None => false,
                 };
                 let oif = link.filter(|_| own.is_unicast_link_local());
-                let found = self.world.route(place, &RouteQuery { oif, ..RouteQuery::to(address) })?;
+                let found = self.world.route(place, &RouteQuery { oif, ..query.clone() })?;
                 match (&found.outcome, found.kind) {
                     (Outcome::Unknown { why }, _) => Err(Stop::unknown(why.clone())),
                     (Outcome::Refused { errno: EINVAL, .. }, _) => Ok(BLACKHOLE),
@@ -106,7 +107,7 @@ impl Walk<'_, '_> {
         for (test, address) in [(asked.source, tuple.source), (asked.destination, tuple.destination)] {
             let Some(test) = test else { continue };
             let holds = match address {
-                IpAddr::V4(_) => test.value & (1u16 << self.address_kind(at.place, address, link)?) != 0,
+                IpAddr::V4(_) => test.value & (1u16 << self.address_kind(at.place, &nameless(address), link)?) != 0,
                 IpAddr::V6(own) => self.is_of_kind6(at.place, own, test.value, link)?,
             };
             if holds == test.not {
@@ -140,9 +141,9 @@ impl Walk<'_, '_> {
     /// It also prefers a route by the link that it is asked for. Mirrors `match_lookup_rt6`.
     fn xt_kind6(&self, place: Place, own: Ipv6Addr, link: Option<IfIndex>) -> Result<u32, Stop> {
         let Some(link) = link.filter(|_| !own.is_multicast()) else {
-            return self.address_kind(place, own.into(), link);
+            return self.address_kind(place, &nameless(own.into()), link);
         };
-        let found = self.world.route(place, &RouteQuery { oif: Some(link), ..RouteQuery::to(own.into()) })?;
+        let found = self.world.route(place, &RouteQuery { oif: Some(link), ..nameless(own.into()) })?;
         Ok(match (&found.outcome, found.kind) {
             (Outcome::Unknown { why }, _) => return Err(Stop::unknown(why.clone())),
             (Outcome::Refused { .. }, _) => UNREACHABLE,
@@ -151,4 +152,9 @@ impl Walk<'_, '_> {
             _ => UNICAST,
         })
     }
+}
+
+/// xtables asks for the address and nothing else. Mirrors `match_lookup_rt6`.
+fn nameless(address: IpAddr) -> RouteQuery {
+    RouteQuery { protocol: Some(0), ..RouteQuery::to(address) }
 }

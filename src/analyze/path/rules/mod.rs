@@ -7,6 +7,7 @@
 mod bytes;
 mod kinds;
 mod nft;
+mod pieces;
 mod register;
 mod reverse;
 mod sets;
@@ -14,6 +15,7 @@ mod target;
 mod write;
 mod xt;
 
+pub(super) use self::pieces::Part;
 pub(super) use self::sets::Noted;
 use super::nat::Mapping;
 use super::refusal::Refusal;
@@ -61,8 +63,8 @@ struct Frame {
 }
 
 impl Walk<'_, '_> {
-    /// A base chain decides.
-    pub fn base_chain(&mut self, at: &Crossing, base: &Chain) -> Result<Ruling, Stop> {
+    /// A base chain decides about one packet, or one piece.
+    fn decides(&mut self, at: &Crossing, base: &Chain) -> Result<Ruling, Stop> {
         let mut stack = vec![self.opened(at, base.id.clone())?];
         let mut left = MOST_RULES;
         while let Some(frame) = stack.last_mut() {
@@ -132,7 +134,13 @@ impl Walk<'_, '_> {
             return;
         }
         let netns = at.place.netns;
-        self.counted.push(Counted { netns, chain: chain.clone(), number: rule.number, handle: rule.handle });
+        self.counted.push(Counted {
+            netns,
+            chain: chain.clone(),
+            number: rule.number,
+            handle: rule.handle,
+            is_sure: true,
+        });
     }
 
     fn opened(&self, at: &Crossing, chain: ChainRef) -> Result<Frame, Stop> {

@@ -7,8 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Effect;
 use super::bytes::payload;
 use super::register::{Registers, Value};
+use super::reverse;
 use crate::analyze::netfilter::deed::TranslationKind;
 use crate::analyze::path::flow::Tracking;
+use crate::analyze::path::frame::Layer;
 use crate::analyze::path::nat::Mapping;
 use crate::analyze::path::refusal::Refusal;
 use crate::analyze::path::types::Stop;
@@ -27,6 +29,8 @@ use crate::model::text::{ByteText, Bytes};
 const TCP_OPTION: u32 = 1;
 /// `NFT_CT_MARK`
 const CT_MARK: u32 = 3;
+/// `NFT_META_PKTTYPE`
+const META_PKTTYPE: u32 = 19;
 /// `NFT_CT_ZONE`
 const CT_ZONE: u32 = 17;
 
@@ -122,7 +126,13 @@ impl Walk<'_, '_> {
             }
             Expr::Payload { to, base, offset, length } => load(*to, payload(self, *base, *offset, *length)),
             Expr::Meta { to, key } => load(*to, self.meta(at, *key)),
+            Expr::Ct { .. } if self.frame.layer == Layer::Bridge => {
+                return Err(Stop::unknown(
+                    "conntrack in a bridge (nf_conntrack_bridge), which is not followed (unproven)",
+                ));
+            }
             Expr::Ct { to, key, direction } => load(*to, self.ct(*key, *direction)),
+            Expr::Fib { .. } if self.frame.arp.is_some() => Step::Break,
             Expr::Fib { to, result, flags } => {
                 let value = self.fib(at, *result, *flags)?;
                 registers.set(*to, &value);
@@ -178,6 +188,14 @@ impl Walk<'_, '_> {
                 self.packet.mark = mark.ok_or_else(|| Stop::unknown("a mark that nothing tells"))?;
                 Step::Does(Effect::Did(format!("marks it {:#x}", self.packet.mark)))
             }
+            Expr::MetaSet { from, key: META_PKTTYPE } => {
+                let kind = registers.get(*from, 1);
+                match (kind.is_known(), kind.bytes.first()) {
+                    (true, Some(kind)) if u16::from(*kind) == self.packet_type(at) => Step::On,
+                    // Of what is for everybody or for many it does nothing; which frames are then taken is not followed.
+                    _ => return Err(Stop::unknown("a rule changes for whom the packet is taken (meta pkttype set)")),
+                }
+            }
             Expr::CtSet { key: CT_ZONE, direction: Some(_), .. } => {
                 return Err(Stop::unknown(
                     "a zone of one direction only (ct original zone set), which is not followed",
@@ -193,6 +211,12 @@ impl Walk<'_, '_> {
                 Step::On
             }
             Expr::Nat(nat) => Step::Does(Effect::Map(mapping(nat, registers)?)),
+            Expr::Reject { .. } if self.frame.layer == Layer::DeviceInet => {
+                return Err(Stop::unknown("inet's ingress that rejects, which is not followed (unproven)"));
+            }
+            Expr::Reject { .. } if self.frame.layer == Layer::Bridge => {
+                return Err(Stop::unknown("a bridge that rejects, which is not followed (unproven)"));
+            }
             Expr::Reject { kind, code } => {
                 let family = self.packet.family();
                 let words = reject_words(*kind, *code, family).to_owned();
@@ -225,6 +249,14 @@ impl Walk<'_, '_> {
             Expr::Exthdr { to: None, .. } => {
                 return Err(Stop::unknown(format!(
                     "a rule of {} writes to the packet, which is not followed",
+                    chain.name
+                )));
+            }
+            // A copy of it goes elsewhere.
+            Expr::Unknown { name, .. } if name.as_bytes() == b"dup" => Step::On,
+            Expr::Unknown { name, .. } if name.as_bytes() == b"fwd" => {
+                return Err(Stop::unknown(format!(
+                    "a rule of {} hands it to another link (fwd), which is not followed",
                     chain.name
                 )));
             }
@@ -296,13 +328,16 @@ impl Walk<'_, '_> {
         if result != TYPE {
             return self.fib_link(at, result, flags);
         }
-        let address = if source { self.packet.tuple.source } else { self.packet.tuple.destination };
+        let tuple = self.packet.tuple;
+        let ends = if source { (tuple.source, tuple.destination) } else { (tuple.destination, tuple.source) };
+        let mark = if flags & reverse::MARK == 0 { 0 } else { self.packet.mark };
+        let query = self.rule_query(ends, mark, tuple.protocol);
         let link = match (iif, oif) {
             (true, _) => at.input.as_ref(),
             (_, true) => at.output.as_ref(),
             _ => None,
         };
-        let kind = self.address_kind(at.place, address, link.map(|link| link.ifindex))?;
+        let kind = self.address_kind(at.place, &query, link.map(|link| link.ifindex))?;
         Ok(Value::of(kind.to_ne_bytes()))
     }
 

@@ -8,8 +8,8 @@ use super::register::Value;
 use crate::analyze::fib::Outcome;
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::{Crossing, LOOPBACK, Walk};
+use crate::analyze::path::world::Link;
 use crate::model::ids::IfIndex;
-use crate::model::link::Link;
 use crate::model::netfilter::chain::Hook;
 use crate::model::netfilter::xt::matches::Rpfilter;
 use crate::model::route::{Family, RouteKind, RouteQuery};
@@ -18,7 +18,7 @@ use crate::model::route::{Family, RouteKind, RouteQuery};
 const OIF: u32 = 1;
 /// `NFTA_FIB_F_SADDR` and its like.
 const SOURCE: u32 = 1;
-const MARK: u32 = 4;
+pub(super) const MARK: u32 = 4;
 const BY_INPUT: u32 = 8;
 const BY_OUTPUT: u32 = 16;
 const PRESENT: u32 = 32;
@@ -45,6 +45,21 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 impl Walk<'_, '_> {
+    /// The question of a rule that asks for routes: in the packet's class, of a protocol (0: none), never of ports.
+    /// Mirrors `nft_fib4_eval` and `nft_fib6_flowi_init`.
+    pub(super) fn rule_query(&self, (to, from): (IpAddr, IpAddr), mark: u32, protocol: u8) -> RouteQuery {
+        RouteQuery {
+            src: Some(from).filter(|from| is_unicast(*from)),
+            mark,
+            tos: self.packet.tos,
+            protocol: Some(protocol),
+            source_port: Some(0),
+            destination_port: Some(0),
+            any_source: true,
+            ..RouteQuery::to(to)
+        }
+    }
+
     /// What `fib_lookup` and `ip6_route_lookup` tell a rule: the routes alone, whoever has the source.
     fn leads(
         &self,
@@ -52,17 +67,9 @@ impl Walk<'_, '_> {
         (to, from): (IpAddr, IpAddr),
         mark: u32,
         oif: Option<IfIndex>,
-        protocol: Option<u8>,
+        protocol: u8,
     ) -> Result<Leads, Stop> {
-        let query = RouteQuery {
-            src: Some(from).filter(|from| is_unicast(*from)),
-            oif,
-            mark,
-            tos: self.packet.tos,
-            protocol,
-            any_source: true,
-            ..RouteQuery::to(to)
-        };
+        let query = RouteQuery { oif, ..self.rule_query((to, from), mark, protocol) };
         let found = self.world.route(at.place, &query)?;
         let links = || -> Vec<IfIndex> {
             match &found.route {
@@ -89,7 +96,7 @@ impl Walk<'_, '_> {
         let mark = if asked.validmark { self.packet.mark } else { 0 };
         let is_bound = from.is_ipv6() && (!asked.loose || is_link_local(from));
         let oif = Some(input.ifindex).filter(|_| is_bound);
-        let protocol = Some(self.packet.tuple.protocol).filter(|_| from.is_ipv6());
+        let protocol = if from.is_ipv6() { self.packet.tuple.protocol } else { 0 };
         let holds = match (self.leads(at, (from, to), mark, oif, protocol)?, from) {
             (Leads::Unknown, _) => return Ok(None),
             (Leads::Nowhere, _) => false,
@@ -144,7 +151,7 @@ impl Walk<'_, '_> {
         let ends = if backwards { (source, destination) } else { (destination, source) };
         let mark = if flags & MARK == 0 { 0 } else { self.packet.mark };
         let oif = by.or(input).map(|link| link.ifindex).filter(|_| is_link_local(ends.0));
-        let links = match self.leads(at, ends, mark, oif, Some(self.packet.tuple.protocol))? {
+        let links = match self.leads(at, ends, mark, oif, self.packet.tuple.protocol)? {
             Leads::Unknown => return Ok(unknown()),
             Leads::Nowhere | Leads::Here(_) => return Ok(stored(None)),
             Leads::By(links) => links,

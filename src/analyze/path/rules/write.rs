@@ -6,9 +6,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::register::Value;
+use crate::analyze::path::frame::Layer;
 use crate::analyze::path::packet::{Packet, TCP, UDP};
 use crate::analyze::path::types::Stop;
 use crate::analyze::path::walk::Walk;
+use crate::model::ids::MacAddr;
 use crate::model::netfilter::expr::PayloadBase;
 use crate::model::route::Family;
 
@@ -49,6 +51,12 @@ impl Walk<'_, '_> {
     pub(super) fn write(&mut self, place: Place, value: &Value) -> Result<String, Stop> {
         let before = self.packet.clone();
         let from = usize::try_from(place.offset).map_err(|_| far())?;
+        if place.base == PayloadBase::Link && self.frame.layer != Layer::Ip {
+            return self.write_frame(from, value);
+        }
+        if self.frame.arp.is_some() {
+            return Err(Stop::unknown("a rule writes to a question for a neighbour, which is not followed"));
+        }
         for (index, (byte, known)) in value.bytes.iter().zip(&value.known).enumerate() {
             let (at, bits) = (from + index, Bits { byte: *byte, known: *known });
             match (place.base, before.family()) {
@@ -68,6 +76,22 @@ impl Walk<'_, '_> {
             _ => "the transport's header",
         };
         Ok(format!("writes to {place}"))
+    }
+
+    /// The frame's addresses; where it goes to is what counts from then on.
+    fn write_frame(&mut self, from: usize, value: &Value) -> Result<String, Stop> {
+        for (index, (byte, known)) in value.bytes.iter().zip(&value.known).enumerate() {
+            let byte = Bits { byte: *byte, known: *known }.whole()?;
+            let at = from + index;
+            let (mac, at) = match at {
+                0..6 => (&mut self.frame.to, at),
+                6..12 => (&mut self.mac, at - 6),
+                _ => return Err(Stop::unknown("a rule writes to a frame's header, which is not followed")),
+            };
+            let mac: &mut MacAddr = mac.as_mut().ok_or_else(far)?;
+            *mac.0.get_mut(at).ok_or_else(far)? = byte;
+        }
+        Ok("writes to the frame's header".to_owned())
     }
 
     fn write4(&mut self, at: usize, bits: &Bits) -> Result<(), Stop> {

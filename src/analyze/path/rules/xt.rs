@@ -10,8 +10,8 @@ use crate::analyze::path::flow::{Flow, Tracking};
 use crate::analyze::path::packet::{ICMP, ICMPV6, SCTP, TCP, Tuple, UDP};
 use crate::analyze::path::types::{FlowState, Stop};
 use crate::analyze::path::walk::{Crossing, LOOPBACK, Walk};
+use crate::analyze::path::world::Link;
 use crate::model::ids::Mark;
-use crate::model::link::Link;
 use crate::model::netfilter::chain::ChainRef;
 use crate::model::netfilter::rule::Rule;
 use crate::model::netfilter::table::Family;
@@ -86,13 +86,21 @@ impl Walk<'_, '_> {
             && asked(in_interface.as_ref(), |name| is_link(name, at.input.as_ref()))
             && asked(out_interface.as_ref(), |name| is_link(name, at.output.as_ref()))
             && asked(protocol.as_ref(), |number| *number == u16::from(tuple.protocol))
-            && asked(fragment.as_ref(), |()| false)
+            && asked(fragment.as_ref(), |()| self.is_later_piece())
             && (*unknown == Bytes::default() || self.open("bits of a rule's head that are not decoded"))
     }
 
     pub(super) fn xt_holds(&mut self, at: &Crossing, found: &XtMatch, family: Family) -> Result<bool, Stop> {
         let tuple = self.packet.tuple;
         let in_words = || save::matching(found, family);
+        // What asks the transport's header finds none there.
+        let asks_transport = matches!(
+            found.is,
+            Match::Tcp(_) | Match::Udp(_) | Match::Sctp(_) | Match::Icmp(_) | Match::Icmp6(_) | Match::Multiport(_)
+        );
+        if asks_transport && self.is_later_piece() {
+            return Ok(false);
+        }
         Ok(match &found.is {
             // They ask nothing.
             Match::Comment(_) | Match::Nfacct(_) => true,
@@ -134,6 +142,7 @@ impl Walk<'_, '_> {
                 self.chance.holds(&in_words(), Some(probability))
             }
             Match::Addrtype(asked) => self.xt_addrtype(at, asked)?,
+            Match::Set(_) if self.is_later_piece() => self.open(in_words()),
             Match::Set(test) => {
                 let holds = self.in_ipset(at, &test.value)?;
                 is(test, holds)
@@ -159,7 +168,7 @@ impl Walk<'_, '_> {
             }
             Match::Length(test) => {
                 // ip6tables counts what follows the header, with extension headers.
-                let length = self.packet.length;
+                let length = self.part.map_or(self.packet.length, |part| part.length);
                 is(test, u32::from(test.value.min) <= length && length <= u32::from(test.value.max))
             }
             Match::Pkttype(test) => is(test, test.value == self.packet_type(at)),

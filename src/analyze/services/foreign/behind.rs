@@ -4,7 +4,7 @@
 //! there, for whose packets is a path's question (`trace`). May import model and its siblings only.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::bases::{self, at_hook};
@@ -42,8 +42,11 @@ enum Fate {
     Dropped(Option<Box<Touch>>),
 }
 
-/// An endpoint, and the service ports that lead there.
-type Ends = BTreeMap<(IpAddr, u16, Option<Protocol>), BTreeSet<String>>;
+/// An endpoint, and the title of a service port that leads there; sorted.
+type Ends<'p> = Vec<(End, &'p str)>;
+
+/// Where packets to an endpoint go.
+type End = (IpAddr, u16, Option<Protocol>);
 
 impl Search<'_, '_> {
     pub(super) fn behind(
@@ -69,11 +72,11 @@ impl Search<'_, '_> {
         behind
     }
 
-    fn chain(
+    fn chain<'p>(
         &mut self,
         chain: &Chain,
         family: table::Family,
-        ends: &LazyCell<Ends, impl FnOnce() -> Ends>,
+        ends: &LazyCell<Ends<'p>, impl FnOnce() -> Ends<'p>>,
         label: Option<&String>,
         behind: &mut Behind,
     ) {
@@ -88,9 +91,11 @@ impl Search<'_, '_> {
             return;
         }
         let mut walks = 0;
-        for ((address, port, protocol), services) in
-            ends.iter().filter(|((address, ..), _)| Family::of(*address) == family)
-        {
+        for services in ends.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some(((address, port, protocol), _)) = services.first() else { continue };
+            if Family::of(*address) != family {
+                continue;
+            }
             let kind = self.kind(*address);
             // What is for the node itself is not sent on, and the other way round.
             if kind.is_some_and(|kind| (kind == LOCAL) != (hook == Hook::Input)) {
@@ -113,8 +118,8 @@ impl Search<'_, '_> {
                 Fate::Dropped(_) if kind.is_none() => drop(behind.may.insert(chain.id.clone())),
                 Fate::Dropped(touch) => {
                     self.gathered.bad = true;
-                    let met = |service: &String| Met {
-                        service: service.clone(),
+                    let met = |(_, service): &(End, &str)| Met {
+                        service: (*service).to_owned(),
                         address: Some(*address),
                         port: *port,
                         protocol: *protocol,
@@ -164,13 +169,16 @@ impl Search<'_, '_> {
     }
 }
 
-fn ends(ports: &[ServicePort]) -> Ends {
-    let mut ends = Ends::new();
-    for port in ports {
-        for end in &port.endpoints {
-            ends.entry((end.address, end.port, port.protocol)).or_default().insert(port.title.clone());
-        }
-    }
+fn ends(ports: &[ServicePort]) -> Ends<'_> {
+    let mut ends: Ends<'_> = ports
+        .iter()
+        .flat_map(|port| {
+            let title = port.title.as_str();
+            port.endpoints.iter().map(move |end| ((end.address, end.port, port.protocol), title))
+        })
+        .collect();
+    ends.sort_unstable();
+    ends.dedup();
     ends
 }
 
