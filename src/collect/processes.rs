@@ -6,11 +6,12 @@
 pub mod cgroups;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -32,8 +33,10 @@ const FILE_LIMIT: u64 = 256 * 1024;
 
 /// Every process by its network namespace, ascending by pid. Zombies are in none.
 ///
-/// Processes that end meanwhile are left out. Those that may not be looked at are one issue: a note
-/// where it is pid 1 alone, for its namespace is the host's by definition, otherwise an incomplete sweep.
+/// Processes that end meanwhile are left out, and so are those that may not be looked at and end soon after: while a
+/// program that gives its rights up starts, for one, it may be looked at by nobody. The others that may not be looked
+/// at are one issue: a note where it is pid 1 alone, for its namespace is the host's by definition, otherwise an
+/// incomplete sweep.
 pub fn sweep(root: &HostRoot) -> Read<BTreeMap<NetnsId, Vec<Pid>>> {
     match try_sweep(root) {
         Ok(read) => read,
@@ -47,37 +50,87 @@ pub fn sweep(root: &HostRoot) -> Read<BTreeMap<NetnsId, Vec<Pid>>> {
 fn try_sweep(root: &HostRoot) -> io::Result<Read<BTreeMap<NetnsId, Vec<Pid>>>> {
     let mut folder = open_proc(root)?;
     let proc = folder.as_fd().try_clone_to_owned()?;
-    let mut by_inode: HashMap<u64, Vec<Pid>> = HashMap::new();
-    let mut device = None;
+    let mut swept = Swept { proc, by_inode: HashMap::new(), device: None };
     let mut denied = Vec::new();
-    let mut path = Vec::with_capacity(32);
     for entry in folder.iter() {
         let entry = entry?;
         let Some(pid) = pid_of(entry.file_name()) else { continue };
-        path.clear();
-        path.extend_from_slice(entry.file_name().to_bytes());
-        path.extend_from_slice(b"/ns/net\0");
-        let Ok(link) = CStr::from_bytes_with_nul(&path) else { continue };
-        match readlinkat(&proc, link) {
-            Ok(target) => {
-                let Some(inode) = inode_of(target.as_encoded_bytes()) else { continue };
-                if device.is_none() {
-                    device = fstatat(&proc, link, AtFlags::empty()).ok().map(|found| found.st_dev);
-                }
-                by_inode.entry(inode).or_default().push(pid);
-            }
-            Err(Errno::EACCES | Errno::EPERM) => denied.push(pid),
-            Err(_) => {}
+        if swept.look(pid, entry.file_name()) == Look::Denied {
+            denied.push(pid);
         }
     }
-    let dev = device.unwrap_or_default();
+    swept.look_again(&mut denied);
+    let dev = swept.device.unwrap_or_default();
     let mut read = Read::ok(BTreeMap::new());
-    for (ino, mut pids) in by_inode {
+    for (ino, mut pids) in swept.by_inode {
         pids.sort_unstable();
         read.value.insert(NetnsId { dev, ino }, pids);
     }
     read.issues.extend(denied_issue(root, &denied));
     Ok(read)
+}
+
+/// How long a process that may not be looked at is waited for: a program that starts needs less.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What one look at a process led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It is in a namespace, or there is none.
+    Done,
+    /// Nobody may look.
+    Denied,
+}
+
+/// Processes by the inode of their namespace; all are on one device.
+struct Swept {
+    proc: OwnedFd,
+    by_inode: HashMap<u64, Vec<Pid>>,
+    device: Option<u64>,
+}
+
+impl Swept {
+    fn look(&mut self, pid: Pid, name: &CStr) -> Look {
+        let mut path = [0; 32];
+        let Some(link) = ns_net_of(name, &mut path) else { return Look::Done };
+        match readlinkat(&self.proc, link) {
+            Ok(target) => {
+                let Some(inode) = inode_of(target.as_encoded_bytes()) else { return Look::Done };
+                if self.device.is_none() {
+                    self.device = fstatat(&self.proc, link, AtFlags::empty()).ok().map(|found| found.st_dev);
+                }
+                self.by_inode.entry(inode).or_default().push(pid);
+                Look::Done
+            }
+            Err(Errno::EACCES | Errno::EPERM) => Look::Denied,
+            Err(_) => Look::Done,
+        }
+    }
+
+    /// Looks at the denied ones until they are gone or may be looked at, for a short while. Pid 1 stays what it is.
+    fn look_again(&mut self, denied: &mut Vec<Pid>) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(500);
+        while denied.iter().any(|pid| *pid != Pid(1)) && Instant::now() < deadline {
+            std::thread::sleep(pause);
+            pause *= 2;
+            denied.retain(|pid| {
+                let name = CString::new(pid.to_string()).unwrap_or_default();
+                *pid == Pid(1) || self.look(*pid, &name) == Look::Denied
+            });
+        }
+    }
+}
+
+/// `PID/ns/net` in room that is given, for there may be a hundred thousand of them.
+fn ns_net_of<'p>(pid: &CStr, room: &'p mut [u8; 32]) -> Option<&'p CStr> {
+    let (pid, rest) = (pid.to_bytes(), b"/ns/net\0");
+    let length = pid.len() + rest.len();
+    let path = room.get_mut(..length)?;
+    let (start, end) = path.split_at_mut_checked(pid.len())?;
+    start.copy_from_slice(pid);
+    end.copy_from_slice(rest);
+    CStr::from_bytes_with_nul(path).ok()
 }
 
 fn denied_issue(root: &HostRoot, denied: &[Pid]) -> Option<Issue> {

@@ -29,11 +29,11 @@ fn sleeper() -> (Ended, NetnsId) {
         Command::new("nsenter").arg(format!("--net={}", path.display())).args(["sleep", "600"]).spawn().unwrap();
     let child = Ended(child);
     let pid = child.0.id();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while std::fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|found| found.ino() != ino)
         || std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim() != "sleep"
     {
-        assert!(std::time::Instant::now() < deadline, "nsenter did not start sleep");
+        assert!(Instant::now() < deadline, "nsenter did not start sleep");
         std::thread::yield_now();
     }
     sys::netns::remove_bound(&path).unwrap();
